@@ -1,0 +1,77 @@
+"""The agent: V, M and C together, acting on batches of real observations.
+
+At every step V encodes the frame into a sampled z, C acts on z and M's state, and M is fed (z, action) to reach its next
+state; h and c are those before that (source: paper, section 2; authors' code).
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from controller.policies import Policy
+from controller.rollouts import BLOCK, Rollout
+from rnn.model import MDNRNN
+from vae.errors import NumericalError
+from vae.model import VAE
+
+FEWEST_ROWS = 2  # one row alone is computed by another kernel and rounds differently
+
+
+class Agent:
+    """The compiled step of V, M and a policy for a batch of games."""
+
+    def __init__(self, vae: VAE, rnn: MDNRNN, policy: Policy):
+        self.vae, self.rnn, self.policy = vae, rnn, policy
+        self.step = tf.function(self._step, reduce_retracing=True)
+
+    def _step(
+        self, frames: tf.Tensor, eps: tf.Tensor, weights: tf.Tensor, c: tf.Tensor, h: tf.Tensor, restart: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """frames uint8 [B, 64, 64, 3], eps [B, Z], weights [B, P], c, h [B, H], restart [B, 1] -> (action, c, h)."""
+        mu, logvar = self.vae.encode(tf.cast(frames, tf.float32) / 255.0)
+        z = self.vae.sample(mu, logvar, eps)
+        action = self.policy.act(weights, z, c, h)
+        _, h, c = self.rnn.step(z, action, restart if self.rnn.done_head else None, h, c)
+        return action, c, h
+
+
+class AgentChooser:
+    """The agent as the player of a batch of games, each with weights, noise and M state of its own."""
+
+    def __init__(self, agent: Agent, slots: int):
+        self.agent = agent
+        shape = agent.policy.shape
+        self._weights = np.zeros((slots, shape.size), np.float32)
+        self._c, self._h = np.zeros((2, slots, shape.state_size), np.float32)
+        self._restart = np.zeros((slots, 1), np.float32)
+        self._rngs: list[np.random.Generator | None] = [None] * slots
+        self._eps = np.zeros((slots, BLOCK, shape.z_size), np.float32)
+        self._step = np.zeros(slots, np.int64)
+        self._keys: list[tuple[int, ...]] = [()] * slots
+
+    def start(self, slot: int, rollout: Rollout, rng: np.random.Generator) -> None:
+        """A new game: M's state is zero, and its first input says restart."""
+        self._weights[slot], self._c[slot], self._h[slot], self._restart[slot] = rollout.policy, 0, 0, 1
+        self._rngs[slot], self._step[slot], self._keys[slot] = rng, 0, rollout.key
+
+    def act(self, slots: list[int], observations: np.ndarray) -> np.ndarray:
+        """Actions float32 [n, A]; NumericalError where one is not a number."""
+        rows = slots if len(slots) >= FEWEST_ROWS else slots * FEWEST_ROWS
+        frames = observations if len(slots) >= FEWEST_ROWS else np.repeat(observations, FEWEST_ROWS, axis=0)
+        eps = np.stack([self._noise(slot) for slot in slots])
+        eps = eps if len(slots) >= FEWEST_ROWS else np.repeat(eps, FEWEST_ROWS, axis=0)
+        states = self._c[rows], self._h[rows], self._restart[rows]
+        results = self.agent.step(frames, eps, self._weights[rows], *states)
+        action, c, h = (np.asarray(part)[: len(slots)] for part in results)
+        self._c[slots], self._h[slots], self._restart[slots] = c, h, 0
+        self._step[slots] += 1
+        for row in np.flatnonzero(~np.isfinite(action).all(1)):
+            key, step = self._keys[slots[row]], int(self._step[slots[row]])
+            raise NumericalError(f"agent: the action is NaN in rollout {key} at step {step}; train V and M again")
+        return action
+
+    def _noise(self, slot: int) -> np.ndarray:
+        """The standard normals [Z] of a slot's next step, drawn a block at a time."""
+        place = int(self._step[slot] % BLOCK)
+        if place == 0:
+            self._rngs[slot].standard_normal(out=self._eps[slot], dtype=np.float32)
+        return self._eps[slot, place]

@@ -1,0 +1,98 @@
+"""Everything a rank needs to play: one picklable `Setup` sent by rank 0, and the players made from it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from controller.games import GamePlayer, ScriptChooser
+from controller.rollouts import Kind, Player
+from controller.shapes import PolicyShape
+from controller.task import Task
+from rnn.latents import InitialLatents
+from vae.config import Settings
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model as plain data: the arguments that build it, and its arrays in order."""
+
+    arguments: dict[str, Any]
+    arrays: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a job plays with; parts that its worlds do not need are None.
+
+    games_per_rank: real games side by side. minimum_length: of a recorded episode. batch_size: dreams alive at once.
+    time_limit: of a dream; the real game has its own in `env`.
+    """
+
+    env: Settings
+    games_per_rank: int
+    minimum_length: int = 1
+    vae: Weights | None = None
+    rnn: Weights | None = None
+    initial: InitialLatents | None = None
+    temperature: float = 1.0
+    time_limit: int = 2100
+    batch_size: int = 512
+    policy: PolicyShape | None = None
+
+
+class TaskCast:
+    """The players of a task (see `controller.rollouts.Cast`); models are loaded when a player first needs them."""
+
+    def __init__(self, task: Task, setup: Setup):
+        self.task, self.setup = task, setup
+        self._models: dict[str, Any] = {}
+
+    def capacity(self, kind: Kind) -> int:
+        """How many rollouts of a kind a rank keeps alive at once."""
+        return self.setup.batch_size if kind[0] == "dream" else self.setup.games_per_rank
+
+    def make(self, kind: Kind) -> Player:
+        """A player of this kind."""
+        world, scripted = kind
+        if world == "dream":
+            from controller.dreams import DreamPlayer
+
+            dream = self._dream()
+            return DreamPlayer(dream, None if scripted else self._policy(), self.capacity(kind), self.setup.time_limit)
+        games = self.task.games(self.capacity(kind), self.setup.env)
+        if scripted:
+            chooser = ScriptChooser(len(games), self.setup.env.time_limit)
+        else:
+            from controller.agent import Agent, AgentChooser
+
+            chooser = AgentChooser(Agent(self._vae(), self._rnn(), self._policy()), len(games))
+        return GamePlayer(games, chooser, self.setup.minimum_length if world == "record" else None)
+
+    def _dream(self) -> Any:
+        from rnn.dream import Dream
+
+        return Dream(self._rnn(), self.setup.initial, self.setup.temperature)
+
+    def _policy(self) -> Any:
+        from controller.policies import Policy
+
+        return Policy(self.setup.policy, self.task.squash)
+
+    def _vae(self) -> Any:
+        from vae.model import VAE
+
+        return self._model("vae", VAE, self.setup.vae)
+
+    def _rnn(self) -> Any:
+        from rnn.model import MDNRNN
+
+        return self._model("rnn", MDNRNN, self.setup.rnn)
+
+    def _model(self, name: str, kind: Any, weights: Weights) -> Any:
+        if name not in self._models:
+            model = kind(**weights.arguments)
+            for variable, array in zip(model.variables, weights.arrays, strict=True):
+                variable.assign(array)
+            self._models[name] = model
+        return self._models[name]

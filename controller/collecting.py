@@ -1,0 +1,118 @@
+"""Collecting episodes of the authors' random policy, on any number of ranks, resumed exactly.
+
+Attempts are numbered, and the seed of an attempt is its number's, so the kept episodes are the first N attempts that
+lived long enough, whoever played them and however often the collecting was stopped.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.config import CollectConfig
+from controller.farm import Farm
+from controller.rollouts import Outcome, Rollout
+from controller.scripted import Script
+from vae.episodes import episode_path
+from vae.errors import InputError
+from vae.interrupts import deferred_interrupts
+from vae.progress import Progress
+from vae.runs import read_rows
+from vae.storage import atomic_write
+from vae.streams import Purpose
+
+AHEAD = 64  # attempts handed out beyond what seems needed
+
+
+@dataclass
+class Attempts:
+    """What became of each attempt: its length, and whether its episode is kept. Stored in ``attempts.jsonl``."""
+
+    folder: Path
+    lengths: dict[int, int]
+
+    @classmethod
+    def load(cls, folder: Path, minimum_length: int) -> "Attempts":
+        """The attempts recorded so far whose episodes are there."""
+        file = folder / "attempts.jsonl"
+        rows = read_rows(file) if file.exists() else []
+        lengths = {int(row["attempt"]): int(row["length"]) for row in rows}
+        there = {n: k for n, k in lengths.items() if k < minimum_length or episode_path(folder, n).exists()}
+        atomic_write(file, "".join(_row(n, k) for n, k in sorted(there.items())).encode())
+        return cls(folder, there)
+
+    def record(self, outcome: Outcome) -> None:
+        """Write the episode of an attempt, if it came with one, and then its row, durably."""
+        if outcome.episode is not None:
+            atomic_write(episode_path(self.folder, outcome.id), outcome.episode)
+        with open(self.folder / "attempts.jsonl", "a") as file:
+            file.write(_row(outcome.id, outcome.length))
+            file.flush()
+            os.fsync(file.fileno())
+        self.lengths[outcome.id] = outcome.length
+
+    def kept(self, minimum_length: int) -> list[int]:
+        """The attempts long enough, up to the first one that is still missing."""
+        kept, number = [], 0
+        while number in self.lengths:
+            if self.lengths[number] >= minimum_length:
+                kept.append(number)
+            number += 1
+        return kept
+
+
+def _row(attempt: int, length: int) -> str:
+    return json.dumps({"attempt": attempt, "length": length}) + "\n"
+
+
+def check_disk(folder: Path, episodes: int, frame_bytes: int, episode_length: int) -> int:
+    """The bytes that `episodes` more episodes will take; InputError where the disk has not so much left."""
+    needed = episodes * episode_length * frame_bytes
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"{folder}: {episodes} episodes need about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are "
+            "free; make room, or collect fewer with --set collect.episodes=N"
+        )
+    return needed
+
+
+def collect(folder: Path, farm: Farm, config: CollectConfig, seed: int) -> dict[str, float]:
+    """Collect into `folder` until the first `config.episodes` long enough attempts are there."""
+    attempts = Attempts.load(folder, config.minimum_length)
+    before, frames = len(attempts.kept(config.minimum_length)), 0
+    with deferred_interrupts() as interrupt, Progress("collect", config.episodes, "episodes", before) as progress:
+        while len(attempts.kept(config.minimum_length)) < config.episodes:
+            for outcome in farm.play(_next_rollouts(attempts, config, seed), repeats=False):
+                attempts.record(outcome)
+                frames += outcome.length if outcome.episode is not None else 0
+                long_enough = sum(length >= config.minimum_length for length in attempts.lengths.values())
+                new = min(long_enough, config.episodes) - progress.done
+                progress.update(max(0, new), f"{frames:,} frames")
+                if interrupt.requested:
+                    raise KeyboardInterrupt
+                if len(attempts.kept(config.minimum_length)) >= config.episodes:
+                    break
+    kept = attempts.kept(config.minimum_length)[: config.episodes]
+    _remove_surplus(attempts, set(kept))
+    return {"episodes": len(kept), "frames": sum(attempts.lengths[n] for n in kept), "attempts": kept[-1] + 1}
+
+
+def _next_rollouts(attempts: Attempts, config: CollectConfig, seed: int) -> list[Rollout]:
+    """Attempts not yet made, with a few to spare for games that end early."""
+    kept = len(attempts.kept(config.minimum_length))
+    wanted = config.episodes - kept + min(AHEAD, max(1, config.episodes // 20))
+    script, numbers, number = Script("random_hold", max_hold=config.max_hold), [], 0
+    while len(numbers) < wanted:
+        if number not in attempts.lengths:
+            numbers.append(number)
+        number += 1
+    return [Rollout(n, "record", (seed, int(Purpose.COLLECT), n), script) for n in numbers]
+
+
+def _remove_surplus(attempts: Attempts, kept: set[int]) -> None:
+    """Attempts beyond the last one needed leave no episode behind."""
+    for number in attempts.lengths:
+        if number not in kept:
+            episode_path(attempts.folder, number).unlink(missing_ok=True)

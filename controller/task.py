@@ -1,0 +1,35 @@
+"""What the scripts need to know of a task; `doomrnn.task` and `carracing.task` each provide one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.config import Preset
+from controller.shapes import PolicyShape
+from vae.config import Settings
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task.
+
+    action_size: A. bias: whether C's layers have one. variant, world: what C is trained as by default.
+    games: makes a batch of n real games from the env settings. frame_bytes: a stored frame on disk, for the forecast.
+    episode_length: mean steps of a kept episode. published: rows (method, score) of the paper to print beside ours.
+    """
+
+    name: str
+    presets: dict[str, Preset]
+    action_size: int
+    bias: bool
+    variant: str
+    world: str
+    games: Callable[[int, Settings], Any]
+    frame_bytes: int
+    episode_length: int
+    squash: Callable[[Any], Any] | None = None
+    published: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def policy_shape(self, variant: str, z_size: int, state_size: int, hidden_units: int) -> PolicyShape:
+        """The controller of this task in a variant."""
+        return PolicyShape(variant, z_size, state_size, self.action_size, self.bias, hidden_units)

@@ -1,0 +1,17 @@
+"""Settings of the take cover environment."""
+
+from dataclasses import dataclass
+
+from vae.config import Settings, setting
+
+
+@dataclass(frozen=True)
+class DoomEnvConfig(Settings):
+    """The paper's take cover in ViZDoom."""
+
+    skill: int = setting(4, "Doom's difficulty, 1 to 5", source="measured: 5 is far harder than the paper's", least=1)
+    time_limit: int = setting(2100, "longest game", unit="steps", source="paper, section 4.1", least=1)
+    start_time: int = setting(
+        14, "engine tics before the first step", unit="tics", source="ViZDoom's scenario", least=1
+    )
+    width: int = setting(160, "width of the engine's screen", unit="pixels", choices=(160, 320, 640))

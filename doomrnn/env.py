@@ -1,0 +1,351 @@
+"""The real task: "take cover" in ViZDoom (paper, section 4), as a game and as a Gymnasium environment.
+
+The player stands at one side of a room, monsters at the other throw fireballs, and the score is the number of
+steps survived, at most 2,100. `TakeCoverGame` owns one engine process, `DoomTakeCover` is the Gymnasium form,
+and `doomrnn.games.TakeCoverGames` steps many games together. The task is the paper's, not ViZDoom's stock
+`take_cover.cfg`: status bar on, screen flashes on, first observation at tic 14, one tic a step (authors' code).
+"""
+
+import functools
+import logging
+import math
+import os
+import shlex
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import vizdoom
+
+log = logging.getLogger(__name__)
+
+ACTION_THRESHOLD = 1 / 3  # authors' code: the action's range is cut into three equal parts
+RESTARTS = 3  # ours: attempts to start an engine again before giving up
+_DEATHS = (  # how ViZDoom reports an engine process that crashed, was killed or no longer answers
+    vizdoom.ViZDoomErrorException,
+    vizdoom.ViZDoomUnexpectedExitException,
+    vizdoom.ViZDoomIsNotRunningException,
+    vizdoom.MessageQueueException,
+    vizdoom.SharedMemoryException,
+)
+# The engine's keeper, a program of its own. It lets the engine die with us but not by our Ctrl-C, and make its
+# `_vizdoom` folder in one that we remove. It also shields us from two faults of ViZDoom 1.3 with an engine that
+# is killed: if not ready yet, it would be a segmentation fault for us, so it is started again; if it holds the
+# lock of a message queue (one in twelve, measured), an endless wait, so the lock is opened in its stead.
+_KEEPER = """
+import ctypes, mmap, os, sys
+
+parent, folder, engine, *arguments = sys.argv[1:]
+instance = arguments[arguments.index("+viz_instance_id") + 1]
+libc, keeper = ctypes.CDLL(None), os.getpid()
+LOCK, OWNER = 48, 56  # bytes into a queue: its pthread mutex, and in it the thread that holds it
+
+def die_with(pid):
+    libc.prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+    os.getppid() == pid or os._exit(1)
+
+def queue(name):
+    with open(f"/dev/shm/ViZDoom{name}{instance}", "r+b") as file:
+        return ctypes.c_char.from_buffer(mmap.mmap(file.fileno(), 0))
+
+os.setsid()
+die_with(int(parent))
+queues = queue("MQDoom"), queue("MQCtr")
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        die_with(keeper)
+        os.chdir(folder)
+        os.execv(engine, [engine, *arguments])
+    _, status = os.waitpid(child, 0)
+    for address in map(ctypes.addressof, queues):
+        if ctypes.c_int.from_address(address + OWNER).value == child:
+            libc.pthread_mutex_unlock(ctypes.c_void_p(address + LOCK))
+    if os.path.exists("/dev/shm/ViZDoomSM" + instance) or not os.path.exists(folder):
+        sys.exit()  # it was ready: the end is its owner's business
+sys.exit(f"ViZDoom's engine died 3 times while starting (status {status}): {engine}")
+"""
+
+
+@functools.lru_cache
+def _overlaps(n_in: int, n_out: int) -> np.ndarray:
+    """Returns float32 [n_out/g, n_in/g], g = gcd: how much of each input cell each output cell covers.
+
+    The unit is 1/(n_out/g) of an input cell, so the weights are whole numbers and each row adds up to n_in/g.
+    """
+    g = math.gcd(n_in, n_out)
+    n_in, n_out = n_in // g, n_out // g
+    i, o = np.arange(n_in), np.arange(n_out)[:, None]
+    covered = np.minimum((o + 1) * n_in, (i + 1) * n_out) - np.maximum(o * n_in, i * n_out)
+    return np.maximum(covered, 0).astype(np.float32)
+
+
+@functools.lru_cache
+def _column_weights(width: int, size: int) -> np.ndarray:
+    """Returns `_overlaps` for interleaved RGB columns, transposed: float32 [3·width/g, 3·size/g]."""
+    return np.kron(_overlaps(width, size).T, np.eye(3, dtype=np.float32))
+
+
+def observe(screen: np.ndarray, size: int = 64) -> np.ndarray:
+    """Turns the engine's screen into what V sees: the upper 5/6, area-averaged.
+
+    The crop removes most of the status bar (authors' code: rows 0-399 of 480 are kept). The sums are of whole
+    numbers, so the result is the same on every machine. From 160×120 to 64×64 it is OpenCV's INTER_AREA, byte
+    for byte, in half the time (measured); a mean of exactly one half, possible from 640×480, is rounded up.
+
+    Args:
+        screen: uint8 [height, width, 3].
+        size: side of the observation, pixels.
+    Returns:
+        uint8 [size, size, 3].
+    """
+    height, width = screen.shape[0] * 5 // 6, screen.shape[1]
+    rows, columns = _overlaps(height, size), _column_weights(width, size)
+    x = screen[:height].reshape(-1, columns.shape[0]).astype(np.float32) @ columns
+    x = rows @ x.reshape(-1, rows.shape[1], 3 * size)  # [blocks, rows of a block, 3·size]
+    x /= rows.shape[1] * (columns.shape[0] // 3)
+    x += 0.5
+    return x.astype(np.uint8).reshape(size, size, 3)
+
+
+def buttons(action: float) -> list[bool]:
+    """Turns a continuous action in [-1, 1] into the two buttons (move left, move right).
+
+    Below -1/3 is left, above 1/3 is right, between them and on the thresholds neither (authors' code).
+
+    Raises:
+        ValueError: the action is not a finite number.
+    """
+    if not math.isfinite(action):
+        raise ValueError(f"action must be a finite number, not {action}")
+    return [bool(action < -ACTION_THRESHOLD), bool(action > ACTION_THRESHOLD)]
+
+
+class TakeCoverGame:
+    """One game of take cover, played in one engine process that is started at the first `reset`.
+
+    The same seed and actions give the same observations, whatever was played before, in any engine. An engine
+    that dies is started again and the episode played again up to where it was: only the log tells.
+
+    Args:
+        skill: Doom's skill, 1 to 5; the paper's task is 4 (5 is far harder, measured).
+        time_limit: steps after which a game is truncated (paper, section 4: 2,100).
+        start_time: tic of the first observation, the weapon having been raised (authors' code: 14).
+        width, height: the engine's screen, pixels, a resolution of ViZDoom (authors' code: 640×480; ours:
+            160×120, seven times as fast).
+        observation_size: side of the observation, pixels (paper: 64).
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        skill: int = 4,
+        time_limit: int = 2100,
+        start_time: int = 14,
+        width: int = 160,
+        height: int = 120,
+        observation_size: int = 64,
+    ) -> None:
+        _check_whole("skill", skill, 1, 5)
+        _check_whole("time_limit", time_limit, 1, 2**31 - 1)
+        _check_whole("start_time", start_time, 1, 2**31 - 1)
+        resolution = getattr(vizdoom.ScreenResolution, f"RES_{width}X{height}", None)
+        if resolution is None:
+            raise ValueError(f"ViZDoom has no screen of {width}x{height}; it has 160x120 and 640x480, say")
+        _check_whole("observation_size", observation_size, 1, min(width, height * 5 // 6))
+        self.time_limit = time_limit
+        self.observation_size = observation_size
+        self._configure = functools.partial(_configure, skill, start_time, resolution)
+        self._engine: vizdoom.DoomGame | None = None
+        self._blank = np.zeros((height, width, 3), np.uint8)
+        self._seed = 0
+        self._pressed: list[list[bool]] = []
+        self._over = True
+
+    def reset(self, seed: int) -> np.ndarray:
+        """Begins the game of this seed.
+
+        Args:
+            seed: 0 to 2**32 - 1.
+        Returns:
+            The first observation, uint8 [observation_size, observation_size, 3].
+        Raises:
+            ValueError: the seed is out of range.
+            RuntimeError: the engine cannot be started.
+        """
+        _check_whole("seed", seed, 0, 2**32 - 1)
+        self._seed, self._pressed, self._over = int(seed), [], False
+        self._run(self._begin)
+        return observe(self.screen, self.observation_size)
+
+    def step(self, action: float) -> tuple[np.ndarray, float, bool, bool]:
+        """Plays one tic (1/35 s).
+
+        Args:
+            action: left, stay or right as a number in [-1, 1]; see `buttons`.
+        Returns:
+            observation: uint8 [observation_size, observation_size, 3]; zeros once the player is dead: the
+                engine shows nothing then.
+            reward: 1.0 on every step, the one of death included.
+            terminated: the player is dead.
+            truncated: the player lives after `time_limit` steps.
+        Raises:
+            ValueError: the action is not finite.
+            RuntimeError: no game is under way, or the engine cannot be started again.
+        """
+        pressed = buttons(action)
+        if self._over:
+            raise RuntimeError("no game is under way: call reset(seed) first")
+        self._pressed.append(pressed)
+        self._run(lambda: self._engine.make_action(pressed))
+        terminated = self._engine.is_episode_finished()
+        truncated = not terminated and len(self._pressed) >= self.time_limit
+        self._over = terminated or truncated
+        return observe(self.screen, self.observation_size), 1.0, terminated, truncated
+
+    @property
+    def screen(self) -> np.ndarray:
+        """The engine's whole screen now, uint8 [height, width, 3]; zeros when it shows no game."""
+        state = self._engine.get_state() if self._engine and self._engine.is_running() else None
+        return self._blank.copy() if state is None else state.screen_buffer
+
+    def close(self) -> None:
+        """Ends the engine process; `reset` starts another. Closing twice does no harm."""
+        self._over = True
+        if self._engine:
+            self._engine.close()
+            self._engine = None
+
+    def _begin(self) -> None:
+        if self._engine is None:
+            self._engine = self._configure()
+            _start(self._engine)
+        self._engine.set_seed(self._seed)
+        self._engine.new_episode()
+
+    def _run(self, command: Callable[[], Any]) -> None:
+        """Gives the engine a command; if it dies, plays the episode so far in a new one."""
+        try:
+            command()
+            return
+        except _DEATHS as error:
+            death = error
+        for _ in range(RESTARTS):
+            steps = len(self._pressed)
+            log.warning("ViZDoom died (%s); playing %d steps of seed %d again", death, steps, self._seed)
+            try:
+                self._replay()
+                return
+            except _DEATHS as error:
+                death = error
+        self.close()
+        raise RuntimeError(f"ViZDoom died {RESTARTS} times in a row while starting again: {death}") from death
+
+    def _replay(self) -> None:
+        self._engine = None  # an object whose engine died while changing maps never begins another episode
+        self._begin()
+        for pressed in self._pressed:
+            # Drawn like the first time: the engine's drawing changes later frames (measured).
+            self._engine.make_action(pressed)
+
+
+def _check_whole(name: str, value: int, low: int, high: int) -> None:
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+
+
+def _configure(skill: int, start_time: int, resolution: vizdoom.ScreenResolution) -> vizdoom.DoomGame:
+    """Returns an engine set up for take cover, not yet started."""
+    game = vizdoom.DoomGame()
+    game.set_doom_game_path(os.path.join(vizdoom.install_path, "freedoom2.wad"))
+    game.set_doom_scenario_path(os.path.join(vizdoom.scenarios_path, "take_cover.wad"))
+    game.set_doom_map("map01")
+    game.set_doom_skill(int(skill))
+    game.set_available_buttons([vizdoom.Button.MOVE_LEFT, vizdoom.Button.MOVE_RIGHT])
+    game.set_living_reward(1)
+    game.set_death_penalty(0)
+    game.set_episode_start_time(int(start_time))
+    game.set_episode_timeout(0)  # we count: at its own limit the engine would not show the last frame
+    game.set_screen_resolution(resolution)
+    game.set_screen_format(vizdoom.ScreenFormat.RGB24)
+    game.set_render_hud(True)
+    game.set_render_screen_flashes(True)
+    game.set_window_visible(False)
+    game.set_sound_enabled(False)
+    game.set_console_enabled(False)
+    game.set_mode(vizdoom.Mode.PLAYER)
+    game.set_doom_config_path(os.devnull)  # else the engine writes `_vizdoom.ini` where we are
+    return game
+
+
+def _start(game: vizdoom.DoomGame) -> None:
+    """Starts the engine process so that it leaves nothing behind, even if we are killed."""
+    with tempfile.TemporaryDirectory(prefix="doomrnn-") as folder:
+        game.set_vizdoom_path(_keeper(folder) or vizdoom.exe_path)
+        game.init()
+    # Both ends have these files open; without their names the memory is freed with the processes. The folder
+    # goes first: the keeper looks for either.
+    for name in Path("/dev/shm").glob(f"ViZDoom*{game.get_instance_id()}"):
+        name.unlink(missing_ok=True)
+
+
+def _keeper(folder: str) -> str | None:
+    """Writes the script that runs `_KEEPER`; returns its path, or None where this way is not open."""
+    if not (sys.platform == "linux" and sys.executable):
+        return None
+    path = Path(folder, "engine.sh")
+    words = [sys.executable, "-ISc", _KEEPER, str(os.getpid()), folder, vizdoom.exe_path]
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+    path.chmod(0o700)
+    return str(path) if os.access(path, os.X_OK) else None  # a noexec file system says no
+
+
+class DoomTakeCover(gymnasium.Env):
+    """Take cover as a Gymnasium environment (`WorldModels/DoomTakeCover-v0`).
+
+    Observations are uint8 [64, 64, 3], zeros after death; actions are float32 [1] in [-1, 1], see `buttons`;
+    the reward is 1 a step; death terminates, `time_limit` steps truncate. `reset(seed=s)` plays game s, and
+    without a seed one drawn from `np_random`; its info names it: {"seed": int}.
+
+    Args:
+        render_mode: None, or "rgb_array": `render` returns the engine's whole screen, status bar included,
+            uint8 [height, width, 3].
+        settings: see `TakeCoverGame`.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 35}
+
+    def __init__(self, *, render_mode: str | None = None, **settings: int) -> None:
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode must be None or 'rgb_array', not {render_mode!r}")
+        self.render_mode = render_mode
+        self.game = TakeCoverGame(**settings)
+        size = self.game.observation_size
+        self.observation_space = gymnasium.spaces.Box(0, 255, (size, size, 3), np.uint8)
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        """Begins a game; see `TakeCoverGame.reset`. There are no options."""
+        super().reset(seed=seed)
+        game_seed = int(self.np_random.integers(2**32)) if seed is None else seed
+        return self.game.reset(game_seed), {"seed": game_seed}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        """Plays one tic with an action float [1]; see `TakeCoverGame.step`."""
+        if np.shape(action) != (1,):
+            raise ValueError(f"action must have shape (1,), not {np.shape(action)}")
+        return *self.game.step(float(action[0])), {}
+
+    def render(self) -> np.ndarray | None:
+        """Returns the engine's whole screen, uint8 [height, width, 3], or None without a render_mode."""
+        return self.game.screen if self.render_mode == "rgb_array" else None
+
+    def close(self) -> None:
+        """Ends the engine process."""
+        self.game.close()

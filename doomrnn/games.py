@@ -1,0 +1,95 @@
+"""Many games of take cover in one process, stepped together.
+
+A rank carries one such batch: every row is a game of its own, which may begin anew at any time.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from doomrnn.env import TakeCoverGame
+
+
+class Steps(NamedTuple):
+    """Results of one step of n games, in the order in which the games were named."""
+
+    observations: np.ndarray  # uint8 [n, size, size, 3]
+    rewards: np.ndarray  # float32 [n], all 1
+    terminated: np.ndarray  # bool [n]
+    truncated: np.ndarray  # bool [n]
+
+
+class TakeCoverGames:
+    """A fixed number of games, numbered from 0; an engine is started when its game is first reset.
+
+    A game plays as it would alone: what the others do, and `threads`, change nothing.
+
+    Args:
+        count: number of games.
+        threads: games that are stepped at a time. ViZDoom works outside Python's lock, so games overlap where
+            the process has more than one core; a rank has one, and is fastest with one thread (measured).
+        settings: see `TakeCoverGame`.
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    def __init__(self, count: int, *, threads: int = 1, **settings: int) -> None:
+        if count < 1 or threads < 1:
+            raise ValueError(f"count and threads must be at least 1, not {count} and {threads}")
+        self._games = [TakeCoverGame(**settings) for _ in range(count)]
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, "take-cover") if threads > 1 else None
+
+    def __len__(self) -> int:
+        return len(self._games)
+
+    def reset(self, index: int, seed: int) -> np.ndarray:
+        """Begins a game anew, whatever it was doing; returns `TakeCoverGame.reset`'s observation."""
+        return self._games[self._checked(index)].reset(seed)
+
+    def step(self, indices: Sequence[int], actions: Sequence[float]) -> Steps:
+        """Plays one tic of the games named; the others wait.
+
+        Args:
+            indices: int [n], no game twice.
+            actions: float [n] or [n, 1], see `doomrnn.env.buttons`.
+        Raises:
+            ValueError: an index or action is out of range; then no game has moved.
+            RuntimeError: a game named is over, or its engine cannot be started again.
+        """
+        actions = np.asarray(actions, np.float64)
+        if actions.shape == (len(indices), 1):
+            actions = actions[:, 0]
+        if actions.shape != (len(indices),) or len(set(indices)) != len(indices):
+            raise ValueError(f"{len(indices)} indices, each once, need as many actions, not {actions.shape}")
+        if not np.isfinite(actions).all():
+            raise ValueError("actions must be finite numbers")
+        games = [self._games[self._checked(index)] for index in indices]
+        n, size = len(games), self._games[0].observation_size
+        observations = np.empty((n, size, size, 3), np.uint8)
+        steps = Steps(observations, np.empty(n, np.float32), np.empty(n, bool), np.empty(n, bool))
+
+        def play(rows: range) -> None:
+            for row in rows:
+                results = games[row].step(actions[row])
+                for column, result in zip(steps, results, strict=True):
+                    column[row] = result
+
+        shares = [range(first, n, self._threads) for first in range(self._threads)]
+        list((self._pool.map if self._pool else map)(play, shares))
+        return steps
+
+    def close(self) -> None:
+        """Ends all engine processes. Closing twice does no harm."""
+        for game in self._games:
+            game.close()
+        if self._pool:
+            self._pool.shutdown()
+            self._pool = None
+
+    def _checked(self, index: int) -> int:
+        if not 0 <= index < len(self._games):
+            raise ValueError(f"there is no game {index}: they are numbered 0 to {len(self._games) - 1}")
+        return index

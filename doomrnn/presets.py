@@ -1,0 +1,44 @@
+"""Take cover's presets: `paper` is the dataclasses' defaults; `quick` and `smoke` name only what they change."""
+
+from dataclasses import replace
+
+from controller.config import CollectConfig, ControllerConfig, EvaluateConfig, Preset
+from doomrnn.config import DoomEnvConfig
+from rnn.config import RNNConfig, SeriesConfig
+from vae.config import Settings, VAEConfig
+
+PAPER: dict[str, Settings] = {
+    "env": DoomEnvConfig(),
+    "collect": CollectConfig(),
+    "vae": VAEConfig(),
+    "series": SeriesConfig(),
+    "rnn": RNNConfig(),
+    "controller": ControllerConfig(),
+    "evaluate": EvaluateConfig(),
+}
+
+QUICK = {
+    **PAPER,
+    # long holds show M what happens at a wall, which short ones never reach (measured: docs/deviations.md)
+    "collect": CollectConfig(episodes=1000, max_hold=80),
+    "vae": VAEConfig(learning_rate=3e-4, max_frames=120_000),
+    "rnn": RNNConfig(batch_size=32, sequence_length=64, epochs=9.0, decay=0.9997, validate_every=500),
+    "controller": ControllerConfig(generations=15, evaluate_every=5, evaluate_rollouts=256),
+}
+
+SMOKE = {
+    **PAPER,
+    "collect": CollectConfig(episodes=6, max_hold=80),
+    "vae": VAEConfig(batch_size=20, max_frames=200, validation_frames=40, validate_every=5, shuffle_megabytes=10),
+    "series": SeriesConfig(batch_size=64, shard_episodes=2, initial_frames=10),
+    "rnn": RNNConfig(
+        hidden_size=16, batch_size=4, sequence_length=16, epochs=1.0, validate_every=5, validation_frames=100
+    ),
+    "controller": ControllerConfig(
+        popsize=4, rollouts=2, generations=2, time_limit=60, evaluate_every=1, evaluate_rollouts=4, batch_size=16
+    ),
+    "evaluate": EvaluateConfig(episodes=3, dream_episodes=8, probe_episodes=2, games_per_rank=2),
+}
+SMOKE["env"] = replace(PAPER["env"], time_limit=150)  # type: ignore[type-var]
+
+PRESETS = {name: Preset(name, stages) for name, stages in (("paper", PAPER), ("quick", QUICK), ("smoke", SMOKE))}

@@ -1,0 +1,45 @@
+"""Take cover as the scripts see it."""
+
+from typing import Any
+
+from controller.task import Task
+from doomrnn.config import DoomEnvConfig
+from doomrnn.presets import PRESETS
+
+PUBLISHED = [  # paper, table 2: (row, dream, real game)
+    ("paper, tau 0.10", "2086 ± 140", "193 ± 58"),
+    ("paper, tau 0.50", "2060 ± 277", "196 ± 50"),
+    ("paper, tau 1.00", "1145 ± 690", "868 ± 511"),
+    ("paper, tau 1.15", "918 ± 546", "1092 ± 556"),
+    ("paper, tau 1.30", "732 ± 269", "753 ± 139"),
+    ("paper, random policy", "", "210 ± 108"),
+    ("paper, gym leaderboard", "", "820 ± 58"),
+]
+
+
+def make_games(count: int, config: DoomEnvConfig) -> Any:
+    """A batch of real games in this process."""
+    from doomrnn.games import TakeCoverGames
+
+    return TakeCoverGames(
+        count,
+        skill=config.skill,
+        time_limit=config.time_limit,
+        start_time=config.start_time,
+        width=config.width,
+        height=config.width * 3 // 4,
+    )
+
+
+TASK = Task(
+    name="doomrnn",
+    presets=PRESETS,
+    action_size=1,
+    bias=False,
+    variant="zch",
+    world="dream",
+    games=make_games,
+    frame_bytes=4700,
+    episode_length=330,
+    published=PUBLISHED,
+)

@@ -1,0 +1,137 @@
+"""Batches of series for M, in the authors' two regimes, as plain arrays of a (seed, epoch)."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from rnn.latents import Series
+from vae.errors import InputError
+from vae.streams import Purpose, stream
+
+
+class Batch(NamedTuple):
+    """What one update of M reads. Letters: B rows, T steps.
+
+    z: float32 [B, T + 1, Z], freshly drawn from mu and logvar; z[:, 1:] is what is to be predicted.
+    action: float32 [B, T, A], taken at each step.
+    restart: float32 [B, T], 1 where an episode starts.
+    done: float32 [B, T], 1 where the action ends the episode (a game cut at its step limit does not die).
+    mask: float32 [B, T], 0 for steps after the end of the data.
+    z_mask: float32 [B, T], 0 where the next z belongs to another episode, or is not known.
+    """
+
+    z: np.ndarray
+    action: np.ndarray
+    restart: np.ndarray
+    done: np.ndarray
+    mask: np.ndarray
+    z_mask: np.ndarray
+
+
+class Joined(NamedTuple):
+    """Episodes end to end: mu, logvar [n, Z], action [n, A], restart, done, seam float32 [n]."""
+
+    mu: np.ndarray
+    logvar: np.ndarray
+    action: np.ndarray
+    restart: np.ndarray
+    done: np.ndarray
+    seam: np.ndarray
+
+
+def join(series: list[Series]) -> Joined:
+    """Concatenate episodes; `restart` marks each one's first step, `seam` its last."""
+    starts = np.cumsum([0, *(len(s) for s in series)])
+    restart, seam = np.zeros((2, starts[-1]), np.float32)
+    restart[starts[:-1]] = 1.0
+    seam[starts[1:] - 1] = 1.0
+    columns = (np.concatenate([getattr(s, key) for s in series]) for key in ("mu", "logvar", "action"))
+    done = np.concatenate([s.terminated for s in series]).astype(np.float32)
+    return Joined(*columns, restart, done, seam)
+
+
+def draw_z(mu: np.ndarray, logvar: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A fresh z float32 [..., Z] from stored mu and logvar of any float type."""
+    eps = rng.standard_normal(mu.shape, np.float32)
+    return mu.astype(np.float32) + np.exp(0.5 * logvar.astype(np.float32)) * eps
+
+
+class ConcatenatedBatches:
+    """The authors' Doom regime: each epoch joins the shuffled episodes and cuts them into B rows.
+
+    The rows are read T steps at a time, so that batch n + 1 goes on where batch n ended and the state can be carried.
+    """
+
+    carries_state = True
+
+    def __init__(self, series: list[Series], batch_size: int, length: int, seed: int, across_seam: bool = False):
+        self.series, self.batch_size, self.length, self.seed = series, batch_size, length, seed
+        self.across_seam = across_seam
+        self.per_epoch = (sum(len(s) for s in series) - 1) // (batch_size * length)
+        if self.per_epoch == 0:
+            raise InputError(
+                f"series: fewer frames than a batch of {batch_size} rows of {length} steps; collect more "
+                "episodes, or lower rnn.batch_size or rnn.sequence_length"
+            )
+
+    def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from the `first` on."""
+        order = stream(self.seed, Purpose.RNN, 1, number).permutation(len(self.series))
+        data = join([self.series[i] for i in order])
+        rows = np.arange(self.batch_size)[:, None] * (self.per_epoch * self.length)
+        for index in range(first, self.per_epoch):
+            at = rows + index * self.length + np.arange(self.length + 1)
+            yield self._batch(data, at, stream(self.seed, Purpose.RNN, 2, number, index))
+
+    def _batch(self, data: Joined, at: np.ndarray, rng: np.random.Generator) -> Batch:
+        now = at[:, :-1]
+        z_mask = np.ones_like(data.seam[now]) if self.across_seam else 1.0 - data.seam[now]
+        ones = np.ones(now.shape, np.float32)
+        return Batch(
+            draw_z(data.mu[at], data.logvar[at], rng), data.action[now], data.restart[now], data.done[now], ones, z_mask
+        )
+
+
+class EpisodeBatches:
+    """The authors' CarRacing regime: whole episodes from a zero state, padded to the longest allowed."""
+
+    carries_state = False
+
+    def __init__(self, series: list[Series], batch_size: int, length: int, seed: int, across_seam: bool = False):
+        self.series, self.batch_size, self.length, self.seed = series, batch_size, length, seed
+        self.per_epoch = len(series) // batch_size
+        if self.per_epoch == 0:
+            raise InputError(
+                f"series: {len(series)} episodes are fewer than a batch of {batch_size}; collect more, or "
+                "lower rnn.batch_size"
+            )
+
+    def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch from the `first` on."""
+        order = stream(self.seed, Purpose.RNN, 1, number).permutation(len(self.series))
+        for index in range(first, self.per_epoch):
+            chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
+            rng = stream(self.seed, Purpose.RNN, 2, number, index)
+            yield stack([_pad(self.series[i], self.length, rng) for i in chosen])
+
+
+def _pad(series: Series, length: int, rng: np.random.Generator) -> Batch:
+    """One episode as a Batch without its first axis."""
+    steps = min(len(series), length)
+    z = draw_z(series.mu[: length + 1], series.logvar[: length + 1], rng)
+    ends = {key: np.zeros(length, np.float32) for key in ("restart", "done", "mask", "z_mask")}
+    ends["restart"][0] = 1.0
+    ends["done"][:steps] = series.terminated[:steps]
+    ends["mask"][:steps] = 1.0
+    ends["z_mask"][: min(len(series) - 1, length)] = 1.0
+    action = np.zeros((length, series.action.shape[1]), np.float32)
+    action[:steps] = series.action[:steps]
+    full = np.zeros((length + 1, z.shape[1]), np.float32)
+    full[: len(z)] = z
+    return Batch(full, action, **ends)
+
+
+def stack(rows: list[Batch]) -> Batch:
+    """Rows without a batch axis as one batch."""
+    return Batch(*(np.stack(column) for column in zip(*rows, strict=True)))

@@ -1,0 +1,94 @@
+"""The dream: M run on its own samples, as a compiled step loop over a batch of rollouts.
+
+Letters: B rows, L steps of a block, Z, A, H as elsewhere. Source: paper, sections 4.1 to 4.3; authors' code for the start
+(a stored first frame's z, zero state, restart 1 on the first input) and the end (done logit above 0, never sampled).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rnn.mdn import sample
+from rnn.model import MDNRNN
+from rnn.latents import InitialLatents
+from vae.errors import InputError
+
+ROW_MULTIPLE = 16  # batches are padded to a multiple of it, so that a row is computed alike whatever their size
+Act = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+class DreamState(NamedTuple):
+    """Where dreams are: z float32 [B, Z], M's state c, h [B, H], restart [B, 1] (1 before the first step)."""
+
+    z: np.ndarray | tf.Tensor
+    c: np.ndarray | tf.Tensor
+    h: np.ndarray | tf.Tensor
+    restart: np.ndarray | tf.Tensor
+
+
+class Noise(NamedTuple):
+    """What chance brings to a block: uniforms, normals float32 [B, L, Z]."""
+
+    uniforms: np.ndarray | tf.Tensor
+    normals: np.ndarray | tf.Tensor
+
+
+class Dream:
+    """M at a temperature, with the first frames it starts from.
+
+    Raises InputError for a temperature that is not above 0.
+    """
+
+    def __init__(self, model: MDNRNN, initial: InitialLatents, temperature: float):
+        if not temperature > 0 or temperature == float("inf"):
+            raise InputError(f"temperature {temperature}: must be a number above 0")
+        self.model, self.initial, self.temperature = model, initial, float(temperature)
+
+    def start(self, rng: np.random.Generator) -> DreamState:
+        """The state of one new dream, without a batch axis; draws its first z from `rng`."""
+        zero = np.zeros(self.model.hidden_size, np.float32)
+        return DreamState(self.initial.draw(rng), zero, zero, np.ones(1, np.float32))
+
+    def fill_noise(self, rng: np.random.Generator, uniforms: np.ndarray, normals: np.ndarray) -> None:
+        """Fill one row's noise of a block, both [L, Z], from its rollout's own stream."""
+        rng.random(out=uniforms, dtype=np.float32)
+        rng.standard_normal(out=normals, dtype=np.float32)
+
+    def compile(self, act: Act) -> Callable[[DreamState, tf.Tensor, Noise], tuple[DreamState, tf.Tensor]]:
+        """The function that dreams a block of L steps with the policy `act(inputs, z, c, h, step) -> action [B, A]`.
+
+        It takes the state, the policy's inputs [B, ...] and the noise, and returns the state after the block and the
+        number of steps each row lived in it, int32 [B]: the step whose done logit rises above 0 counts, and L + 1
+        says that the row is still alive. What a row does after its end is of no account.
+        """
+
+        @tf.function(reduce_retracing=True)
+        def block(state: DreamState, inputs: tf.Tensor, noise: Noise) -> tuple[DreamState, tf.Tensor]:
+            steps = tf.shape(noise.uniforms)[1]
+
+            def body(step: tf.Tensor, state: DreamState, lived: tf.Tensor) -> tuple:
+                state, done = self._step(act, state, inputs, noise, step)
+                return step + 1, state, tf.where(done, tf.minimum(lived, step + 1), lived)
+
+            state = DreamState(*(tf.convert_to_tensor(part) for part in state))
+            lived = tf.fill([tf.shape(state.z)[0]], steps + 1)
+            _, state, lived = tf.while_loop(lambda step, *_: step < steps, body, (tf.constant(0), state, lived))
+            return state, lived
+
+        return block
+
+    def _step(
+        self, act: Act, state: DreamState, inputs: tf.Tensor, noise: Noise, step: tf.Tensor
+    ) -> tuple[DreamState, tf.Tensor]:
+        """One step of every row, and whether it ended there, bool [B]."""
+        action = act(inputs, state.z, state.c, state.h, step)
+        restart = state.restart if self.model.done_head else None
+        params, h, c = self.model.step(state.z, action, restart, state.h, state.c)
+        z = sample(params, self.temperature, noise.uniforms[:, step], noise.normals[:, step])
+        done = tf.zeros(tf.shape(z)[:1], tf.bool) if params.done_logit is None else params.done_logit > 0
+        following = DreamState(z, c, h, tf.zeros_like(state.restart))
+        for part, before in zip(following, state, strict=True):
+            part.set_shape(before.shape)
+        return following, done

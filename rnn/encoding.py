@@ -1,0 +1,80 @@
+"""Encoding episodes with V into series of latents."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from rnn.config import SeriesConfig
+from rnn.latents import InitialLatents, Series, read_shard, shard_path, write_initial, write_shard
+from vae.episodes import Episode, episode_length, list_episodes, read_episode, split_episodes
+from vae.errors import NumericalError
+from vae.model import VAE
+from vae.progress import Progress
+
+Encode = Callable[[np.ndarray], tuple[tf.Tensor, tf.Tensor]]
+
+
+def encode_episodes(
+    folder: Path, rollouts: Path, model: VAE, action_size: int, config: SeriesConfig, seed: int
+) -> dict[str, float]:
+    """Encode all episodes of `rollouts` into shards in `folder`, going on after the shards that are there."""
+    paths = list_episodes(rollouts)
+    held_out = set(split_episodes(paths, seed)[1])
+    groups = [paths[i : i + config.shard_episodes] for i in range(0, len(paths), config.shard_episodes)]
+    missing = [(n, group) for n, group in enumerate(groups) if not shard_path(folder, n).exists()]
+    frames = sum(episode_length(path) for _, group in missing for path in group)
+    encode = _compile(model)
+    with Progress("series", frames, "frames") as progress:
+        for number, group in missing:
+            series = []
+            for path, episode in _read_ahead(group, action_size):
+                series.append(_encode(encode, episode, config.batch_size, path in held_out, path))
+                progress.update(len(episode))
+            write_shard(shard_path(folder, number), series)
+    _write_initial(folder, len(groups), model.z_size, action_size, config.initial_frames)
+    return {"episodes": len(paths), "frames_per_second": round(progress.rate, 1)}
+
+
+def _read_ahead(paths: list[Path], action_size: int) -> Iterator[tuple[Path, Episode]]:
+    """Episodes in order, the next one being read while one is used."""
+    with ThreadPoolExecutor(1) as reader:
+        pending = reader.submit(read_episode, paths[0], action_size)
+        for path, following in zip(paths, [*paths[1:], None], strict=True):
+            episode = pending.result()
+            if following is not None:
+                pending = reader.submit(read_episode, following, action_size)
+            yield path, episode
+
+
+def _compile(model: VAE) -> Encode:
+    @tf.function(input_signature=[tf.TensorSpec((None, 64, 64, 3), tf.uint8)])
+    def encode(frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return model.encode(tf.cast(frames, tf.float32) / 255.0)
+
+    return encode
+
+
+def _encode(encode: Encode, episode: Episode, batch_size: int, held_out: bool, path: Path) -> Series:
+    """One episode's latents; a last batch of one frame is doubled, since one row alone rounds differently."""
+    parts = []
+    for start in range(0, len(episode), batch_size):
+        frames = episode.obs[start : start + batch_size]
+        rows = frames if len(frames) > 1 else np.repeat(frames, 2, axis=0)
+        parts.append([np.asarray(v)[: len(frames)] for v in encode(rows)])
+    mu, logvar = (np.concatenate(column).astype(np.float16) for column in zip(*parts, strict=True))
+    if not (np.isfinite(mu).all() and np.isfinite(logvar).all()):
+        raise NumericalError(f"series: V gives NaN or infinity for {path}; train V again")
+    return Series(mu, logvar, episode.action, episode.terminated, held_out)
+
+
+def _write_initial(folder: Path, shards: int, z_size: int, action_size: int, count: int) -> None:
+    """The first frame of the first `count` training episodes."""
+    first: list[Series] = []
+    for number in range(shards):
+        if len(first) < count:
+            first += [s for s in read_shard(shard_path(folder, number), z_size, action_size) if not s.held_out]
+    mu, logvar = (np.stack([getattr(s, key)[0] for s in first[:count]]).astype(np.float32) for key in ("mu", "logvar"))
+    write_initial(folder, InitialLatents(mu, logvar))

@@ -1,0 +1,106 @@
+"""M, the recurrent network with a mixture density head (MDN-RNN).
+
+Letters: B batch, T time, Z latent size, A action size, H hidden size, K mixtures. Source: World Models (Ha & Schmidhuber
+2018), appendix A.2, and the authors' code.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from rnn import mdn
+from rnn.lstm import RestartLSTM, product
+from rnn.mdn import MDNParameters
+
+Tensor = Any
+
+
+class MDNRNN(keras.Model):
+    """The model of the world (its loss is `rnn.losses.mdnrnn_loss`): (z, action[, restart]) and a state to the distribution of the next z [and of done].
+
+    z_size, action_size, hidden_size, mixtures: Z, A, H, K. Doom has 64, 1, 512, 5 and a done head (1,678,785
+        parameters); CarRacing 32, 3, 256, 5 and none (422,368).
+    done_head: a done logit is predicted too, and `restart` is one more input column, which also clears the state.
+    seed: the initial weights are a function of it alone.
+    precision: "float32" or "bfloat16" for the factors of the products; weights and states are float32 in both.
+    """
+
+    def __init__(
+        self,
+        z_size: int,
+        action_size: int,
+        hidden_size: int,
+        mixtures: int = 5,
+        done_head: bool = False,
+        seed: int = 0,
+        precision: str = "float32",
+        name: str = "mdnrnn",
+    ) -> None:
+        super().__init__(name=name)
+        self.z_size = z_size
+        self.action_size = action_size
+        self.hidden_size = hidden_size
+        self.mixtures = mixtures
+        self.done_head = done_head
+        self.seed = seed
+        self.precision = precision
+        seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(2) % (2**31)]
+        input_size = z_size + action_size + int(done_head)
+        self.lstm = RestartLSTM(input_size, hidden_size, seed=seeds[0], precision=precision)
+        self.head = keras.layers.Dense(
+            mdn.head_size(z_size, mixtures, done_head),
+            kernel_initializer=keras.initializers.GlorotUniform(seed=seeds[1]),
+            dtype="float32",
+            name="head",
+        )
+        self.head.build((None, hidden_size))
+        self.built = True
+
+    def zero_state(self, rows: int) -> tuple[Tensor, Tensor]:
+        """The state (h, c), both [rows, H], before the first step of an episode."""
+        return self.lstm.zero_state(rows)
+
+    def step(
+        self, z: Tensor, action: Tensor, restart: Tensor | None, h: Tensor, c: Tensor
+    ) -> tuple[MDNParameters, Tensor, Tensor]:
+        """One step: z [B, Z], action [B, A], restart [B, 1] (None without a done head), state h, c [B, H].
+
+        Returns the prediction of the next z [B, ...] and the new state (h, c). Where restart is 1 the state is cleared
+        before the step, as in `sequence`.
+        """
+        x = self._inputs(z, action, restart)
+        if restart is not None:
+            h, c = (1.0 - restart) * h, (1.0 - restart) * c
+        h, c = self.lstm.step(x, h, c)
+        return self._predict(h), h, c
+
+    def sequence(
+        self, z: Tensor, action: Tensor, restart: Tensor | None, h0: Tensor, c0: Tensor
+    ) -> tuple[MDNParameters, Tensor, Tensor]:
+        """All steps: z [B, T, Z], action [B, T, A], restart [B, T] (None without a done head), state h0, c0 [B, H].
+
+        Returns the predictions [B, T, ...] of the z after each step, and the state (h, c) after the last.
+        """
+        keep = ops.ones_like(z[..., 0]) if restart is None else 1.0 - restart
+        x = self._inputs(z, action, None if restart is None else restart[..., None])
+        hs, h, c = self.lstm.sequence(x, keep, h0, c0)
+        return self._predict(hs), h, c
+
+    def call(
+        self, z: Tensor, action: Tensor, restart: Tensor | None, h0: Tensor, c0: Tensor
+    ) -> tuple[MDNParameters, Tensor, Tensor]:
+        """The same as `sequence`."""
+        return self.sequence(z, action, restart, h0, c0)
+
+    def _inputs(self, z: Tensor, action: Tensor, restart: Tensor | None) -> Tensor:
+        if (restart is not None) != self.done_head:
+            raise ValueError("restart is an input of a model with a done head, and only of one")
+        return ops.concatenate([z, action] if restart is None else [z, action, restart], axis=-1)
+
+    def _predict(self, h: Tensor) -> MDNParameters:
+        """The head on h [..., H]: one product over all rows."""
+        raw = product(ops.reshape(h, (-1, self.hidden_size)), self.head.kernel, self.precision) + self.head.bias
+        raw = ops.reshape(raw, (*ops.shape(h)[:-1], raw.shape[-1]))
+        return mdn.split_head(raw, self.z_size, self.mixtures)

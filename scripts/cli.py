@@ -1,0 +1,200 @@
+"""What all scripts share: their flags, how they end, and where they stand among MPI ranks.
+
+Only the standard library is imported before it is needed, so that `--help` and wrong arguments answer at once.
+"""
+
+import argparse
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from controller.task import Task
+    from vae.runs import Run
+
+TASKS = ("doomrnn",)
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+ONE_THREAD = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+}
+
+
+def one_thread_a_rank() -> None:
+    """Rollout ranks use one thread each and no GPU; to be called before NumPy is imported."""
+    os.environ.update(ONE_THREAD)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, and said by one rank only."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        fail(f"{self.prog}: {message} (see --help)")
+        raise SystemExit(2)
+
+
+def fail(line: str) -> None:
+    """One line on standard error, from rank 0 only."""
+    if rank() == 0:
+        print(line, file=sys.stderr, flush=True)
+
+
+def rank() -> int:
+    """This process's MPI rank as mpirun tells it, 0 without mpirun."""
+    return int(os.environ.get("OMPI_COMM_WORLD_RANK") or os.environ.get("PMI_RANK") or 0)
+
+
+def world() -> Any:
+    """MPI's communicator of all ranks, or None for a process started without mpirun."""
+    if not (os.environ.get("OMPI_COMM_WORLD_SIZE") or os.environ.get("PMI_SIZE")):
+        return None
+    from mpi4py import MPI
+
+    return MPI.COMM_WORLD
+
+
+def parser(doc: str, preset: bool = True, fields: bool = True, seed_help: str = "seed of the run") -> Parser:
+    """A parser with the flags every script takes; `doc` is the script's docstring."""
+    made = Parser(description=doc, formatter_class=_Formatter, epilog=_all_fields() if fields else None)
+    made.add_argument("task", choices=TASKS, metavar="TASK", help=f"one of: {', '.join(TASKS)}")
+    made.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
+    if preset:
+        made.add_argument(
+            "--preset", metavar="P", help="settings to start from: paper, quick or smoke (default: the run's own)"
+        )
+    made.add_argument("--seed", type=_seed, default=None, help=f"{seed_help} (default 0)")
+    made.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="STAGE.FIELD=VALUE",
+        help="change one setting (repeatable); all are listed below",
+    )
+    return made
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str):
+        super().__init__(prog, max_help_position=30, width=110)
+
+
+def _all_fields() -> str:
+    from vae.config import describe
+
+    parts = [
+        f"settings of {name}, with the defaults of preset paper:\n{describe(task(name).presets['paper'].stages)}"
+        for name in TASKS
+    ]
+    return "\n".join(parts).replace("%", "%%")
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**31:
+        raise argparse.ArgumentTypeError(f"{text}: a seed is a whole number from 0 to 2147483647")
+    return value
+
+
+def positive(text: str) -> int:
+    """An argument that counts something."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be at least 1")
+    return value
+
+
+def temperature(text: str) -> float:
+    """An argument that is a temperature."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: a temperature is a number above 0")
+    return value
+
+
+def task(name: str) -> "Task":
+    """A task's description, loaded by name."""
+    return importlib.import_module(f"{name}.task").TASK
+
+
+def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
+    """The run the arguments name, opened or made; `own_seed` keeps ``--seed`` for the script itself."""
+    from vae.config import override
+    from vae.errors import InputError
+    from vae.runs import Run, open_run
+
+    chosen = task(arguments.task)
+    preset = getattr(arguments, "preset", None)
+    exists = (arguments.run / "config.json").exists()
+    if preset is None and not exists:
+        raise InputError(
+            f"{arguments.run}: no run there yet; start one with scripts/collect_rollouts.py "
+            f"{arguments.task} --run {arguments.run} --preset quick"
+        )
+    if preset is not None and preset not in chosen.presets:
+        raise InputError(f"--preset {preset}: unknown; one of {', '.join(chosen.presets)}")
+    stages = chosen.presets[preset or "paper"].stages
+    for word in arguments.overrides:
+        stages = override(stages, word)
+    explicit = {word.partition("=")[0] for word in arguments.overrides}
+    seed = 0 if own_seed or arguments.seed is None else arguments.seed
+    explicit |= {"seed"} if arguments.seed is not None and not own_seed else set()
+    wanted = Run(arguments.run, arguments.task, preset or "paper", seed, stages)
+    return open_run(arguments.run, wanted, explicit, preset_given=preset is not None)
+
+
+def run_stage(run: "Run", stage: str, produce: Callable[[Path], dict[str, Any]], following: str) -> None:
+    """Work on a stage under its lock unless it is finished, and say what came of it and what to do next."""
+    from vae.runs import FOLDERS, PINNED, finish, finished, working
+
+    folder = run.folder(stage)
+    summary = finished(folder)
+    if summary is None:
+        record = {name: vars(run.stages[name]) for name in PINNED[stage]}
+        with working(folder, record):
+            summary = produce(folder)
+            finish(folder, summary)
+        print(f"{FOLDERS[stage]}: done, {_figures(summary)}; wrote {folder}")
+    else:
+        print(f"{FOLDERS[stage]}: already finished ({_figures(summary)}); nothing to do")
+    print(f"next: {following}")
+
+
+def _figures(summary: dict[str, Any]) -> str:
+    shown = {k: f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" for k, v in summary.items()}
+    return ", ".join(f"{name} {value}" for name, value in shown.items())
+
+
+@contextlib.contextmanager
+def ending_well(comm: Any = None) -> Iterator[None]:
+    """Turn what can go wrong into one line and an exit code; under MPI end all ranks with it."""
+    from vae.errors import InputError, NumericalError
+
+    try:
+        yield
+        code = 0
+    except InputError as error:
+        code = _ended(f"error: {error}", 2, comm)
+    except NumericalError as error:
+        code = _ended(f"failed: {error}", 1, comm)
+    except KeyboardInterrupt:
+        code = _ended(
+            "interrupted; everything finished so far is saved, the same command goes on from there", 130, comm
+        )
+    if code:
+        sys.exit(code)
+
+
+def _ended(line: str, code: int, comm: Any) -> int:
+    print(line, file=sys.stderr, flush=True)
+    if comm is not None and comm.Get_size() > 1:
+        comm.Abort(code)
+    return code

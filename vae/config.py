@@ -1,0 +1,139 @@
+"""Typed settings: a frozen dataclass per stage, each field with its help, unit and source.
+
+`setting` declares a field; `override` applies one ``stage.field=value`` word; `describe` lists all fields for
+``--help``. This module imports nothing heavy, so that ``--help`` answers at once.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from vae.errors import InputError
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    unit: str = "",
+    source: str = "ours",
+    choices: tuple = (),
+    least: Any = None,
+    above: Any = None,
+) -> Any:
+    """A dataclass field that knows its help line, unit, source and bounds (`least`: >=, `above`: >)."""
+    return field(
+        default=default,
+        metadata={"help": help, "unit": unit, "source": source, "choices": choices, "least": least, "above": above},
+    )
+
+
+class Settings:
+    """Base of the stage configurations: checks each field against its declared type, choices and bounds."""
+
+    def __post_init__(self) -> None:
+        for item in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, item.name)
+            problem = _problem(item, value)
+            if problem:
+                raise InputError(f"{item.name}={value!r}: {problem}")
+
+
+def _problem(item: dataclasses.Field, value: Any) -> str:
+    """Why `value` does not fit the field, or an empty string."""
+    meta = item.metadata
+    if not isinstance(value, (int, float) if item.type is float else item.type) or (
+        isinstance(value, bool) and item.type is not bool
+    ):
+        return f"must be of type {item.type.__name__}"
+    if isinstance(value, float) and value != value:
+        return "must be a number, not NaN"
+    if meta["choices"] and value not in meta["choices"]:
+        return f"must be one of {', '.join(map(str, meta['choices']))}"
+    if meta["least"] is not None and value < meta["least"]:
+        return f"must be at least {meta['least']}"
+    if meta["above"] is not None and not value > meta["above"]:
+        return f"must be above {meta['above']}"
+    return ""
+
+
+def parse_value(item: dataclasses.Field, text: str) -> Any:
+    """The word of a ``--set`` as the field's own type; InputError where it cannot be read as one."""
+    try:
+        if item.type is bool:
+            return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
+        return item.type(text)
+    except (ValueError, KeyError):
+        raise InputError(f"{item.name}={text}: not a value of type {item.type.__name__}") from None
+
+
+def override(stages: dict[str, Settings], word: str) -> dict[str, Settings]:
+    """`stages` with one ``stage.field=value`` applied; InputError for an unknown stage, field or value."""
+    name, separator, text = word.partition("=")
+    stage, dot, key = name.partition(".")
+    if not separator or not dot:
+        raise InputError(f"--set {word}: write it as stage.field=value")
+    if stage not in stages:
+        raise InputError(f"--set {word}: unknown stage '{stage}' (one of {', '.join(stages)})")
+    known = {item.name: item for item in fields(stages[stage])}
+    if key not in known:
+        raise InputError(f"--set {word}: stage '{stage}' has no field '{key}' (one of {', '.join(known)})")
+    try:
+        changed = dataclasses.replace(stages[stage], **{key: parse_value(known[key], text)})
+    except InputError as error:
+        raise InputError(f"--set {stage}.{error}") from None
+    return {**stages, stage: changed}
+
+
+def from_values(kind: type, values: dict[str, Any], where: str) -> Any:
+    """A stage configuration rebuilt from stored values; InputError where names or types do not fit."""
+    known = {item.name for item in fields(kind)}
+    if set(values) != known:
+        odd = ", ".join(sorted(set(values) ^ known))
+        raise InputError(f"{where}: fields do not fit this version ({odd}); use the version that wrote it")
+    try:
+        return kind(**{k: float(v) if _wants_float(kind, k) and type(v) is int else v for k, v in values.items()})
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _wants_float(kind: type, name: str) -> bool:
+    return next(item.type is float for item in fields(kind) if item.name == name)
+
+
+def describe(stages: dict[str, Settings]) -> str:
+    """One line per field: ``stage.field=default [unit] help (source)``, as ``--help`` shows it."""
+    lines = []
+    for stage, config in stages.items():
+        for item in fields(config):  # type: ignore[arg-type]
+            meta = item.metadata
+            unit = f" {meta['unit']}" if meta["unit"] else ""
+            choices = f" {{{'|'.join(map(str, meta['choices']))}}}" if meta["choices"] else ""
+            value = getattr(config, item.name)
+            lines.append(f"  {stage}.{item.name}={value}{unit}{choices}  {meta['help']} ({meta['source']})")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class VAEConfig(Settings):
+    """V and its training. Defaults: the paper's Doom run."""
+
+    z_size: int = setting(64, "size of the latent vector z", unit="numbers", source="paper, appendix A.1", least=1)
+    kl_tolerance: float = setting(
+        0.5, "floor of the KL term per latent dimension", unit="nats", source="authors' code", least=0.0
+    )
+    learning_rate: float = setting(1e-4, "Adam's step size", source="authors' code", above=0.0)
+    batch_size: int = setting(100, "frames in an update", unit="frames", source="authors' code", least=1)
+    epochs: float = setting(
+        1.0, "passes over the training frames", unit="passes", source="paper, appendix A.1", above=0.0
+    )
+    shuffle_megabytes: int = setting(1000, "memory for the shuffle across episodes", unit="MB", least=10)
+    max_frames: int = setting(
+        0, "train on at most so many frames, evenly from all episodes; 0: on all", unit="frames", least=0
+    )
+    validation_frames: int = setting(2000, "held-out frames in each validation", unit="frames", least=10)
+    validate_every: int = setting(1000, "updates between validations", unit="updates", least=1)
+    checkpoint_seconds: float = setting(90.0, "time between checkpoints", unit="s", above=0.0)
+    precision: str = setting("float32", "arithmetic of the products", choices=PRECISIONS)

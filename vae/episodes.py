@@ -1,0 +1,88 @@
+"""Episodes on disk: one compressed `.npz` a game, with the authors' keys and its results.
+
+An episode of T steps holds ``obs`` uint8 [T, 64, 64, 3], ``action`` float32 [T, A] taken on it, and its result:
+``reward`` float32, ``terminated`` and ``truncated`` bool [T]. The frame after the last step is not stored.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vae.errors import InputError
+from vae.storage import ArraySpec, check_finite, npz_bytes, npz_shape, read_npz
+from vae.streams import Purpose, stream
+
+FRAME_SHAPE = (64, 64, 3)
+FRAME_BYTES = 64 * 64 * 3
+HELD_OUT = 20  # one episode in so many is held out of training
+AGAIN = "delete it and run scripts/collect_rollouts.py again, which makes the same episode anew"
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One game: obs uint8 [T,64,64,3], action float32 [T,A], reward float32 [T], terminated, truncated bool [T]."""
+
+    obs: np.ndarray
+    action: np.ndarray
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.obs)
+
+
+def episode_bytes(episode: Episode) -> bytes:
+    """The file of an episode, deflated at level 1 (lossless; about 4.6 KB a Doom frame)."""
+    return npz_bytes(vars(episode))
+
+
+def episode_path(folder: Path, index: int) -> Path:
+    """Where the game with this attempt number is stored."""
+    return folder / f"episode-{index:06d}.npz"
+
+
+def list_episodes(folder: Path) -> list[Path]:
+    """The episode files of a folder in order; InputError where there is none."""
+    paths = sorted(folder.glob("episode-*.npz"))
+    if not paths:
+        raise InputError(f"{folder}: no episodes in it; run scripts/collect_rollouts.py first")
+    return paths
+
+
+def read_episode(path: Path, action_size: int) -> Episode:
+    """An episode with names, types, shapes, sizes and finiteness checked; InputError where one is wrong."""
+    arrays = read_npz(
+        path,
+        {
+            "obs": ArraySpec("uint8", ("T", *FRAME_SHAPE)),
+            "action": ArraySpec("float32", ("T", action_size)),
+            "reward": ArraySpec("float32", ("T",)),
+            "terminated": ArraySpec("bool", ("T",)),
+            "truncated": ArraySpec("bool", ("T",)),
+        },
+        AGAIN,
+    )
+    check_finite(arrays["action"], "action", path, AGAIN)
+    check_finite(arrays["reward"], "reward", path, AGAIN)
+    if len(arrays["obs"]) == 0:
+        raise InputError(f"{path}: an episode without frames; {AGAIN}")
+    return Episode(**arrays)
+
+
+def episode_length(path: Path) -> int:
+    """T of an episode file, from its header alone (the file is checked in full when it is read)."""
+    shape = npz_shape(path, "obs", AGAIN)
+    if len(shape) != 4 or shape[1:] != FRAME_SHAPE or shape[0] == 0:
+        raise InputError(f"{path}: obs has shape {shape}, not (T, 64, 64, 3); {AGAIN}")
+    return shape[0]
+
+
+def split_episodes(paths: list[Path], seed: int) -> tuple[list[Path], list[Path]]:
+    """(training, held-out) episodes: a twentieth, at least one, drawn by the seed, is held out (source: ours)."""
+    if len(paths) < 2:
+        raise InputError(f"{paths[0].parent}: one episode cannot be split into training and held-out; collect more")
+    count = max(1, len(paths) // HELD_OUT)
+    held = set(stream(seed, Purpose.SPLIT).permutation(len(paths))[:count].tolist())
+    return [p for i, p in enumerate(paths) if i not in held], [paths[i] for i in sorted(held)]

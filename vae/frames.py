@@ -1,0 +1,113 @@
+"""Frames from disk as an endless shuffled stream with bounded memory.
+
+Each epoch permutes the episodes, joins them into chunks of a fixed size in memory, and shuffles all frames of a chunk
+together; the next chunk is read in the background. The order is a function of (seed, epoch), so a resumed training
+jumps to its place in it.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from vae.episodes import FRAME_BYTES, FRAME_SHAPE, episode_length, read_episode
+from vae.errors import InputError
+from vae.streams import Purpose, stream
+
+
+class FrameStream:
+    """Batches of frames from episode files, shuffled across episodes.
+
+    Args:
+        paths: episode files.
+        action_size: A, to check the files by.
+        batch_size: frames a batch.
+        seed: of the order.
+        megabytes: memory for shuffling; half of it holds the chunk in use, half the one being read.
+        max_frames: use at most so many frames an epoch, the same share of every episode; 0 uses all.
+
+    Raises:
+        InputError: a file is missing or damaged, or there are fewer frames than one batch.
+    """
+
+    def __init__(
+        self, paths: list[Path], action_size: int, batch_size: int, seed: int, megabytes: int, max_frames: int = 0
+    ):
+        self.paths, self.action_size, self.batch_size, self.seed = paths, action_size, batch_size, seed
+        lengths = np.array([episode_length(path) for path in paths])
+        share = min(1.0, max_frames / lengths.sum()) if max_frames else 1.0
+        self.counts = np.maximum(1, np.floor(lengths * share)).astype(np.int64)
+        self.frames = int(self.counts.sum())
+        self.batches_per_epoch = self.frames // batch_size
+        self.chunk_frames = max(batch_size, megabytes * 500_000 // FRAME_BYTES)
+        if self.batches_per_epoch == 0:
+            raise InputError(f"{paths[0].parent}: {self.frames} frames are fewer than a batch of {batch_size}")
+
+    def batches(self, first: int = 0) -> Iterator[np.ndarray]:
+        """uint8 [batch_size, 64, 64, 3] from batch number `first` on, without end."""
+        epoch, skip = divmod(first, self.batches_per_epoch)
+        while True:
+            yield from self._epoch(epoch, skip)
+            epoch, skip = epoch + 1, 0
+
+    def _epoch(self, epoch: int, skip: int) -> Iterator[np.ndarray]:
+        """The batches of one epoch after the first `skip`; a remainder below a batch is left out."""
+        chunks, skip_frames = self._plan(epoch), skip * self.batch_size
+        while chunks and skip_frames >= self._size(chunks[0]):  # a resumed epoch reads only what it still needs
+            skip_frames -= self._size(chunks.pop(0))
+        rest = np.empty((0, *FRAME_SHAPE), np.uint8)
+        with ThreadPoolExecutor(1) as reader:
+            pending = [reader.submit(self._read_chunk, epoch, chunk) for chunk in chunks[:1]]
+            for following in [*chunks[1:], None]:
+                pool, order = pending.pop().result()
+                if following is not None:
+                    pending.append(reader.submit(self._read_chunk, epoch, following))
+                order, skip_frames = order[skip_frames:], 0
+                whole = (len(order) + len(rest)) // self.batch_size
+                for number in range(whole):
+                    stop = (number + 1) * self.batch_size - len(rest)
+                    start = max(0, stop - self.batch_size)
+                    take = pool[order[start:stop]]
+                    yield np.concatenate([rest, take]) if number == 0 and len(rest) else take
+                used = max(0, whole * self.batch_size - len(rest))
+                left = pool[order[used:]]
+                rest = left if whole else np.concatenate([rest, left])
+
+    def _plan(self, epoch: int) -> list[list[int]]:
+        """The epoch's episodes, permuted and joined into chunks of about `chunk_frames`."""
+        chunks: list[list[int]] = [[]]
+        for episode in stream(self.seed, Purpose.VAE, 1, epoch).permutation(len(self.paths)).tolist():
+            if chunks[-1] and self._size(chunks[-1]) + self.counts[episode] > self.chunk_frames:
+                chunks.append([])
+            chunks[-1].append(episode)
+        return chunks
+
+    def _size(self, chunk: list[int]) -> int:
+        return int(self.counts[chunk].sum())
+
+    def _read_chunk(self, epoch: int, chunk: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """(frames uint8 [n, 64, 64, 3], the order to use them in [n])."""
+        pool = np.empty((self._size(chunk), *FRAME_SHAPE), np.uint8)
+        filled = 0
+        for episode in chunk:
+            obs = read_episode(self.paths[episode], self.action_size).obs
+            count = int(self.counts[episode])
+            if count < len(obs):
+                picks = stream(self.seed, Purpose.VAE, 2, epoch, episode).choice(len(obs), count, replace=False)
+                obs = obs[np.sort(picks)]
+            pool[filled : filled + count] = obs
+            filled += count
+        order = stream(self.seed, Purpose.VAE, 3, epoch, chunk[0]).permutation(len(pool))
+        return pool, order
+
+
+def sample_frames(paths: list[Path], action_size: int, count: int, seed: int) -> np.ndarray:
+    """uint8 [at most `count`, 64, 64, 3]: an even share of every episode, the same for the same seed."""
+    share = -(-count // len(paths))
+    frames = []
+    for episode, path in enumerate(paths):
+        obs = read_episode(path, action_size).obs
+        picks = stream(seed, Purpose.VAE, 4, episode).choice(len(obs), min(share, len(obs)), replace=False)
+        frames.append(obs[np.sort(picks)])
+    return np.concatenate(frames)[:count]

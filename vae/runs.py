@@ -1,0 +1,234 @@
+"""The run folder: what a run is made with, which stage is under way, and its records.
+
+``config.json`` holds everything resolved. A stage is `begun` once its folder holds its own copy of the settings it
+was begun with, and `finished` once it holds ``done.json``; both are written atomically.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import platform
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from vae.config import Settings, from_values
+from vae.errors import InputError
+from vae.storage import atomic_write, read_json, write_json
+
+STAGES = ("env", "collect", "vae", "series", "rnn", "controller", "evaluate")
+FOLDERS = {"collect": "rollouts", "vae": "vae", "series": "series", "rnn": "rnn"}
+# whichever stage is begun pins its own settings and those of what it was made from
+PINNED = {"collect": ("env", "collect"), "vae": ("vae",), "series": ("series",), "rnn": ("rnn",)}
+PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy", "vizdoom", "gymnasium", "cma", "mpi4py")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run: its folder, task, preset, seed and the resolved settings of every stage."""
+
+    path: Path
+    task: str
+    preset: str
+    seed: int
+    stages: dict[str, Settings]
+
+    def folder(self, stage: str) -> Path:
+        """Where a stage keeps its files."""
+        return self.path / FOLDERS[stage]
+
+
+def open_run(path: Path, wanted: Run, explicit: set[str], preset_given: bool) -> Run:
+    """The run in `path`, made or continued with the `wanted` settings.
+
+    `explicit` names the ``stage.field`` (and "seed") the command set itself: these, and all fields where the preset
+    was given and differs from the stored one, must agree with what stages already begun were made with; otherwise
+    InputError names the difference. What no stage depends on yet is updated.
+    """
+    stored = load_run(path, {name: type(stage) for name, stage in wanted.stages.items()}, missing_ok=True)
+    if stored is None:
+        _write_config(wanted)
+        return wanted
+    if stored.task != wanted.task:
+        raise InputError(f"{path}: belongs to task {stored.task}, not {wanted.task}; name another --run")
+    merged = _merge(stored, wanted, explicit, whole=preset_given and wanted.preset != stored.preset)
+    _refuse_differences(stored, merged)
+    if merged != stored:
+        _write_config(merged)
+    return merged
+
+
+def load_run(path: Path, kinds: dict[str, type], missing_ok: bool = False) -> Run | None:
+    """The run stored in `path`; InputError (or None with `missing_ok`) where there is none."""
+    file = path / "config.json"
+    if missing_ok and not file.exists():
+        return None
+    values = read_json(file, "run scripts/collect_rollouts.py with --run and --preset first")
+    try:
+        stages = {name: from_values(kind, values["stages"][name], f"{file} [{name}]") for name, kind in kinds.items()}
+        return Run(path, str(values["task"]), str(values["preset"]), int(values["seed"]), stages)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{file}: not a run's configuration ({error!r})") from None
+
+
+def _merge(stored: Run, wanted: Run, explicit: set[str], whole: bool) -> Run:
+    """The stored run with what this command says over it."""
+    if whole:
+        return dataclasses.replace(wanted, seed=wanted.seed if "seed" in explicit else stored.seed)
+    stages = {}
+    for name, config in stored.stages.items():
+        said = {w.split(".")[1] for w in explicit if w.startswith(f"{name}.")}
+        values = {key: getattr(wanted.stages[name], key) for key in said}
+        stages[name] = dataclasses.replace(config, **values)  # type: ignore[type-var]
+    return dataclasses.replace(stored, stages=stages, seed=wanted.seed if "seed" in explicit else stored.seed)
+
+
+def _refuse_differences(stored: Run, merged: Run) -> None:
+    begun = [stage for stage in FOLDERS if (stored.folder(stage) / "begun.json").exists()]
+    differences = []
+    for stage in begun:
+        for name in PINNED[stage]:
+            old, new = vars(stored.stages[name]), vars(merged.stages[name])
+            differences += [f"{name}.{k} is {old[k]}, asked {new[k]}" for k in old if old[k] != new[k]]
+    if begun and stored.seed != merged.seed:
+        differences.append(f"seed is {stored.seed}, asked {merged.seed}")
+    if differences:
+        raise InputError(
+            f"{stored.path}: made with other settings ({'; '.join(differences)}); leave them out, or name another --run"
+        )
+
+
+def _write_config(run: Run) -> None:
+    write_json(
+        run.path / "config.json",
+        {
+            "task": run.task,
+            "preset": run.preset,
+            "seed": run.seed,
+            "stages": {name: vars(config) for name, config in run.stages.items()},
+            **environment(),
+        },
+    )
+
+
+def environment() -> dict[str, Any]:
+    """Versions, commit, CPU model and threads, for the record."""
+    return {
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "commit": commit(),
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def commit() -> str:
+    """The commit of the source tree, "-dirty" where files differ from it, or "unknown" outside a checkout."""
+    here = Path(__file__).parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def _cpu_model() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or "unknown"
+
+
+@contextlib.contextmanager
+def working(folder: Path, record: dict[str, Any]) -> Iterator[None]:
+    """Hold the lock of a stage's folder and mark the stage begun with `record`.
+
+    InputError at once, naming the first one's pid and host, where another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    holder = folder / ".holder.json"
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            atomic_write(holder, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+            if not (folder / "begun.json").exists():
+                write_json(folder / "begun.json", record)
+            yield
+            holder.unlink(missing_ok=True)
+    except Timeout:
+        who = read_json(holder) if holder.exists() else {"pid": "?", "host": "?"}
+        raise InputError(f"{folder}: process {who['pid']} on {who['host']} is at work in it; wait for it") from None
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """What a finished stage left in ``done.json``, or None."""
+    return read_json(folder / "done.json") if (folder / "done.json").exists() else None
+
+
+def finish(folder: Path, summary: dict[str, Any]) -> None:
+    """Mark a stage finished."""
+    write_json(folder / "done.json", summary)
+
+
+class Metrics:
+    """The records of a stage: ``metrics.jsonl`` (deterministic), ``timing.jsonl`` (rates, wall times), TensorBoard.
+
+    A resumed stage cuts both files back to the step of its checkpoint, so that no step stands twice.
+    """
+
+    def __init__(self, folder: Path, resume_step: int = 0):
+        self.folder = folder
+        self._cut("metrics.jsonl", resume_step)
+        self._cut("timing.jsonl", resume_step)
+        self._writer: Any = None
+
+    def log(self, step: int, values: dict[str, float], timing: dict[str, float] | None = None) -> None:
+        """Append the values of a step, durably, and show them in TensorBoard."""
+        self._append("metrics.jsonl", {"step": step, **values})
+        if timing:
+            self._append("timing.jsonl", {"step": step, "time": round(time.time(), 1), **timing})
+        self._tensorboard(step, {**values, **(timing or {})})
+
+    def _append(self, name: str, row: dict[str, Any]) -> None:
+        with open(self.folder / name, "a") as file:
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _cut(self, name: str, step: int) -> None:
+        file = self.folder / name
+        if file.exists():
+            kept = [row for row in read_rows(file) if row["step"] <= step]
+            atomic_write(file, "".join(json.dumps(row) + "\n" for row in kept).encode())
+
+    def _tensorboard(self, step: int, values: dict[str, float]) -> None:
+        import tensorflow as tf
+
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
+        with self._writer.as_default():
+            for name, value in values.items():
+                tf.summary.scalar(name, value, step=step)
+        self._writer.flush()
+
+
+def read_rows(file: Path) -> list[dict[str, Any]]:
+    """The rows of a `.jsonl`; a last line cut off by a kill is left out."""
+    rows = []
+    for line in file.read_text().splitlines():
+        with contextlib.suppress(ValueError):
+            rows.append(json.loads(line))
+    return rows
