@@ -3,7 +3,7 @@
 The player stands at one side of a room, monsters at the other throw fireballs, and the score is the number of
 steps survived, at most 2,100. `TakeCoverGame` owns one engine process, `DoomTakeCover` is the Gymnasium form,
 and `doomrnn.games.TakeCoverGames` steps many games together. The task is the paper's, not ViZDoom's stock
-`take_cover.cfg`: status bar on, screen flashes on, first observation at tic 14, one tic a step (authors' code).
+`take_cover.cfg`: status bar and flashes on, first observation at tic 14, one tic a step (authors' code).
 """
 
 import functools
@@ -32,10 +32,10 @@ _DEATHS = (  # how ViZDoom reports an engine process that crashed, was killed or
     vizdoom.MessageQueueException,
     vizdoom.SharedMemoryException,
 )
-# The engine's keeper, a program of its own. It lets the engine die with us but not by our Ctrl-C, and make its
-# `_vizdoom` folder in one that we remove. It also shields us from two faults of ViZDoom 1.3 with an engine that
-# is killed: if not ready yet, it would be a segmentation fault for us, so it is started again; if it holds the
-# lock of a message queue (one in twelve, measured), an endless wait, so the lock is opened in its stead.
+# The engine's keeper, a program of its own. It lets the engine die with us but not by our Ctrl-C, and make
+# its `_vizdoom` folder in one that we remove. And it shields us from two faults of ViZDoom 1.3 with an engine
+# that is killed. If it was not ready yet, we would get a segmentation fault: it is started again. If it held
+# a message queue's lock (one in twelve, measured), we would wait for ever: the lock is opened in its stead.
 _KEEPER = """
 import ctypes, mmap, os, sys
 
@@ -296,7 +296,10 @@ def _start(game: vizdoom.DoomGame) -> None:
 
 
 def _keeper(folder: str) -> str | None:
-    """Writes the script that runs `_KEEPER`; returns its path, or None where this way is not open."""
+    """Writes the script that runs `_KEEPER`; returns its path, or None where that cannot be.
+
+    Without a keeper an engine leaves an empty folder `_vizdoom` behind, and may outlive us if we are killed.
+    """
     if not (sys.platform == "linux" and sys.executable):
         return None
     path = Path(folder, "engine.sh")

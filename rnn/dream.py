@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from rnn.latents import InitialLatents
 from rnn.mdn import sample
 from rnn.model import MDNRNN
-from rnn.latents import InitialLatents
 from vae.errors import InputError
 
 ROW_MULTIPLE = 16  # batches are padded to a multiple of it, so that a row is computed alike whatever their size

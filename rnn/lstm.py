@@ -94,8 +94,8 @@ class RestartLSTM(keras.layers.Layer):
 
     def step(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """One step for acting and dreaming: x [B, I] and state h, c [B, H] to the new (h, c)."""
-        pre = product(x, self.kernel, self.precision) + self.bias
-        h, c, _ = cell(pre + product(h, self.recurrent_kernel, self.precision), c)
+        pre = product(x, self.kernel, self.precision) + product(h, self.recurrent_kernel, self.precision)
+        h, c, _ = cell(pre + self.bias, c)
         return h, c
 
     def sequence(self, x: Tensor, keep: Tensor, h0: Tensor, c0: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from rnn.batches import Batch, ConcatenatedBatches, EpisodeBatches
 from rnn.config import RNNConfig
+from rnn.latents import Series
 from rnn.losses import MDNRNNLoss, mdnrnn_loss
 from rnn.model import MDNRNN
-from rnn.latents import Series
 from vae.errors import check_losses
 from vae.interrupts import Interrupt, deferred_interrupts
 from vae.progress import Progress

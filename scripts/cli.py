@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vae.runs import Run
 
 TASKS = ("doomrnn",)
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's greetings
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",
@@ -59,6 +59,27 @@ def world() -> Any:
     from mpi4py import MPI
 
     return MPI.COMM_WORLD
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow without the greetings it prints whatever its log level; they are shown if it fails."""
+    import tempfile
+
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.zeros(1)
+        except BaseException:
+            said.seek(0)
+            os.write(kept, said.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def parser(doc: str, preset: bool = True, fields: bool = True, seed_help: str = "seed of the run") -> Parser:
@@ -151,6 +172,15 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
     return open_run(arguments.run, wanted, explicit, preset_given=preset is not None)
 
 
+def need(run: "Run", stage: str, script: str) -> None:
+    """InputError naming the script to run first where a stage is not finished."""
+    from vae.errors import InputError
+    from vae.runs import finished
+
+    if finished(run.folder(stage)) is None:
+        raise InputError(f"{run.folder(stage)}: not finished; run scripts/{script} {run.task} --run {run.path} first")
+
+
 def run_stage(run: "Run", stage: str, produce: Callable[[Path], dict[str, Any]], following: str) -> None:
     """Work on a stage under its lock unless it is finished, and say what came of it and what to do next."""
     from vae.runs import FOLDERS, PINNED, finish, finished, working
@@ -171,6 +201,45 @@ def run_stage(run: "Run", stage: str, produce: Callable[[Path], dict[str, Any]],
 def _figures(summary: dict[str, Any]) -> str:
     shown = {k: f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" for k, v in summary.items()}
     return ", ".join(f"{name} {value}" for name, value in shown.items())
+
+
+def on_farm(comm: Any, task: "Task", prepare: Callable[[], tuple[Any, Any]], job: Callable[[Any, Any], None]) -> None:
+    """Run ``job(prepared, farm)`` on rank 0 with all ranks playing; ``prepare() -> (setup, prepared)`` on rank 0."""
+    from controller.cast import TaskCast
+    from controller.farm import Farm, guarded, work
+
+    setup, prepared = prepare() if rank() == 0 else (None, None)
+    with guarded(comm):
+        setup = comm.bcast(setup) if comm is not None else setup
+        if setup.rnn is not None:
+            load_tensorflow()
+        cast = TaskCast(task, setup)
+        if rank() != 0:
+            work(cast, comm)
+            return
+        farm = Farm(cast, comm)
+        job(prepared, farm)
+        farm.close()
+
+
+def only_controller(run: "Run") -> str:
+    """The name of the run's only controller; InputError where there is none, or more than one."""
+    from vae.errors import InputError
+
+    names = sorted(path.parent.name for path in run.path.glob("controller/*/best.json"))
+    if len(names) != 1:
+        found = f"there are {', '.join(names)}; choose one with --controller" if names else (
+            f"none is trained; run scripts/train_controller.py {run.task} --run {run.path} first")
+        raise InputError(f"{run.path / 'controller'}: {found}")
+    return names[0]
+
+
+def controller_temperature(run: "Run", name: str | None) -> float:
+    """The temperature a controller was trained at, or the run's own where there is no controller."""
+    from vae.storage import read_json
+
+    begun = run.path / "controller" / (name or "-") / "begun.json"
+    return float(read_json(begun)["temperature"]) if begun.exists() else run.stages["controller"].temperature
 
 
 @contextlib.contextmanager

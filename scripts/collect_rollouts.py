@@ -14,34 +14,30 @@ def main() -> None:
     arguments = cli.parser(__doc__).parse_args()
     comm = cli.world()
     with cli.ending_well(comm):
-        from controller.cast import Setup, TaskCast
-        from controller.collecting import check_disk, collect
-        from controller.farm import Farm, guarded, work
-
         task = cli.task(arguments.task)
         run = cli.resolve(arguments) if cli.rank() == 0 else None
+        cli.on_farm(comm, task, lambda: prepare(run), lambda config, farm: collect_all(config, farm, task, run))
 
-        with guarded(comm):
-            if cli.rank() == 0:
-                config = run.stages["collect"]
-                setup = Setup(run.stages["env"], config.games_per_rank, config.minimum_length)
-            setup = comm.bcast(setup if cli.rank() == 0 else None) if comm else setup
-            cast = TaskCast(task, setup)
-            if cli.rank() != 0:
-                return work(cast, comm)
-            farm = Farm(cast, comm)
 
-            def produce(folder):
-                there = len(list(folder.glob("episode-*.npz")))
-                needed = check_disk(folder, max(0, config.episodes - there), task.frame_bytes, task.episode_length)
-                print(f"collect: {config.episodes:,} episodes, about {needed / 1e9:.2f} GB still to write", flush=True)
-                return collect(folder, farm, config, run.seed)
+def prepare(run):
+    """(setup of the ranks, settings); rank 0 only."""
+    from controller.cast import Setup
 
-            try:
-                cli.run_stage(run, "collect", produce, f"python scripts/train_vae.py {task.name} --run {run.path}")
-            finally:
-                farm.close()
-    return None
+    config = run.stages["collect"]
+    return Setup(run.stages["env"], config.games_per_rank, config.minimum_length), config
+
+
+def collect_all(config, farm, task, run) -> None:
+    """Collect under the folder's lock; rank 0 only."""
+    from controller.collecting import check_disk, collect
+
+    def produce(folder):
+        there = len(list(folder.glob("episode-*.npz")))
+        needed = check_disk(folder, max(0, config.episodes - there), task.frame_bytes, task.episode_length)
+        print(f"collect: {config.episodes:,} episodes, about {needed / 1e9:.2f} GB still to write", flush=True)
+        return collect(folder, farm, config, run.seed)
+
+    cli.run_stage(run, "collect", produce, f"python scripts/train_vae.py {task.name} --run {run.path}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -70,11 +71,16 @@ def wait_until(condition, seconds: float = 10.0) -> bool:
     return condition()
 
 
-def alive(pid: int) -> bool:
+def state(pid: int) -> str:
+    """The kernel's letter for what a process is doing, Z when it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[0]
     except OSError:
-        return False
+        return "Z"
+
+
+def alive(pid: int) -> bool:
+    return state(pid) != "Z"
 
 
 def kill_engine(before: set[int] = frozenset()) -> None:
@@ -292,6 +298,72 @@ def test_an_engine_killed_between_games_is_not_noticed(game):
     other.close()
 
 
+def holds_a_lock(engine: int) -> bool:
+    """Whether the engine, stopped, holds the lock of one of its two message queues."""
+    with open(f"/proc/{engine}/mem", "rb") as memory:
+        for line in Path(f"/proc/{engine}/maps").read_text().splitlines():
+            if "ViZDoomMQ" in line:
+                memory.seek(int(line.partition("-")[0], 16) + 56)
+                if int.from_bytes(memory.read(4), "little") == engine:
+                    return True
+    return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="engines have a keeper on Linux only")
+def test_an_engine_killed_with_a_lock_in_its_hands_is_not_noticed(game):
+    expected = play(game, 5, 2000)
+    before = engines(os.getpid())
+    other = TakeCoverGame()
+    other.reset(0)
+    (engine,) = engines(os.getpid()) - before
+    killed = threading.Event()
+    right = []
+
+    def play_on() -> None:
+        while not killed.is_set():
+            right.append(play(other, 5, 2000) == expected)
+        right.append(play(other, 5, 2000) == expected)
+
+    player = threading.Thread(target=play_on, daemon=True)
+    player.start()
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        os.kill(engine, signal.SIGSTOP)
+        assert wait_until(lambda: state(engine) == "T")
+        if holds_a_lock(engine):
+            break
+        os.kill(engine, signal.SIGCONT)
+        time.sleep(0.001)
+    else:
+        pytest.fail("the engine was never caught with a lock")
+    os.kill(engine, signal.SIGKILL)
+    killed.set()
+    player.join(30)
+    assert not player.is_alive()
+    assert right and all(right)
+    other.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="engines have a keeper on Linux only")
+def test_an_engine_killed_while_it_starts_is_not_noticed(game, caplog):
+    before, victims = engines(os.getpid()), set()
+
+    def kill_the_first() -> None:
+        while not victims:
+            victims.update(engines(os.getpid()) - before)
+        os.kill(min(victims), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_the_first, daemon=True)
+    killer.start()
+    other = TakeCoverGame()
+    frames = play(other, 9, 30)
+    killer.join(10)
+    assert not any(map(alive, victims))
+    assert frames == play(game, 9, 30)
+    assert not caplog.records
+    other.close()
+
+
 def test_an_engine_that_cannot_start_is_given_up(monkeypatch, caplog):
     def fail(engine):
         raise vizdoom.ViZDoomErrorException("no engine today")
@@ -438,6 +510,6 @@ def test_bad_batches_are_refused_before_anything_moves(game):
         assert "\n" not in str(refusal.value)
     with pytest.raises(ValueError, match="no game 2"):
         games.reset(2, 0)
-    after = games.step([0], [actions(4, 1)[0]]).observations[0].tobytes()
+    after = games.step([0], [[actions(4, 1)[0]]]).observations[0].tobytes()  # a column of actions will do
     games.close()
     assert [first, after] == play(game, 4, 1)

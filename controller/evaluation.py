@@ -1,0 +1,127 @@
+"""Evaluating agents and scripted policies in either world, with intervals, and the tables made from it."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from controller.farm import Farm
+from controller.rollouts import Rollout
+from controller.scripted import Script
+from vae.config import Settings
+from vae.errors import InputError
+from vae.storage import read_json, write_json
+from vae.streams import Purpose, stream
+
+RESAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of one policy in one world, as stored in ``evaluation/*.json``.
+
+    std has ddof 0, as the authors'; ci95 is a percentile bootstrap of the mean with 10,000 resamples.
+    """
+
+    task: str
+    world: str
+    policy: str
+    controller: str | None
+    temperature: float | None
+    episodes: int
+    seed: int
+    mean: float
+    std: float
+    ci95: list[float]
+    scores: list[float]
+    lengths: list[int]
+    config_sha256: str
+    commit: str
+    period: int | None = None
+    checkpoint: str | None = field(default=None)
+
+    @property
+    def file_name(self) -> str:
+        """``<world>-<controller or policy>[-tau<T>]-seed<S>-n<N>.json``."""
+        who = self.controller or (f"sweep{self.period}" if self.period else self.policy)
+        tau = f"-tau{self.temperature:.2f}" if self.temperature is not None else ""
+        return f"{self.world}-{who}{tau}-seed{self.seed}-n{self.episodes}.json"
+
+
+def bootstrap_interval(scores: np.ndarray, seed: int = 0) -> list[float]:
+    """95 % percentile bootstrap interval of the mean."""
+    rng = stream(seed, Purpose.EVALUATE, 0)
+    means = [rng.choice(scores, len(scores)).mean() for _ in range(RESAMPLES)]
+    return [float(v) for v in np.percentile(means, [2.5, 97.5])]
+
+
+def welch_p(scores: np.ndarray, others: np.ndarray) -> float:
+    """Two-sided p of Welch's test that two means are equal."""
+    if np.std(scores) == 0 and np.std(others) == 0:
+        return float(np.mean(scores) == np.mean(others))
+    return float(stats.ttest_ind(scores, others, equal_var=False).pvalue)
+
+
+def play(
+    farm: Farm, world: str, policy: np.ndarray | Script, episodes: int, seed: int
+) -> tuple[list[float], list[int]]:
+    """(scores, lengths) of `episodes` rollouts in the order of their numbers, on streams kept for evaluation."""
+    scores, lengths = [0.0] * episodes, [0] * episodes
+    rollouts = [Rollout(n, world, (seed, int(Purpose.EVALUATE), 1, n), policy) for n in range(episodes)]
+    for outcome in farm.play(rollouts):
+        scores[outcome.id], lengths[outcome.id] = outcome.score, outcome.length
+    return scores, lengths
+
+
+def evaluate(farm: Farm, player: np.ndarray | Script, episodes: int, **labels: Any) -> Evaluation:
+    """Play and sum up; `labels` are the remaining fields of Evaluation."""
+    scores, lengths = play(farm, labels["world"], player, episodes, labels["seed"])
+    values = np.array(scores)
+    return Evaluation(
+        episodes=episodes,
+        mean=float(values.mean()),
+        std=float(values.std()),
+        ci95=bootstrap_interval(values),
+        scores=scores,
+        lengths=lengths,
+        period=player.period if isinstance(player, Script) and player.name == "sweep" else None,
+        **labels,
+    )
+
+
+def save_evaluation(folder: Path, evaluation: Evaluation) -> Path:
+    """Write an evaluation's JSON; returns where."""
+    path = folder / evaluation.file_name
+    write_json(path, asdict(evaluation))
+    return path
+
+
+def load_evaluation(path: Path) -> Evaluation:
+    """An evaluation read back; InputError where it is missing or not one."""
+    try:
+        return Evaluation(**read_json(path, "run scripts/evaluate.py first"))
+    except TypeError as error:
+        raise InputError(f"{path}: not an evaluation ({error})") from None
+
+
+def config_sha256(stages: dict[str, Settings]) -> str:
+    """A hash of all resolved settings."""
+    text = json.dumps({name: vars(config) for name, config in stages.items()}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def row(evaluation: Evaluation) -> str:
+    """``mean ± std [lo, hi] (N)``."""
+    low, high = evaluation.ci95
+    return f"{evaluation.mean:.0f} ± {evaluation.std:.0f} [{low:.0f}, {high:.0f}] ({evaluation.episodes})"
+
+
+def table(rows: list[tuple[str, str, str]], heads: tuple[str, str, str]) -> str:
+    """Rows of text in columns, as Markdown."""
+    widths = [max(len(cell) for cell in column) for column in zip(heads, *rows, strict=True)]
+    lines = [heads, tuple("-" * w for w in widths), *rows]
+    return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines)

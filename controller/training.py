@@ -1,0 +1,215 @@
+"""Training C: CMA-ES on returns of rollouts, every outcome durable when it arrives, resumed by replay.
+
+A controller's folder holds ``fitness.jsonl`` (a row a generation: fitness and a hash of its candidates),
+``outcomes.jsonl`` (returns of the generation under way), ``evaluations.jsonl`` (scores of the mean), ``best`` and
+``last`` (weights with their configuration), ``metrics.jsonl`` and ``timing.jsonl``.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from controller.config import ControllerConfig
+from controller.es import CMAES, fingerprint, rounded
+from controller.farm import Farm
+from controller.rollouts import Rollout
+from controller.shapes import PolicyShape
+from vae.errors import InputError, NumericalError
+from vae.interrupts import Interrupt, deferred_interrupts
+from vae.progress import Progress
+from vae.runs import Metrics, read_rows
+from vae.storage import ArraySpec, atomic_write, check_finite, read_json, read_npz, write_json, write_npz
+from vae.streams import Purpose
+
+ADVICE = "run scripts/train_controller.py first"
+
+
+@dataclass(frozen=True)
+class Returns:
+    """What a set of rollouts returned: score and length, both [policies, rollouts]."""
+
+    score: np.ndarray
+    length: np.ndarray
+
+
+class RolloutTable:
+    """Plays policies x rollouts on the farm, with the outcomes that arrived before a kill read back."""
+
+    def __init__(self, farm: Farm, folder: Path, seed: int, interrupt: Interrupt):
+        self.farm, self.file, self.seed, self.interrupt = farm, folder / "outcomes.jsonl", seed, interrupt
+        self.steps = 0
+
+    def play(self, label: str, world: str, weights: np.ndarray, keys: list[list[tuple[int, ...]]]) -> Returns:
+        """Play every policy weights [n, P] once for each of its stream keys; `label` names the table."""
+        count = len(keys[0])
+        table = np.full((2, len(weights) * count), np.nan)
+        for row in self._recovered(label):
+            table[:, row["id"]] = row["score"], row["length"]
+        todo = [
+            Rollout(number, world, (self.seed, *keys[number // count][number % count]), weights[number // count])
+            for number in np.flatnonzero(np.isnan(table[0])).tolist()
+        ]
+        with open(self.file, "a") as file:
+            for outcome in self.farm.play(todo):
+                table[:, outcome.id] = outcome.score, outcome.length
+                self.steps += outcome.length
+                row = {"table": label, "id": outcome.id, "score": outcome.score, "length": outcome.length}
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+                if self.interrupt.requested:
+                    raise KeyboardInterrupt
+        if not np.isfinite(table).all():
+            raise NumericalError(f"{label}: a rollout returned NaN or infinity")
+        return Returns(*(part.reshape(len(weights), count) for part in table))
+
+    def _recovered(self, label: str) -> list[dict[str, Any]]:
+        rows = read_rows(self.file) if self.file.exists() else []
+        return [row for row in rows if row["table"] == label]
+
+    def clear(self) -> None:
+        """Forget the outcomes of tables that are complete and recorded."""
+        atomic_write(self.file, b"")
+
+
+def fitness_keys(config: ControllerConfig, generation: int) -> list[list[tuple[int, ...]]]:
+    """Stream keys [popsize][rollouts]: candidates i and i + popsize / 2 share theirs (source: authors' code)."""
+    half = config.popsize // 2
+    return [
+        [(int(Purpose.FITNESS), generation, candidate % half, rollout) for rollout in range(config.rollouts)]
+        for candidate in range(config.popsize)
+    ]
+
+
+class ControllerTrainer:
+    """One controller's training in one folder."""
+
+    def __init__(self, folder: Path, farm: Farm, config: ControllerConfig, shape: PolicyShape, world: str, seed: int):
+        if config.popsize % 2:
+            raise InputError(f"controller.popsize={config.popsize}: must be even, since candidates share seeds in pairs")
+        self.folder, self.farm, self.config, self.shape, self.world = folder, farm, config, shape, world
+        self.es = CMAES(shape.size, config.popsize, config.sigma_init, seed)
+        self.seed = seed
+
+    def run(self, say: Callable[[str], None] = print) -> dict[str, float]:
+        """Train to the last generation, replaying those already recorded; returns the best evaluation."""
+        done, evaluations = self._replay(say), self._evaluations()
+        metrics = Metrics(self.folder, done)
+        total = self.config.generations
+        with deferred_interrupts() as interrupt, Progress("C", total, "generations", done) as progress:
+            self.table = RolloutTable(self.farm, self.folder, self.seed, interrupt)
+            self._due_evaluation(done, evaluations)  # a kill may have come between the two
+            for generation in range(done + 1, total + 1):
+                note = self._generation(generation, metrics)
+                self._due_evaluation(generation, evaluations)
+                last = f", mean's score {evaluations[-1]['score']:.0f}" if evaluations else ""
+                progress.update(1, note + last)
+        best = max(evaluations, key=lambda row: row["score"])
+        return {"generations": total, "best_generation": best["generation"], "best_score": best["score"]}
+
+    def _replay(self, say: Callable[[str], None]) -> int:
+        """Bring CMA-ES to where it was; returns the number of generations told."""
+        file = self.folder / "fitness.jsonl"
+        rows = read_rows(file) if file.exists() else []
+        for number, row in enumerate(rows, 1):
+            candidates = self.es.ask()
+            if row["generation"] != number or len(row["fitness"]) != self.config.popsize:
+                raise InputError(f"{file}: row {number} does not fit; delete {self.folder} to train again")
+            if row["candidates"] != fingerprint(candidates):
+                say(f"C: generation {number} replays with other candidates than recorded (another CPU?); going on")
+            self.es.tell(candidates, np.array(row["fitness"]))
+        atomic_write(file, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        return len(rows)
+
+    def _generation(self, generation: int, metrics: Metrics) -> str:
+        """Ask, play, tell, record; returns what to show."""
+        started, steps = time.monotonic(), self.table.steps
+        candidates = self.es.ask()
+        keys = fitness_keys(self.config, generation)
+        returns = self.table.play(f"fitness {generation}", self.world, rounded(candidates), keys)
+        fitness = returns.score.mean(axis=1)
+        self.es.tell(candidates, fitness)
+        row = {"generation": generation, "candidates": fingerprint(candidates), "fitness": fitness.tolist()}
+        _append(self.folder / "fitness.jsonl", row)
+        self.table.clear()
+        self._save("last", self.es.mean, generation, None)
+        seconds = time.monotonic() - started
+        rate = (self.table.steps - steps) / seconds
+        metrics.log(generation, self._figures(fitness, returns), {"seconds": seconds, "steps_per_second": rate})
+        return f"fitness {fitness.mean():.0f} (best {fitness.max():.0f}), {rate:,.0f} steps/s"
+
+    def _figures(self, fitness: np.ndarray, returns: Returns) -> dict[str, float]:
+        """The columns of the authors' history files."""
+        return {
+            "mean": float(fitness.mean()),
+            "min": float(fitness.min()),
+            "max": float(fitness.max()),
+            "std": float(fitness.std()),
+            "rms_sigma": self.es.rms_sigma,
+            "mean_steps": float(returns.length.mean()),
+            "max_steps": float(returns.length.max()),
+        }
+
+    def _evaluations(self) -> list[dict[str, Any]]:
+        file = self.folder / "evaluations.jsonl"
+        return read_rows(file) if file.exists() else []
+
+    def _due_evaluation(self, generation: int, evaluations: list[dict[str, Any]]) -> None:
+        """Score the mean where it is due and was not; the best so far becomes ``best``."""
+        due = generation % self.config.evaluate_every == 0 or generation == self.config.generations
+        if generation == 0 or not due or any(row["generation"] == generation for row in evaluations):
+            return
+        weights = rounded(self.es.mean)[None]
+        scores = {"dream" if self.world == "dream" else "real": self._score(self.world, weights, generation)}
+        if self.config.validation_games and self.world == "dream":
+            scores["real"] = self._score("real", weights, generation)
+        row = {"generation": generation, "score": scores.get("real", scores.get("dream")), **scores}
+        if not evaluations or row["score"] > max(other["score"] for other in evaluations):
+            self._save("best", self.es.mean, generation, row["score"])
+        _append(self.folder / "evaluations.jsonl", row)
+        evaluations.append(row)
+        self.table.clear()
+
+    def _score(self, world: str, weights: np.ndarray, generation: int) -> float:
+        """Mean return of one policy [1, P] on rollouts that are the same every time."""
+        own = world == self.world
+        count = self.config.evaluate_rollouts if own else self.config.validation_games
+        purpose = Purpose.MEAN if own else Purpose.VALIDATE
+        keys = [[(int(purpose), rollout) for rollout in range(count)]]
+        return float(self.table.play(f"mean {generation} {world}", world, weights, keys).score.mean())
+
+    def _save(self, name: str, weights: np.ndarray, generation: int, score: float | None) -> None:
+        write_npz(self.folder / f"{name}.npz", {"weights": rounded(weights)})
+        config = {**self.shape.config(), "world": self.world, "generation": generation, "score": score}
+        write_json(self.folder / f"{name}.json", config)
+
+
+def _append(file: Path, row: dict[str, Any]) -> None:
+    with open(file, "a") as handle:
+        handle.write(json.dumps(row) + "\n")
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def load_controller(folder: Path, checkpoint: str) -> tuple[PolicyShape, np.ndarray]:
+    """The shape and flat weights float32 [P] of a trained controller's "best" or "last" checkpoint."""
+    path = folder / f"{checkpoint}.json"
+    config = read_json(path, ADVICE)
+    try:
+        shape = PolicyShape(**{key: config[key] for key in PolicyShape.__dataclass_fields__})
+        specs = {"weights": ArraySpec("float32", (shape.size,))}
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a controller's configuration ({error!r}); {ADVICE}") from None
+    weights = read_npz(folder / f"{checkpoint}.npz", specs, ADVICE)["weights"]
+    check_finite(weights, "weights", folder / f"{checkpoint}.npz", ADVICE)
+    return shape, weights
+
+
+def controller_name(world: str, variant: str, temperature: float, seed: int) -> str:
+    """The name of a controller's folder: ``<world>-<variant>[-tau<T>]-s<seed>``."""
+    return f"{world}-{variant}{f'-tau{temperature:.2f}' if world == 'dream' else ''}-s{seed}"

@@ -1,0 +1,28 @@
+"""Encode the collected episodes with V into series of latents.
+
+    python scripts/encode_series.py doomrnn --run runs/demo
+"""
+
+import cli
+
+
+def main() -> None:
+    """Parse and encode."""
+    arguments = cli.parser(__doc__).parse_args()
+    with cli.ending_well():
+        run, task = cli.resolve(arguments), cli.task(arguments.task)
+        cli.need(run, "vae", "train_vae.py")
+
+        def produce(folder):
+            cli.load_tensorflow()
+            from rnn.encoding import encode_episodes
+            from vae.training import load_vae
+
+            model, config = load_vae(run.folder("vae")), run.stages["series"]
+            return encode_episodes(folder, run.folder("collect"), model, task.action_size, config, run.seed)
+
+        cli.run_stage(run, "series", produce, f"python scripts/train_rnn.py {task.name} --run {run.path}")
+
+
+if __name__ == "__main__":
+    main()

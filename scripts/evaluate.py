@@ -1,0 +1,86 @@
+"""Evaluate an agent or a scripted policy in the real game or in the dream.
+
+    mpirun -n 2 python -m mpi4py scripts/evaluate.py doomrnn --run runs/demo --world real --episodes 100 --seed 7
+    python scripts/evaluate.py doomrnn --run runs/demo --policy sweep --period 120 --world dream --temperature 1.15
+
+Several policies or worlds may be named; each pair is evaluated and written to evaluation/*.json.
+"""
+
+import cli
+
+cli.one_thread_a_rank()
+
+
+def parse():
+    """The arguments."""
+    parser = cli.parser(__doc__, preset=False, seed_help="seed of the games; none was ever trained on")
+    parser.add_argument("--controller", metavar="NAME", help="a folder in controller/ (default: the only one there)")
+    parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which weights (default best)")
+    parser.add_argument("--world", nargs="+", choices=("dream", "real"), default=["real"], help="where to play (real)")
+    parser.add_argument("--temperature", type=cli.temperature, help="of the dream (default: the controller's)")
+    parser.add_argument("--policy", nargs="+", default=["agent"], metavar="POLICY",
+                        choices=("agent", "random", "random_hold", "stay", "left", "right", "sweep"),
+                        help="agent, random, random_hold, stay, left, right, sweep (default agent)")
+    parser.add_argument("--period", type=cli.positive, help="steps a sweep holds each side (evaluate.sweep_period)")
+    parser.add_argument("--episodes", type=cli.positive, help="games or dreams of each pair (evaluate.episodes)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Parse, evaluate on all ranks, report on rank 0."""
+    arguments = parse()
+    comm = cli.world()
+    with cli.ending_well(comm):
+        task = cli.task(arguments.task)
+        run = cli.resolve(arguments, own_seed=True) if cli.rank() == 0 else None
+        cli.on_farm(comm, task, lambda: prepare(arguments, run), lambda job, farm: evaluate_all(arguments, job, farm, run))
+
+
+def prepare(arguments, run):
+    """(setup of the ranks, the controller to evaluate); rank 0 only."""
+    from controller.setup import play_setup
+    from controller.training import load_controller
+
+    name = shape = weights = None
+    if "agent" in arguments.policy:
+        name = arguments.controller or cli.only_controller(run)
+        shape, weights = load_controller(run.path / "controller" / name, arguments.checkpoint)
+    temperature = arguments.temperature or cli.controller_temperature(run, name)
+    if "dream" in arguments.world or name:
+        cli.need(run, "rnn", "train_rnn.py")
+        cli.load_tensorflow()
+    learned = "agent" in arguments.policy
+    setup = play_setup(run, set(arguments.world), learned, temperature, shape)
+    return setup, {"name": name, "weights": weights, "temperature": temperature}
+
+
+def evaluate_all(arguments, job, farm, run) -> None:
+    """Every (policy, world) in turn; rank 0 only."""
+    from controller.evaluation import config_sha256, evaluate, row, save_evaluation
+    from controller.scripted import Script
+    from vae.runs import commit
+
+    config = run.stages["evaluate"]
+    for world in arguments.world:
+        for policy in arguments.policy:
+            agent = policy == "agent"
+            evaluation = evaluate(
+                farm,
+                job["weights"] if agent else Script(policy, arguments.period or config.sweep_period),
+                arguments.episodes or config.episodes,
+                task=run.task,
+                world=world,
+                policy=policy,
+                controller=job["name"] if agent else None,
+                checkpoint=arguments.checkpoint if agent else None,
+                temperature=job["temperature"] if world == "dream" else None,
+                seed=arguments.seed or 0,
+                config_sha256=config_sha256(run.stages),
+                commit=commit(),
+            )
+            path = save_evaluation(run.path / "evaluation", evaluation)
+            print(f"{policy} in the {world}: {row(evaluation)}; wrote {path}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Train C with CMA-ES, in the dream or in the real task, on any number of MPI ranks.
+
+    mpirun -n 2 python -m mpi4py scripts/train_controller.py doomrnn --run runs/demo
+    mpirun -n 2 python -m mpi4py scripts/train_controller.py doomrnn --run runs/demo --temperature 0.1
+"""
+
+import cli
+
+cli.one_thread_a_rank()
+
+
+def parse():
+    """The arguments."""
+    parser = cli.parser(__doc__, seed_help="seed of CMA-ES and its rollouts")
+    parser.add_argument("--variant", choices=("zh", "z", "z_hidden", "zch"), help="what C sees (default: the task's)")
+    parser.add_argument("--world", choices=("dream", "real"), help="where C is trained (default: the task's)")
+    parser.add_argument("--temperature", type=cli.temperature, help="of the dream (default: controller.temperature)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Parse, train on all ranks, report on rank 0."""
+    arguments = parse()
+    comm = cli.world()
+    with cli.ending_well(comm):
+        task = cli.task(arguments.task)
+        run = cli.resolve(arguments, own_seed=True) if cli.rank() == 0 else None
+        cli.on_farm(comm, task, lambda: prepare(arguments, task, run), lambda job, farm: train(job, farm, task, run))
+
+
+def prepare(arguments, task, run):
+    """(setup of the ranks, everything the training needs); rank 0 only."""
+    from controller.setup import play_setup
+    from controller.training import controller_name
+
+    world, variant = arguments.world or task.world, arguments.variant or task.variant
+    config, seed = run.stages["controller"], arguments.seed or 0
+    temperature = arguments.temperature or config.temperature
+    for stage, script in (("vae", "train_vae.py"), ("series", "encode_series.py"), ("rnn", "train_rnn.py")):
+        cli.need(run, stage, script)
+    shape = task.policy_shape(variant, run.stages["vae"].z_size, run.stages["rnn"].hidden_size, config.hidden_size)
+    cli.load_tensorflow()
+    worlds = {world, "real"} if config.validation_games else {world}
+    setup = play_setup(run, worlds, True, temperature, shape)
+    folder = run.path / "controller" / controller_name(world, variant, temperature, seed)
+    return setup, {"folder": folder, "shape": shape, "world": world, "seed": seed, "temperature": temperature}
+
+
+def train(job, farm, task, run) -> None:
+    """Train under the folder's lock, and say what to do next; rank 0 only."""
+    from controller.training import ControllerTrainer
+    from vae.runs import finish, finished, working
+
+    folder, config = job["folder"], run.stages["controller"]
+    summary = finished(folder)
+    if summary is None or summary["generations"] < config.generations:
+        record = {"controller": vars(config), **{key: job[key] for key in ("world", "seed", "temperature")}}
+        with working(folder, record):
+            trainer = ControllerTrainer(folder, farm, config, job["shape"], job["world"], job["seed"])
+            summary = trainer.run()
+            finish(folder, summary)
+    else:
+        print(f"{folder}: already finished; nothing to do")
+    print(f"C: best mean {summary['best_score']:.1f} at generation {summary['best_generation']}; wrote {folder}")
+    print(f"next: mpirun -n 2 python -m mpi4py scripts/evaluate.py {task.name} --run {run.path} "
+          f"--controller {folder.name} --world real --episodes 100 --seed 7")
+
+
+if __name__ == "__main__":
+    main()

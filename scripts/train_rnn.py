@@ -1,0 +1,29 @@
+"""Train M on the series of latents.
+
+    python scripts/train_rnn.py doomrnn --run runs/demo
+"""
+
+import cli
+
+
+def main() -> None:
+    """Parse and train."""
+    arguments = cli.parser(__doc__).parse_args()
+    with cli.ending_well():
+        run, task = cli.resolve(arguments), cli.task(arguments.task)
+        cli.need(run, "series", "encode_series.py")
+
+        def produce(folder):
+            cli.load_tensorflow()
+            from rnn.latents import load_series
+            from rnn.training import train_rnn
+
+            training, held_out = load_series(run.folder("series"), run.stages["vae"].z_size, task.action_size)
+            return train_rnn(folder, training, held_out, run.stages["rnn"], run.seed)
+
+        following = f"mpirun -n 2 python -m mpi4py scripts/train_controller.py {task.name} --run {run.path}"
+        cli.run_stage(run, "rnn", produce, following)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Train V on the collected frames.
+
+    python scripts/train_vae.py doomrnn --run runs/demo
+"""
+
+import cli
+
+
+def main() -> None:
+    """Parse and train."""
+    arguments = cli.parser(__doc__).parse_args()
+    with cli.ending_well():
+        from vae.episodes import list_episodes, split_episodes
+
+        run, task = cli.resolve(arguments), cli.task(arguments.task)
+        cli.need(run, "collect", "collect_rollouts.py")
+        config = run.stages["vae"]
+
+        def produce(folder):
+            cli.load_tensorflow()
+            from vae.frames import FrameStream, sample_frames
+            from vae.training import train_vae
+
+            training, held_out = split_episodes(list_episodes(run.folder("collect")), run.seed)
+            sizes = (config.batch_size, run.seed, config.shuffle_megabytes, config.max_frames)
+            data = FrameStream(training, task.action_size, *sizes)
+            tests = sample_frames(held_out, task.action_size, config.validation_frames, run.seed)
+            return train_vae(folder, data, tests, config, run.seed)
+
+        cli.run_stage(run, "vae", produce, f"python scripts/encode_series.py {task.name} --run {run.path}")
+
+
+if __name__ == "__main__":
+    main()
