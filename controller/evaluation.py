@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +42,19 @@ class Evaluation:
     config_sha256: str
     commit: str
     period: int | None = None
-    checkpoint: str | None = field(default=None)
+    checkpoint: str | None = None
+    made_with: str = ""  # a hash of all that decides the scores
+
+    @property
+    def who(self) -> str:
+        """The controller's name, or the script's with a sweep's period."""
+        return self.controller or (f"sweep{self.period}" if self.period else self.policy)
 
     @property
     def file_name(self) -> str:
         """``<world>-<controller or policy>[-tau<T>]-seed<S>-n<N>.json``."""
-        who = self.controller or (f"sweep{self.period}" if self.period else self.policy)
         tau = f"-tau{self.temperature:.2f}" if self.temperature is not None else ""
-        return f"{self.world}-{who}{tau}-seed{self.seed}-n{self.episodes}.json"
+        return f"{self.world}-{self.who}{tau}-seed{self.seed}-n{self.episodes}.json"
 
 
 def bootstrap_interval(scores: np.ndarray, seed: int = 0) -> list[float]:
@@ -100,18 +105,25 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> Path:
     return path
 
 
-def load_evaluation(path: Path) -> Evaluation:
-    """An evaluation read back; InputError where it is missing or not one."""
-    try:
-        return Evaluation(**read_json(path, "run scripts/evaluate.py first"))
-    except TypeError as error:
-        raise InputError(f"{path}: not an evaluation ({error})") from None
+def load_evaluations(folder: Path) -> list[Evaluation]:
+    """All evaluations of a run; InputError where a file is not one."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found.append(Evaluation(**read_json(path)))
+        except TypeError as error:
+            raise InputError(f"{path}: not an evaluation ({error}); delete it and evaluate again") from None
+    return found
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a value's JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def config_sha256(stages: dict[str, Settings]) -> str:
     """A hash of all resolved settings."""
-    text = json.dumps({name: vars(config) for name, config in stages.items()}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest({name: vars(config) for name, config in stages.items()})
 
 
 def row(evaluation: Evaluation) -> str:

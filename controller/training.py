@@ -91,7 +91,9 @@ class ControllerTrainer:
 
     def __init__(self, folder: Path, farm: Farm, config: ControllerConfig, shape: PolicyShape, world: str, seed: int):
         if config.popsize % 2:
-            raise InputError(f"controller.popsize={config.popsize}: must be even, since candidates share seeds in pairs")
+            raise InputError(
+                f"controller.popsize={config.popsize}: must be even, since candidates share seeds in pairs"
+            )
         self.folder, self.farm, self.config, self.shape, self.world = folder, farm, config, shape, world
         self.es = CMAES(shape.size, config.popsize, config.sigma_init, seed)
         self.seed = seed

@@ -36,8 +36,9 @@ class DoomDream(gymnasium.Env):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 35}
 
-    def __init__(self, run: str | Path, temperature: float = 1.15, time_limit: int = 2100,
-                 render_mode: str | None = None) -> None:
+    def __init__(
+        self, run: str | Path, temperature: float = 1.15, time_limit: int = 2100, render_mode: str | None = None
+    ) -> None:
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be None or 'rgb_array', not {render_mode!r}")
         self.render_mode, self.time_limit = render_mode, time_limit

@@ -1,8 +1,8 @@
 """M's weights between the layout of the authors' released files and ours.
 
-Letters: Z latent size, A action size, H hidden size, K mixtures. The authors publish four arrays of integers, in units of
-1e-4: the head's kernel [H, W] and bias [W], the LSTM's kernel [I + H, 4H] (the rows of the input z, action[, restart]
-above those of the state) and bias [4H]. What differs from ours:
+Letters: Z latent size, A action size, H hidden size, K mixtures. The authors publish four arrays of integers, in units
+of 1e-4: the head's kernel [H, W] and bias [W], the LSTM's kernel [I + H, 4H] (the rows of the input z, action[,
+restart] above those of the state) and bias [4H]. What differs from ours:
 
 - gates: i, g, f, o (ours i, f, g, o), with a forget bias of 1 added when the network runs and not stored (ours is);
 - head: the done logit, where there is one, is the first column, then [Z, (logmix, mean, logstd), K] (ours

@@ -38,8 +38,9 @@ def mdnrnn_loss(
 
     params: M's predictions [B, T, ...]; z_next [B, T, Z] the latent vectors that came.
     done: [B, T], 1 where the episode ended with the next step; needed where params has a done logit.
-    mask: [B, T], 1 for steps that count, 0 for padding. z_mask: [B, T], the same for the z term alone (0 at a seam,
-        where the next z belongs to another episode); it applies on top of mask. None counts every step.
+    mask: [B, T], 1 for steps that count, 0 for padding; None counts every step.
+    z_mask: [B, T], the same for the z term alone, on top of mask: 0 at a seam, where the next z is another episode's.
+    positive_weight: see `rnn.mdn.done_cross_entropy`.
     Raises ValueError where the done logit and done do not come together.
     """
     if (params.done_logit is None) != (done is None):
@@ -61,6 +62,4 @@ def _masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:
     """Mean of values [B, T] over the steps of mask [B, T]; 0 where the mask is empty."""
     if mask is None:
         return ops.mean(values)
-    # where and not a product: what a padded step predicts may be infinite or not a number
-    counted = ops.where(mask > 0, values, ops.zeros_like(values)) * mask
-    return ops.sum(counted) / ops.maximum(ops.sum(mask), 1.0)
+    return ops.sum(values * mask) / ops.maximum(ops.sum(mask), 1.0)

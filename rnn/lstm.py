@@ -55,7 +55,12 @@ def cell_gradient(gates: Gates, c: Tensor, dh: Tensor, dc: Tensor) -> tuple[Tens
     """
     i, f, g, o, tanh_c = gates
     dc = dc + dh * o * (1.0 - tanh_c * tanh_c)
-    pre = [dc * g * (i * (1.0 - i)), dc * c * (f * (1.0 - f)), dc * i * (1.0 - g * g), dh * tanh_c * (o * (1.0 - o))]
+    pre = [
+        dc * g * (i * (1.0 - i)),
+        dc * c * (f * (1.0 - f)),
+        dc * i * (1.0 - g * g),
+        dh * tanh_c * (o * (1.0 - o)),
+    ]
     return ops.concatenate(pre, axis=-1), dc * f
 
 
@@ -94,6 +99,8 @@ class RestartLSTM(keras.layers.Layer):
 
     def step(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """One step for acting and dreaming: x [B, I] and state h, c [B, H] to the new (h, c)."""
+        # The bias comes last: next to a product, TensorFlow fuses it or not as it knows the number of rows or not, and
+        # then rounds differently. So a row is the same in every graph.
         pre = product(x, self.kernel, self.precision) + product(h, self.recurrent_kernel, self.precision)
         h, c, _ = cell(pre + self.bias, c)
         return h, c
@@ -118,7 +125,7 @@ class RestartLSTM(keras.layers.Layer):
 
 
 class _Tape(NamedTuple):
-    """What the recurrence keeps for its gradient: TensorArrays over T, of the state that enters a step, and its gates."""
+    """What the recurrence keeps for its gradient, over T: the state that enters a step, and the step's gates."""
 
     h: tf.TensorArray  # [B, H], after keep
     c: tf.TensorArray  # [B, H], after keep
@@ -158,7 +165,13 @@ def _forward(
         new_h, new_c, gates = cell(pre[t] + product(h, weights, precision), c)
         kept = Gates(*(each.write(t, value) for each, value in zip(tape.gates, gates, strict=True)))
         tape = _Tape(tape.h.write(t, h), tape.c.write(t, c), kept)
-        return t + 1, tf.ensure_shape(new_h, h0.shape), tf.ensure_shape(new_c, c0.shape), hs.write(t, new_h), tape
+        return (
+            t + 1,
+            tf.ensure_shape(new_h, h0.shape),
+            tf.ensure_shape(new_c, c0.shape),
+            hs.write(t, new_h),
+            tape,
+        )
 
     start = (tf.constant(0), h0, c0, array(), tape)
     _, h, c, hs, tape = tf.while_loop(lambda t, *_: t < steps, body, start, maximum_iterations=steps)
@@ -166,7 +179,13 @@ def _forward(
 
 
 def _backward(
-    tape: _Tape, keep: tf.Tensor, weights: tf.Tensor, dhs: tf.Tensor, dh: tf.Tensor, dc: tf.Tensor, precision: str
+    tape: _Tape,
+    keep: tf.Tensor,
+    weights: tf.Tensor,
+    dhs: tf.Tensor,
+    dh: tf.Tensor,
+    dc: tf.Tensor,
+    precision: str,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """The gradients dpre [T, B, 4H], dh0 and dc0 [B, H], from those of every h and of the last h and c.
 

@@ -3,9 +3,9 @@
 Letters: Z latent size, K mixtures; `...` is any leading batch shape, [B] or [B, T]. Source: World Models (Ha &
 Schmidhuber 2018), appendix A.2, and the authors' code.
 
-Layout of the head's raw output (ours): columns [logmix, mean, logstd] of K * Z each, K before Z, so that component k of
-all latent dimensions is one contiguous run; then, where there is one, the done logit as the last column. The latent axis
-is last because processors reduce and select over K several times faster that way.
+Layout of the head's raw output (ours): the columns are [logmix, mean, logstd], K * Z each, K before Z, so that
+component k of all latent dimensions is one contiguous run; then, where there is one, the done logit. With the latent
+axis last, sums and choices over the components are vector operations. For the authors' layout see `rnn.authors`.
 """
 
 from typing import Any, NamedTuple
@@ -75,7 +75,7 @@ def sample(params: MDNParameters, temperature: Tensor, uniforms: Tensor, normals
     uniforms: [..., Z] in [0, 1], choose the components by the inverse of their cumulative weights.
     normals: [..., Z] standard normals.
 
-    Only the first K - 1 cumulative weights are compared, so a uniform of 1, or a cumulative sum rounded below 1, ends in
+    Only the first K - 1 cumulative weights are compared, so a uniform of 1, however the sums were rounded, ends in
     the last component and never beyond it.
     """
     mixtures = params.logmix.shape[-2]
@@ -96,13 +96,11 @@ def sample(params: MDNParameters, temperature: Tensor, uniforms: Tensor, normals
 
 
 def done_cross_entropy(done_logit: Tensor, done: Tensor, positive_weight: float = 10.0) -> Tensor:
-    """Cross-entropy in nats [...] of done [...] (0 or 1) under done_logit [...], positives counted positive_weight times.
+    """Cross-entropy in nats [...] of done [...] (0 or 1) under done_logit [...].
 
-    Positives are rare, one a game; the weight of 10 is the authors' code's.
+    positive_weight: a positive counts so many times; positives are rare, one a game (authors' code, 10).
     """
-    return tf.nn.weighted_cross_entropy_with_logits(
-        labels=done, logits=done_logit, pos_weight=positive_weight
-    )
+    return tf.nn.weighted_cross_entropy_with_logits(labels=done, logits=done_logit, pos_weight=positive_weight)
 
 
 def _mixtures_last(part: Tensor) -> Tensor:

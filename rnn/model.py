@@ -1,7 +1,7 @@
 """M, the recurrent network with a mixture density head (MDN-RNN).
 
-Letters: B batch, T time, Z latent size, A action size, H hidden size, K mixtures. Source: World Models (Ha & Schmidhuber
-2018), appendix A.2, and the authors' code.
+Letters: B batch, T time, Z latent size, A action size, H hidden size, K mixtures. Source: World Models (Ha &
+Schmidhuber 2018), appendix A.2, and the authors' code.
 """
 
 from typing import Any
@@ -18,13 +18,16 @@ Tensor = Any
 
 
 class MDNRNN(keras.Model):
-    """The model of the world (its loss is `rnn.losses.mdnrnn_loss`): (z, action[, restart]) and a state to the distribution of the next z [and of done].
+    """The model of the world: (z, action[, restart]) and a state to the distribution of the next z [and of done].
+
+    Its loss is `rnn.losses.mdnrnn_loss`. A row of `step` does not depend on the other rows of its batch, bit for bit,
+    outside XLA and for 2 rows and more; with a Z or H that is no multiple of 8 only where the number of rows is one.
 
     z_size, action_size, hidden_size, mixtures: Z, A, H, K. Doom has 64, 1, 512, 5 and a done head (1,678,785
         parameters); CarRacing 32, 3, 256, 5 and none (422,368).
     done_head: a done logit is predicted too, and `restart` is one more input column, which also clears the state.
-    seed: the initial weights are a function of it alone.
-    precision: "float32" or "bfloat16" for the factors of the products; weights and states are float32 in both.
+    seed: the initial weights depend on it alone; no global seed is read or set.
+    precision: "float32" or "bfloat16" for the products (see `rnn.lstm.product`); all else is float32.
     """
 
     def __init__(
@@ -79,7 +82,7 @@ class MDNRNN(keras.Model):
     def sequence(
         self, z: Tensor, action: Tensor, restart: Tensor | None, h0: Tensor, c0: Tensor
     ) -> tuple[MDNParameters, Tensor, Tensor]:
-        """All steps: z [B, T, Z], action [B, T, A], restart [B, T] (None without a done head), state h0, c0 [B, H].
+        """All steps: z [B, T, Z], action [B, T, A], restart [B, T] or None as in `step`, state h0, c0 [B, H].
 
         Returns the predictions [B, T, ...] of the z after each step, and the state (h, c) after the last.
         """

@@ -228,8 +228,11 @@ def only_controller(run: "Run") -> str:
 
     names = sorted(path.parent.name for path in run.path.glob("controller/*/best.json"))
     if len(names) != 1:
-        found = f"there are {', '.join(names)}; choose one with --controller" if names else (
-            f"none is trained; run scripts/train_controller.py {run.task} --run {run.path} first")
+        found = (
+            f"there are {', '.join(names)}; choose one with --controller"
+            if names
+            else (f"none is trained; run scripts/train_controller.py {run.task} --run {run.path} first")
+        )
         raise InputError(f"{run.path / 'controller'}: {found}")
     return names[0]
 

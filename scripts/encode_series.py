@@ -1,6 +1,6 @@
 """Encode the collected episodes with V into series of latents.
 
-    python scripts/encode_series.py doomrnn --run runs/demo
+python scripts/encode_series.py doomrnn --run runs/demo
 """
 
 import cli

@@ -18,9 +18,14 @@ def parse():
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which weights (default best)")
     parser.add_argument("--world", nargs="+", choices=("dream", "real"), default=["real"], help="where to play (real)")
     parser.add_argument("--temperature", type=cli.temperature, help="of the dream (default: the controller's)")
-    parser.add_argument("--policy", nargs="+", default=["agent"], metavar="POLICY",
-                        choices=("agent", "random", "random_hold", "stay", "left", "right", "sweep"),
-                        help="agent, random, random_hold, stay, left, right, sweep (default agent)")
+    parser.add_argument(
+        "--policy",
+        nargs="+",
+        default=["agent"],
+        metavar="POLICY",
+        choices=("agent", "random", "random_hold", "stay", "left", "right", "sweep"),
+        help="agent, random, random_hold, stay, left, right, sweep (default agent)",
+    )
     parser.add_argument("--period", type=cli.positive, help="steps a sweep holds each side (evaluate.sweep_period)")
     parser.add_argument("--episodes", type=cli.positive, help="games or dreams of each pair (evaluate.episodes)")
     return parser.parse_args()
@@ -33,7 +38,9 @@ def main() -> None:
     with cli.ending_well(comm):
         task = cli.task(arguments.task)
         run = cli.resolve(arguments, own_seed=True) if cli.rank() == 0 else None
-        cli.on_farm(comm, task, lambda: prepare(arguments, run), lambda job, farm: evaluate_all(arguments, job, farm, run))
+        cli.on_farm(
+            comm, task, lambda: prepare(arguments, run), lambda job, farm: evaluate_all(arguments, job, farm, run)
+        )
 
 
 def prepare(arguments, run):
@@ -55,31 +62,56 @@ def prepare(arguments, run):
 
 
 def evaluate_all(arguments, job, farm, run) -> None:
-    """Every (policy, world) in turn; rank 0 only."""
-    from controller.evaluation import config_sha256, evaluate, row, save_evaluation
+    """Every (policy, world) in turn, passing over what is there already; rank 0 only."""
+    from controller.evaluation import evaluate, load_evaluations, row, save_evaluation
     from controller.scripted import Script
-    from vae.runs import commit
 
-    config = run.stages["evaluate"]
+    config, there = run.stages["evaluate"], {e.file_name: e for e in load_evaluations(run.path / "evaluation")}
     for world in arguments.world:
         for policy in arguments.policy:
-            agent = policy == "agent"
-            evaluation = evaluate(
-                farm,
-                job["weights"] if agent else Script(policy, arguments.period or config.sweep_period),
-                arguments.episodes or config.episodes,
-                task=run.task,
-                world=world,
-                policy=policy,
-                controller=job["name"] if agent else None,
-                checkpoint=arguments.checkpoint if agent else None,
-                temperature=job["temperature"] if world == "dream" else None,
-                seed=arguments.seed or 0,
-                config_sha256=config_sha256(run.stages),
-                commit=commit(),
-            )
+            script = Script(policy, arguments.period or config.sweep_period)
+            player = job["weights"] if policy == "agent" else script
+            wanted = labels(arguments, job, run, world, policy)
+            same = [e for e in there.values() if e.made_with == wanted["made_with"]]
+            if same:
+                print(f"{policy} in the {world}: {row(same[0])}; evaluated before, nothing to do", flush=True)
+                continue
+            evaluation = evaluate(farm, player, arguments.episodes or config.episodes, **wanted)
             path = save_evaluation(run.path / "evaluation", evaluation)
             print(f"{policy} in the {world}: {row(evaluation)}; wrote {path}", flush=True)
+
+
+def labels(arguments, job, run, world, policy):
+    """What is recorded of an evaluation beside its scores."""
+    from controller.evaluation import config_sha256, digest
+    from vae.runs import commit
+
+    agent, config = policy == "agent", run.stages["evaluate"]
+    temperature = job["temperature"] if world == "dream" else None
+    period = (arguments.period or config.sweep_period) if policy == "sweep" else None
+    episodes, seed = arguments.episodes or config.episodes, arguments.seed or 0
+    weights = job["weights"].tolist() if agent else None
+    models = [str(finished_at(run, stage)) for stage in ("vae", "rnn")] if agent or world == "dream" else None
+    decisive = [run.task, world, policy, temperature, period, episodes, seed, weights, models, vars(run.stages["env"])]
+    return {
+        "task": run.task,
+        "world": world,
+        "policy": policy,
+        "controller": job["name"] if agent else None,
+        "checkpoint": arguments.checkpoint if agent else None,
+        "temperature": temperature,
+        "seed": seed,
+        "config_sha256": config_sha256(run.stages),
+        "commit": commit(),
+        "made_with": digest(decisive),
+    }
+
+
+def finished_at(run, stage):
+    """The summary of a finished stage, which differs whenever it was made anew."""
+    from vae.runs import finished
+
+    return finished(run.folder(stage))
 
 
 if __name__ == "__main__":

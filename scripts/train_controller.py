@@ -1,7 +1,7 @@
 """Train C with CMA-ES, in the dream or in the real task, on any number of MPI ranks.
 
-    mpirun -n 2 python -m mpi4py scripts/train_controller.py doomrnn --run runs/demo
-    mpirun -n 2 python -m mpi4py scripts/train_controller.py doomrnn --run runs/demo --temperature 0.1
+mpirun -n 2 python -m mpi4py scripts/train_controller.py doomrnn --run runs/demo
+mpirun -n 2 python -m mpi4py scripts/train_controller.py doomrnn --run runs/demo --temperature 0.1
 """
 
 import cli
@@ -62,8 +62,10 @@ def train(job, farm, task, run) -> None:
     else:
         print(f"{folder}: already finished; nothing to do")
     print(f"C: best mean {summary['best_score']:.1f} at generation {summary['best_generation']}; wrote {folder}")
-    print(f"next: mpirun -n 2 python -m mpi4py scripts/evaluate.py {task.name} --run {run.path} "
-          f"--controller {folder.name} --world real --episodes 100 --seed 7")
+    print(
+        f"next: mpirun -n 2 python -m mpi4py scripts/evaluate.py {task.name} --run {run.path} "
+        f"--controller {folder.name} --world real --episodes 100 --seed 7"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Train M on the series of latents.
 
-    python scripts/train_rnn.py doomrnn --run runs/demo
+python scripts/train_rnn.py doomrnn --run runs/demo
 """
 
 import cli

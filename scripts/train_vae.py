@@ -1,6 +1,6 @@
 """Train V on the collected frames.
 
-    python scripts/train_vae.py doomrnn --run runs/demo
+python scripts/train_vae.py doomrnn --run runs/demo
 """
 
 import cli

@@ -1,7 +1,7 @@
 """The loss of V: squared error of the pixels and a floored Kullback-Leibler divergence.
 
-Letters: B batch, Z latent size. Source: World Models (Ha & Schmidhuber 2018), appendix A.1, and the authors' code for
-the floor, which the paper does not mention.
+Letters: B batch, Z latent size. Source: World Models (Ha & Schmidhuber 2018), appendix A.1, and the authors' code
+for the floor, which the paper does not mention.
 """
 
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ class VAELoss(NamedTuple):
 
 
 def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
-    """Divergence in nats [B] of N(mu, exp(logvar)) from N(0, 1), summed over the latent axis; mu, logvar [B, Z]."""
+    """Divergence in nats [B] of N(mu, exp(logvar)) from N(0, 1), summed over the latent axis of mu, logvar [B, Z]."""
     return -0.5 * ops.sum(1.0 + logvar - ops.square(mu) - ops.exp(logvar), axis=-1)
 
 
@@ -33,8 +33,8 @@ def vae_loss(frames: Tensor, reconstruction: Tensor, mu: Tensor, logvar: Tensor,
     """The loss of V on a batch.
 
     frames, reconstruction: [B, 64, 64, 3] in [0, 1]; mu, logvar: [B, Z].
-    kl_tolerance: nats for each latent dimension; a frame's divergence counts as at least kl_tolerance * Z, so that
-    below the floor nothing pushes the code towards the prior (authors' code, 0.5).
+    kl_tolerance: nats for each latent dimension; a frame's divergence counts as at least kl_tolerance * Z, so
+        that below this floor nothing pushes the code towards the prior (authors' code, 0.5).
     """
     squared_error = ops.mean(ops.sum(ops.square(frames - reconstruction), axis=(1, 2, 3)))
     floor = kl_tolerance * mu.shape[-1]

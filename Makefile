@@ -1,0 +1,30 @@
+# make demo   the quick preset: real Doom, from collecting to the table (RANKS=n, RUN=folder)
+# make test   installs, lints and runs all tests
+PYTHON ?= python3.11
+RUN ?= runs/demo
+RANKS ?= $(shell nproc)
+BIN = .venv/bin
+
+.PHONY: install demo test lock clean
+
+install: .venv/installed
+
+.venv/installed: setup.py requirements-lock.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-lock.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+demo: install
+	$(BIN)/python scripts/reproduce.py doomrnn --preset quick --run $(RUN) --ranks $(RANKS)
+
+test: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+lock:  # the versions that are installed now
+	$(BIN)/pip freeze --exclude-editable --exclude world-models-tf > requirements-lock.txt
+
+clean:
+	rm -rf .venv build dist *.egg-info

