@@ -215,3 +215,15 @@ def load_controller(folder: Path, checkpoint: str) -> tuple[PolicyShape, np.ndar
 def controller_name(world: str, variant: str, temperature: float, seed: int) -> str:
     """The name of a controller's folder: ``<world>-<variant>[-tau<T>]-s<seed>``."""
     return f"{world}-{variant}{f'-tau{temperature:.2f}' if world == 'dream' else ''}-s{seed}"
+
+
+def find_controller(run: Path, name: str | None = None) -> Path:
+    """The folder of a run's controller; InputError where none is trained, or several are and none is named."""
+    if name is not None:
+        return run / "controller" / name
+    found = sorted(path.parent for path in run.glob("controller/*/best.json"))
+    if not found:
+        raise InputError(f"{run / 'controller'}: no controller in it; {ADVICE}")
+    if len(found) > 1:
+        raise InputError(f"{run / 'controller'}: holds {', '.join(p.name for p in found)}; name one with --controller")
+    return found[0]

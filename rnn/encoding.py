@@ -26,7 +26,7 @@ def encode_episodes(
     groups = [paths[i : i + config.shard_episodes] for i in range(0, len(paths), config.shard_episodes)]
     missing = [(n, group) for n, group in enumerate(groups) if not shard_path(folder, n).exists()]
     frames = sum(episode_length(path) for _, group in missing for path in group)
-    encode = _compile(model)
+    encode = compile_encoder(model)
     with Progress("series", frames, "frames") as progress:
         for number, group in missing:
             series = []
@@ -49,7 +49,8 @@ def _read_ahead(paths: list[Path], action_size: int) -> Iterator[tuple[Path, Epi
             yield path, episode
 
 
-def _compile(model: VAE) -> Encode:
+def compile_encoder(model: VAE) -> Encode:
+    """V's encoder for uint8 frames [B, 64, 64, 3], compiled for any B: (mu, logvar) [B, Z]."""
     @tf.function(input_signature=[tf.TensorSpec((None, 64, 64, 3), tf.uint8)])
     def encode(frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return model.encode(tf.cast(frames, tf.float32) / 255.0)

@@ -222,21 +222,6 @@ def on_farm(comm: Any, task: "Task", prepare: Callable[[], tuple[Any, Any]], job
         farm.close()
 
 
-def only_controller(run: "Run") -> str:
-    """The name of the run's only controller; InputError where there is none, or more than one."""
-    from vae.errors import InputError
-
-    names = sorted(path.parent.name for path in run.path.glob("controller/*/best.json"))
-    if len(names) != 1:
-        found = (
-            f"there are {', '.join(names)}; choose one with --controller"
-            if names
-            else (f"none is trained; run scripts/train_controller.py {run.task} --run {run.path} first")
-        )
-        raise InputError(f"{run.path / 'controller'}: {found}")
-    return names[0]
-
-
 def controller_temperature(run: "Run", name: str | None) -> float:
     """The temperature a controller was trained at, or the run's own where there is no controller."""
     from vae.storage import read_json

@@ -46,12 +46,13 @@ def main() -> None:
 def prepare(arguments, run):
     """(setup of the ranks, the controller to evaluate); rank 0 only."""
     from controller.setup import play_setup
-    from controller.training import load_controller
+    from controller.training import find_controller, load_controller
 
     name = shape = weights = None
     if "agent" in arguments.policy:
-        name = arguments.controller or cli.only_controller(run)
-        shape, weights = load_controller(run.path / "controller" / name, arguments.checkpoint)
+        folder = find_controller(run.path, arguments.controller)
+        name = folder.name
+        shape, weights = load_controller(folder, arguments.checkpoint)
     temperature = arguments.temperature or cli.controller_temperature(run, name)
     if "dream" in arguments.world or name:
         cli.need(run, "rnn", "train_rnn.py")

@@ -89,7 +89,7 @@ class Launcher:
         if self.mpirun is None:
             self._call([sys.executable, *self._command(script, flags)], cli.ONE_THREAD)
         else:
-            mpirun = [self.mpirun, "--quiet", "-n", str(self.ranks), "--bind-to", "none"]
+            mpirun = [self.mpirun, "-n", str(self.ranks), "--bind-to", "none"]
             self._call([*mpirun, *python], cli.ONE_THREAD | MPI_SETTINGS)
 
     def _command(self, script: str, flags: tuple[str, ...]) -> list[str]:

@@ -45,7 +45,7 @@ def test_shapes_and_ranges():
     model, x = VAE(32), frames(3)
     reconstruction, mu, logvar = model(x, np.zeros((3, 32), np.float32))
     assert reconstruction.shape == (3, 64, 64, 3) and mu.shape == logvar.shape == (3, 32)
-    assert 0.0 <= np.min(reconstruction) and np.max(reconstruction) <= 1.0
+    assert np.min(reconstruction) >= 0.0 and np.max(reconstruction) <= 1.0
     assert [variable.dtype for variable in (reconstruction, mu, logvar)] == [tf.float32] * 3
     assert np.array_equal(reconstruction, model.decode(mu))  # no noise: z is mu
 
