@@ -1,7 +1,7 @@
 """The agent: V, M and C together, acting on batches of real observations.
 
-At every step V encodes the frame into a sampled z, C acts on z and M's state, and M is fed (z, action) to reach its next
-state; h and c are those before that (source: paper, section 2; authors' code).
+At every step V encodes the frame into a sampled z, C acts on z and M's state, and M is fed (z, action) to reach its
+next state; h and c are those before that (source: paper, section 2; authors' code).
 """
 
 import numpy as np

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from controller.rollouts import Cast, Kind, Outcome, Player, Rollout
+from vae.errors import InputError, NumericalError
 
 UNIT = 16  # rollouts handed out at least
 TAG_REQUEST, TAG_REPLY = 1, 2
@@ -210,9 +211,14 @@ def work(cast: Cast, comm: Any) -> None:
 
 @contextmanager
 def guarded(comm: Any) -> Iterator[None]:
-    """Within, an exception prints its traceback and ends every rank of the job with exit code 1."""
+    """Within, an unforeseen exception prints its traceback and ends every rank of the job with exit code 1.
+
+    InputError and NumericalError go on to who can say them in one line.
+    """
     try:
         yield
+    except (InputError, NumericalError):
+        raise
     except Exception:
         if comm is None or comm.Get_size() == 1:
             raise

@@ -2,7 +2,7 @@
 
     python scripts/benchmark.py [--json FILE]
 
-Each figure is the median of several repetitions in one process of its own; the machine should do nothing else meanwhile.
+Each figure is the median of several repetitions in a process of its own; let the machine do nothing else meanwhile.
 """
 
 import argparse

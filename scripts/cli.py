@@ -203,16 +203,25 @@ def _figures(summary: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in shown.items())
 
 
-def on_farm(comm: Any, task: "Task", prepare: Callable[[], tuple[Any, Any]], job: Callable[[Any, Any], None]) -> None:
-    """Run ``job(prepared, farm)`` on rank 0 with all ranks playing; ``prepare() -> (setup, prepared)`` on rank 0."""
+def on_farm(
+    comm: Any,
+    task: "Task",
+    prepare: Callable[[], tuple[Any, Any]],
+    job: Callable[[Any, Any], None],
+    tensorflow: bool = True,
+) -> None:
+    """Run ``job(prepared, farm)`` on rank 0 with all ranks playing; ``prepare() -> (setup, prepared)`` on rank 0.
+
+    With `tensorflow` the other ranks load it meanwhile.
+    """
     from controller.cast import TaskCast
     from controller.farm import Farm, guarded, work
 
-    setup, prepared = prepare() if rank() == 0 else (None, None)
     with guarded(comm):
-        setup = comm.bcast(setup) if comm is not None else setup
-        if setup.rnn is not None:
+        if rank() != 0 and tensorflow:
             load_tensorflow()
+        setup, prepared = prepare() if rank() == 0 else (None, None)
+        setup = comm.bcast(setup) if comm is not None else setup
         cast = TaskCast(task, setup)
         if rank() != 0:
             work(cast, comm)

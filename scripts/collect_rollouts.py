@@ -16,7 +16,13 @@ def main() -> None:
     with cli.ending_well(comm):
         task = cli.task(arguments.task)
         run = cli.resolve(arguments) if cli.rank() == 0 else None
-        cli.on_farm(comm, task, lambda: prepare(run), lambda config, farm: collect_all(config, farm, task, run))
+        cli.on_farm(
+            comm,
+            task,
+            lambda: prepare(run),
+            lambda config, farm: collect_all(config, farm, task, run),
+            tensorflow=False,
+        )
 
 
 def prepare(run):

@@ -39,7 +39,11 @@ def main() -> None:
         task = cli.task(arguments.task)
         run = cli.resolve(arguments, own_seed=True) if cli.rank() == 0 else None
         cli.on_farm(
-            comm, task, lambda: prepare(arguments, run), lambda job, farm: evaluate_all(arguments, job, farm, run)
+            comm,
+            task,
+            lambda: prepare(arguments, run),
+            lambda job, farm: evaluate_all(arguments, job, farm, run),
+            tensorflow="agent" in arguments.policy or "dream" in arguments.world,
         )
 
 

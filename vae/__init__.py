@@ -1,1 +1,4 @@
-"""V: the convolutional variational autoencoder that turns a frame into a latent vector."""
+"""V, the variational autoencoder, and what every stage stands on: files, run folders, settings, random streams.
+
+Imports of this project run one way, vae <- rnn <- controller <- tasks <- scripts, so what all of them need lives here.
+"""
