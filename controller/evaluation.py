@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from controller.farm import Farm
-from controller.rollouts import Rollout
+from controller.rollouts import Outcome, Rollout
 from controller.scripted import Script
 from vae.config import Settings
 from vae.errors import InputError
@@ -47,8 +47,10 @@ class Evaluation:
 
     @property
     def who(self) -> str:
-        """The controller's name, or the script's with a sweep's period."""
-        return self.controller or (f"sweep{self.period}" if self.period else self.policy)
+        """The controller's name, with its checkpoint unless the best; or the script's with a sweep's period."""
+        if self.controller:
+            return f"{self.controller}-last" if self.checkpoint == "last" else self.controller
+        return f"sweep{self.period}" if self.period else self.policy
 
     @property
     def file_name(self) -> str:
@@ -71,28 +73,32 @@ def welch_p(scores: np.ndarray, others: np.ndarray) -> float:
     return float(stats.ttest_ind(scores, others, equal_var=False).pvalue)
 
 
-def play(
-    farm: Farm, world: str, policy: np.ndarray | Script, episodes: int, seed: int
-) -> tuple[list[float], list[int]]:
-    """(scores, lengths) of `episodes` rollouts in the order of their numbers, on streams kept for evaluation."""
-    scores, lengths = [0.0] * episodes, [0] * episodes
-    rollouts = [Rollout(n, world, (seed, int(Purpose.EVALUATE), 1, n), policy) for n in range(episodes)]
-    for outcome in farm.play(rollouts):
-        scores[outcome.id], lengths[outcome.id] = outcome.score, outcome.length
-    return scores, lengths
+Player = np.ndarray | Script
 
 
-def evaluate(farm: Farm, player: np.ndarray | Script, episodes: int, **labels: Any) -> Evaluation:
-    """Play and sum up; `labels` are the remaining fields of Evaluation."""
-    scores, lengths = play(farm, labels["world"], player, episodes, labels["seed"])
-    values = np.array(scores)
+def play(farm: Farm, world: str, players: list[Player], episodes: int, seed: int) -> list[list[Outcome]]:
+    """The outcomes [players][episodes] of rollouts on streams kept for evaluation, all played side by side.
+
+    Episode n is the same game for every player.
+    """
+    rollouts = [
+        Rollout(number, world, (seed, int(Purpose.EVALUATE), 1, number % episodes), players[number // episodes])
+        for number in range(len(players) * episodes)
+    ]
+    outcomes = sorted(farm.play(rollouts), key=lambda outcome: outcome.id)
+    return [outcomes[n * episodes : (n + 1) * episodes] for n in range(len(players))]
+
+
+def summarise(outcomes: list[Outcome], player: Player, **labels: Any) -> Evaluation:
+    """The evaluation made of one player's outcomes; `labels` are the fields that these do not tell."""
+    scores = np.array([outcome.score for outcome in outcomes])
     return Evaluation(
-        episodes=episodes,
-        mean=float(values.mean()),
-        std=float(values.std()),
-        ci95=bootstrap_interval(values),
-        scores=scores,
-        lengths=lengths,
+        episodes=len(outcomes),
+        mean=float(scores.mean()),
+        std=float(scores.std()),
+        ci95=bootstrap_interval(scores),
+        scores=scores.tolist(),
+        lengths=[outcome.length for outcome in outcomes],
         period=player.period if isinstance(player, Script) and player.name == "sweep" else None,
         **labels,
     )

@@ -9,7 +9,9 @@ from vae.config import Settings, setting
 class DoomEnvConfig(Settings):
     """The paper's take cover in ViZDoom."""
 
-    skill: int = setting(4, "Doom's difficulty, 1 to 5", source="measured: 5 is far harder than the paper's", least=1)
+    skill: int = setting(
+        4, "Doom's difficulty", source="measured: 5 is far harder than the paper's", choices=(1, 2, 3, 4, 5)
+    )
     time_limit: int = setting(2100, "longest game", unit="steps", source="paper, section 4.1", least=1)
     start_time: int = setting(
         14, "engine tics before the first step", unit="tics", source="ViZDoom's scenario", least=1

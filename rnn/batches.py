@@ -69,7 +69,7 @@ class ConcatenatedBatches:
         self.series, self.batch_size, self.length, self.seed = series, batch_size, length, seed
         self.across_seam = across_seam
         self.per_epoch = (sum(len(s) for s in series) - 1) // (batch_size * length)
-        if self.per_epoch == 0:
+        if self.per_epoch < 1:
             raise InputError(
                 f"series: fewer frames than a batch of {batch_size} rows of {length} steps; collect more "
                 "episodes, or lower rnn.batch_size or rnn.sequence_length"
@@ -101,7 +101,7 @@ class EpisodeBatches:
     def __init__(self, series: list[Series], batch_size: int, length: int, seed: int, across_seam: bool = False):
         self.series, self.batch_size, self.length, self.seed = series, batch_size, length, seed
         self.per_epoch = len(series) // batch_size
-        if self.per_epoch == 0:
+        if self.per_epoch < 1:
             raise InputError(
                 f"series: {len(series)} episodes are fewer than a batch of {batch_size}; collect more, or "
                 "lower rnn.batch_size"

@@ -1,7 +1,8 @@
 """The dream: M run on its own samples, as a compiled step loop over a batch of rollouts.
 
-Letters: B rows, L steps of a block, Z, A, H as elsewhere. Source: paper, sections 4.1 to 4.3; authors' code for the start
-(a stored first frame's z, zero state, restart 1 on the first input) and the end (done logit above 0, never sampled).
+Letters: B rows, L steps of a block, Z, A, H as elsewhere. Source: paper, sections 4.1 to 4.3; authors' code for the
+start (a stored first frame's z, zero state, restart 1 on the first input) and the end (done logit above 0, never
+sampled).
 """
 
 from collections.abc import Callable

@@ -4,7 +4,7 @@ Letters: B batch, T time, H hidden size, I input width. Gate order i, f, g, o, a
 
 The cell and its gradient are written out here (`cell`, `cell_gradient`): the sequence keeps what the gradient needs,
 and turns the T small products of the recurrent kernel's gradient into a single large one. Letting TensorFlow
-differentiate the loop instead adds a matrix of the kernel's size at every step, and takes about twice as long.
+differentiate the loop instead adds a matrix of the kernel's size at every step, and takes two to three times as long.
 """
 
 from collections.abc import Callable

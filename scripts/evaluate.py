@@ -67,23 +67,27 @@ def prepare(arguments, run):
 
 
 def evaluate_all(arguments, job, farm, run) -> None:
-    """Every (policy, world) in turn, passing over what is there already; rank 0 only."""
-    from controller.evaluation import evaluate, load_evaluations, row, save_evaluation
+    """Every (policy, world), all policies of a world side by side, passing over what is there; rank 0 only."""
+    from controller.evaluation import load_evaluations, play, row, save_evaluation, summarise
     from controller.scripted import Script
 
-    config, there = run.stages["evaluate"], {e.file_name: e for e in load_evaluations(run.path / "evaluation")}
+    config, folder = run.stages["evaluate"], run.path / "evaluation"
+    there = {evaluation.made_with: evaluation for evaluation in load_evaluations(folder)}
     for world in arguments.world:
+        todo = []
         for policy in arguments.policy:
-            script = Script(policy, arguments.period or config.sweep_period)
-            player = job["weights"] if policy == "agent" else script
-            wanted = labels(arguments, job, run, world, policy)
-            same = [e for e in there.values() if e.made_with == wanted["made_with"]]
-            if same:
-                print(f"{policy} in the {world}: {row(same[0])}; evaluated before, nothing to do", flush=True)
-                continue
-            evaluation = evaluate(farm, player, arguments.episodes or config.episodes, **wanted)
-            path = save_evaluation(run.path / "evaluation", evaluation)
-            print(f"{policy} in the {world}: {row(evaluation)}; wrote {path}", flush=True)
+            known = labels(arguments, job, run, world, policy)
+            if known["made_with"] in there:
+                print(f"{policy} in the {world}: {row(there[known['made_with']])}; evaluated before, nothing to do")
+            else:
+                script = Script(policy, arguments.period or config.sweep_period)
+                todo.append((job["weights"] if policy == "agent" else script, known))
+        players = [player for player, _ in todo]
+        episodes, seed = arguments.episodes or config.episodes, arguments.seed or 0
+        for (player, known), outcomes in zip(todo, play(farm, world, players, episodes, seed), strict=True):
+            evaluation = summarise(outcomes, player, **known)
+            path = save_evaluation(folder, evaluation)
+            print(f"{known['policy']} in the {world}: {row(evaluation)}; wrote {path}", flush=True)
 
 
 def labels(arguments, job, run, world, policy):

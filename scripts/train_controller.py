@@ -8,6 +8,9 @@ import cli
 
 cli.one_thread_a_rank()
 
+# settings that a controller already begun may change: more generations, speed, and a default it does not go by
+FREE = ("controller.generations", "controller.batch_size", "controller.temperature")
+
 
 def parse():
     """The arguments."""
@@ -49,12 +52,13 @@ def prepare(arguments, task, run):
 def train(job, farm, task, run) -> None:
     """Train under the folder's lock, and say what to do next; rank 0 only."""
     from controller.training import ControllerTrainer
-    from vae.runs import finish, finished, working
+    from vae.runs import finish, finished, refuse_other, working
 
     folder, config = job["folder"], run.stages["controller"]
+    record = {"controller": vars(config), **{key: job[key] for key in ("world", "seed", "temperature")}}
+    refuse_other(folder, record, FREE)
     summary = finished(folder)
     if summary is None or summary["generations"] < config.generations:
-        record = {"controller": vars(config), **{key: job[key] for key in ("world", "seed", "temperature")}}
         with working(folder, record):
             trainer = ControllerTrainer(folder, farm, config, job["shape"], job["world"], job["seed"])
             summary = trainer.run()

@@ -5,6 +5,7 @@
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -48,8 +49,8 @@ def _problem(item: dataclasses.Field, value: Any) -> str:
         isinstance(value, bool) and item.type is not bool
     ):
         return f"must be of type {item.type.__name__}"
-    if isinstance(value, float) and value != value:
-        return "must be a number, not NaN"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "must be a finite number"
     if meta["choices"] and value not in meta["choices"]:
         return f"must be one of {', '.join(map(str, meta['choices']))}"
     if meta["least"] is not None and value < meta["least"]:

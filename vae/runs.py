@@ -12,7 +12,7 @@ import platform
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,10 @@ def load_run(path: Path, kinds: dict[str, type], missing_ok: bool = False) -> Ru
     values = read_json(file, "run scripts/collect_rollouts.py with --run and --preset first")
     try:
         stages = {name: from_values(kind, values["stages"][name], f"{file} [{name}]") for name, kind in kinds.items()}
-        return Run(path, str(values["task"]), str(values["preset"]), int(values["seed"]), stages)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if type(values["seed"]) is not int or values["seed"] < 0:
+            raise ValueError(f"seed {values['seed']!r}")
+        return Run(path, str(values["task"]), str(values["preset"]), values["seed"], stages)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"{file}: not a run's configuration ({error!r})") from None
 
 
@@ -103,6 +105,23 @@ def _refuse_differences(stored: Run, merged: Run) -> None:
         raise InputError(
             f"{stored.path}: made with other settings ({'; '.join(differences)}); leave them out, or name another --run"
         )
+
+
+def refuse_other(folder: Path, record: dict[str, Any], free: Sequence[str]) -> None:
+    """InputError with the difference where `folder` was begun with another `record`; `free` fields may differ."""
+    if not (folder / "begun.json").exists():
+        return
+    old, new = _flat(read_json(folder / "begun.json")), _flat(record)
+    names = [k for k in sorted(old.keys() | new.keys()) if k not in free and old.get(k) != new.get(k)]
+    if names:
+        differences = "; ".join(f"{k} is {old.get(k)}, asked {new.get(k)}" for k in names)
+        raise InputError(f"{folder}: made with other settings ({differences}); --set them back, or name another --run")
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """A record with its stages' fields as ``stage.field``."""
+    nested = {f"{k}.{field}": v for k, part in record.items() if isinstance(part, dict) for field, v in part.items()}
+    return nested | {k: v for k, v in record.items() if not isinstance(v, dict)}
 
 
 def _write_config(run: Run) -> None:
@@ -163,6 +182,8 @@ def working(folder: Path, record: dict[str, Any]) -> Iterator[None]:
     holder = folder / ".holder.json"
     try:
         with FileLock(folder / ".lock", timeout=0):
+            for half_written in folder.glob(".*.tmp"):  # by a worker that was killed
+                half_written.unlink()
             atomic_write(holder, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
             if not (folder / "begun.json").exists():
                 write_json(folder / "begun.json", record)

@@ -144,6 +144,8 @@ def _check_names(archive: zipfile.ZipFile, specs: dict[str, ArraySpec]) -> None:
 
 def _read_member(archive: zipfile.ZipFile, name: str, spec: ArraySpec, lengths: dict[str, int]) -> np.ndarray:
     """One array, its header checked before its data is read."""
+    if archive.getinfo(f"{name}.npy").compress_size > os.stat(archive.filename).st_size:  # type: ignore[arg-type]
+        raise ValueError(f"{name} is cut short")  # else zipfile would allocate what the directory promises
     with archive.open(f"{name}.npy") as member:
         shape, dtype, offset = _npy_header(member, name)
         if dtype != np.dtype(spec.dtype):

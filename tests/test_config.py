@@ -1,0 +1,117 @@
+"""Settings: each field knows its type and bounds, and a wrong word is refused with what would be right."""
+
+import dataclasses
+
+import pytest
+
+import carracing.presets
+from controller.config import ControllerConfig, EvaluateConfig
+from doomrnn.config import DoomEnvConfig
+from doomrnn.presets import PRESETS
+from rnn.config import RNNConfig
+from vae.config import VAEConfig, describe, from_values, override
+from vae.errors import InputError
+
+STAGES = {"env": DoomEnvConfig(), "vae": VAEConfig(), "rnn": RNNConfig(), "controller": ControllerConfig()}
+
+
+def test_the_papers_numbers():
+    """`paper` is the defaults, and they are the published ones."""
+    stages = PRESETS["paper"].stages
+    assert (stages["vae"].z_size, stages["vae"].batch_size, stages["vae"].learning_rate) == (64, 100, 1e-4)
+    assert (stages["rnn"].hidden_size, stages["rnn"].mixtures, stages["rnn"].done_weight) == (512, 5, 10.0)
+    assert (stages["rnn"].batch_size, stages["rnn"].sequence_length, stages["rnn"].epochs) == (100, 500, 20.0)
+    controller = stages["controller"]
+    assert (controller.popsize, controller.rollouts, controller.sigma_init) == (64, 16, 0.1)
+    assert (controller.evaluate_every, controller.evaluate_rollouts, controller.temperature) == (25, 1024, 1.15)
+    assert (stages["collect"].episodes, stages["collect"].max_hold, stages["collect"].minimum_length) == (
+        10_000,
+        10,
+        101,
+    )
+    assert (stages["env"].skill, stages["env"].time_limit, controller.time_limit) == (4, 2100, 2100)
+    assert stages["evaluate"] == EvaluateConfig() and stages["evaluate"].episodes == 100
+    assert carracing.presets.VAE.z_size == 32
+    assert (carracing.presets.RNN.hidden_size, carracing.presets.RNN.done_head) == (256, False)
+
+
+def test_every_preset_holds_every_stage():
+    """A preset is complete, and its population can be paired."""
+    for preset in PRESETS.values():
+        assert list(preset.stages) == list(PRESETS["paper"].stages)
+        assert preset.stages["controller"].popsize % 2 == 0
+
+
+def test_a_setting_is_changed_and_the_rest_kept():
+    """The word is read as the field's own type; the given stages stay as they were."""
+    changed = override(STAGES, "controller.temperature=2")
+    assert changed["controller"] == dataclasses.replace(STAGES["controller"], temperature=2.0)
+    assert isinstance(changed["controller"].temperature, float) and STAGES["controller"].temperature == 1.15
+    assert changed["vae"] is STAGES["vae"]
+    assert override(STAGES, "rnn.done_head=false")["rnn"].done_head is False
+    assert override(STAGES, "rnn.done_head=1")["rnn"].done_head is True
+    assert override(STAGES, "rnn.precision=bfloat16")["rnn"].precision == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("word", "words"),
+    [
+        ("temperature=1", "write it as stage.field=value"),
+        ("controller.temperature", "write it as stage.field=value"),
+        ("nothing.temperature=1", "unknown stage 'nothing' (one of env, vae, rnn, controller)"),
+        ("controller.warmth=1", "stage 'controller' has no field 'warmth' (one of hidden_size, popsize"),
+        ("controller.temperature=warm", "controller.temperature=warm: not a value of type float"),
+        ("controller.temperature=0", "controller.temperature=0.0: must be above 0"),
+        ("controller.temperature=-1", "must be above 0"),
+        ("controller.temperature=nan", "must be a finite number"),
+        ("controller.temperature=inf", "must be a finite number"),
+        ("vae.epochs=1e999", "must be a finite number"),
+        ("controller.popsize=64.0", "not a value of type int"),
+        ("controller.popsize=2", "must be at least 4"),
+        ("controller.batch_size=8", "must be at least 16"),
+        ("rnn.regime=both", "must be one of concatenated, episodes"),
+        ("rnn.done_head=perhaps", "not a value of type bool"),
+        ("env.width=161", "must be one of 160, 320, 640"),
+        ("env.skill=6", "must be one of 1, 2, 3, 4, 5"),
+        ("vae.precision=float16", "must be one of float32, bfloat16"),
+        ("=", "write it as stage.field=value"),
+        ("", "write it as stage.field=value"),
+    ],
+)
+def test_a_wrong_word_is_refused(word, words):
+    """One line: the word, and what would be right."""
+    with pytest.raises(InputError) as caught:
+        override(STAGES, word)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"temperature": 0.0}, "temperature=0.0: must be above 0"),
+        ({"temperature": "warm"}, "must be of type float"),
+        ({"popsize": True}, "must be of type int"),
+        ({"warmth": 1}, "fields do not fit this version (warmth)"),
+        ({"popsize": None}, "must be of type int"),
+    ],
+)
+def test_stored_values_are_doubted(change, words):
+    """What a file holds is held against the same types and bounds."""
+    with pytest.raises(InputError) as caught:
+        from_values(ControllerConfig, vars(ControllerConfig()) | change, "config.json [controller]")
+    assert words in str(caught.value) and "config.json" in str(caught.value)
+
+
+def test_stored_values_come_back():
+    """A whole number stored for a float field is one again."""
+    assert from_values(ControllerConfig, vars(ControllerConfig()) | {"temperature": 2}, "") == ControllerConfig(
+        temperature=2.0
+    )
+
+
+def test_every_field_is_described():
+    """Default, unit, choices, help and source of each, one line a field."""
+    lines = describe(STAGES).splitlines()
+    assert len(lines) == sum(len(dataclasses.fields(stage)) for stage in STAGES.values())
+    assert "  env.width=160 pixels {160|320|640}  width of the engine's screen (ours)" in lines
+    assert "  controller.popsize=64  candidates in a generation (an even number) (paper, appendix A.4)" in lines

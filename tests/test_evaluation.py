@@ -1,0 +1,130 @@
+"""Scores summed up: intervals and tests against SciPy, and files that say what made them."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from controller import evaluation
+from controller.evaluation import Evaluation, bootstrap_interval, load_evaluations, save_evaluation, summarise, welch_p
+from controller.rollouts import Outcome
+from controller.scripted import Script
+from vae.errors import InputError
+
+LABELS = {
+    "task": "doomrnn",
+    "world": "real",
+    "policy": "sweep",
+    "controller": None,
+    "temperature": None,
+    "seed": 7,
+    "config_sha256": "c" * 64,
+    "commit": "unknown",
+}
+KEYS = {"task", "world", "policy", "controller", "temperature", "episodes", "seed", "mean", "std", "ci95"}
+KEYS |= {"scores", "lengths", "config_sha256", "commit"}
+
+
+def outcomes(scores: list[float]) -> list[Outcome]:
+    """Rollouts of these returns, twice as long."""
+    return [Outcome(n, score, int(2 * score)) for n, score in enumerate(scores)]
+
+
+def make(**changes) -> Evaluation:
+    """An evaluation of a sweep, or of what `changes` say."""
+    labels = LABELS | changes
+    return summarise(outcomes([1.0, 2.0, 6.0]), Script(labels["policy"], period=90), **labels)
+
+
+@pytest.mark.parametrize("count", [30, 100])
+def test_interval_against_scipy(count):
+    """A percentile bootstrap of the mean with 10,000 resamples, the same each time."""
+    scores = np.random.default_rng(0).gamma(2, 200, count)
+    low, high = bootstrap_interval(scores)
+    known = stats.bootstrap((scores,), np.mean, n_resamples=10_000, method="percentile", random_state=1)
+    width = high - low
+    assert abs(low - known.confidence_interval.low) < 0.05 * width
+    assert abs(high - known.confidence_interval.high) < 0.05 * width
+    assert [low, high] == bootstrap_interval(scores)
+    assert bootstrap_interval(np.full(5, 3.0)) == [3.0, 3.0]
+
+
+def test_welch_against_scipy():
+    """Unequal variances, two-sided; where nothing varies, equal or not is certain."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(400, 200, 100), rng.normal(300, 90, 60)
+    assert welch_p(a, b) == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue, rel=1e-12)
+    assert welch_p(a, b) < 0.01 < welch_p(a, a + 1)
+    assert welch_p(np.full(3, 5.0), np.full(4, 5.0)) == 1.0
+    assert welch_p(np.full(3, 5.0), np.full(4, 6.0)) == 0.0
+
+
+def test_summed_up_by_hand():
+    """Mean, std with ddof 0, and the scores in their order."""
+    made = make()
+    assert (made.episodes, made.mean, made.std) == (3, 3.0, pytest.approx(np.sqrt(14 / 3)))
+    assert made.scores == [1.0, 2.0, 6.0] and made.lengths == [2, 4, 12] and made.period == 90
+    assert made.ci95[0] <= made.mean <= made.ci95[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, "real-sweep90-seed7-n3.json"),
+        ({"policy": "random_hold"}, "real-random_hold-seed7-n3.json"),
+        ({"world": "dream", "temperature": 1.15}, "dream-sweep90-tau1.15-seed7-n3.json"),
+        ({"policy": "agent", "controller": "dream-zch-tau1.15-s0"}, "real-dream-zch-tau1.15-s0-seed7-n3.json"),
+    ],
+)
+def test_file_names(changes, name):
+    """<world>-<controller or policy>[-tau<T>]-seed<S>-n<N>.json."""
+    assert make(**changes).file_name == name
+
+
+def test_a_file_comes_back(tmp_path):
+    """All that was promised stands in it, and it is read as it was written."""
+    made = make()
+    path = save_evaluation(tmp_path / "evaluation", made)
+    stored = json.loads(path.read_text())
+    assert set(stored) >= KEYS and stored["scores"] == [1.0, 2.0, 6.0]
+    assert load_evaluations(tmp_path / "evaluation") == [made]
+    assert load_evaluations(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "{}", '{"task": "doomrnn", "surprise": 1}'])
+def test_a_file_that_is_none(tmp_path, content):
+    """Refused in one line with its name."""
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(InputError) as caught:
+        load_evaluations(tmp_path)
+    assert "x.json" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_best_and_last_weights_do_not_share_a_file():
+    """An evaluation of the last weights does not take the place of the best ones'."""
+    agent = {"policy": "agent", "controller": "dream-zch-tau1.15-s0"}
+    assert make(**agent, checkpoint="best").file_name != make(**agent, checkpoint="last").file_name
+
+
+def test_tables():
+    """Columns of Markdown, wide enough for every cell."""
+    assert evaluation.row(make()) == f"3 ± 2 [{make().ci95[0]:.0f}, {make().ci95[1]:.0f}] (3)"
+    lines = evaluation.table(
+        [("sweep", "", "3 ± 2"), ("random_hold", "1", "2")], ("policy", "dream", "real")
+    ).splitlines()
+    assert lines == [
+        "| policy      | dream | real  |",
+        "| ----------- | ----- | ----- |",
+        "| sweep       |       | 3 ± 2 |",
+        "| random_hold | 1     | 2     |",
+    ]
+
+
+def test_digest_is_of_the_values():
+    """The same settings hash alike whatever the order of their names."""
+    assert (
+        evaluation.digest({"a": 1, "b": 2})
+        == evaluation.digest({"b": 2, "a": 1})
+        != evaluation.digest({"a": 1, "b": 3})
+    )

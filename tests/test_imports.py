@@ -1,0 +1,162 @@
+"""The shape of the code base: who imports whom, what libraries keep their hands off, and what `--help` costs."""
+
+import ast
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from commands import ROOT, SCRIPTS, run
+
+from doomrnn.presets import PRESETS
+
+LAYERS = {"vae": 0, "rnn": 1, "controller": 2, "doomrnn": 3, "carracing": 3, "scripts": 4}
+SCRIPT_MODULES = {path.stem for path in SCRIPTS.glob("*.py")}
+COMMANDS = sorted(path.name for path in SCRIPTS.glob("*.py") if "__main__" in path.read_text())
+PIPELINE = ("collect_rollouts", "train_vae", "encode_series", "train_rnn", "train_controller", "evaluate", "reproduce")
+LIBRARIES = set(LAYERS) - {"scripts"}
+LIBRARY_FILES = [path for package in sorted(LIBRARIES) for path in sorted((ROOT / package).glob("**/*.py"))]
+HEAVY = {"tensorflow", "keras", "tf_keras", "tensorflow_probability", "scipy", "cma", "vizdoom", "mpi4py"}
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Dotted names of all modules imported anywhere in a file, functions included."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add("." * node.level + (node.module or ""))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+            names |= {word.value for word in node.args if isinstance(word, ast.Constant)}
+    return names
+
+
+def wrong_imports(package: str, source: str) -> set[str]:
+    """Imports of a file of `package` that go against the one way."""
+    wrong = set()
+    for name in imported(ast.parse(source)):
+        top = name.split(".")[0]
+        if not top:
+            continue  # relative, so its own
+        upward = top in LAYERS and top != package and LAYERS[top] >= LAYERS[package]
+        if upward or (top in SCRIPT_MODULES and package != "scripts"):
+            wrong.add(name)
+    return wrong
+
+
+def meddling(source: str) -> set[str]:
+    """What a library must not do: parse flags, or change what the whole process shares."""
+    tree = ast.parse(source)
+    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    seeding = {call for call in calls if call.endswith(("random.seed", "random.set_seed", "set_random_seed"))}
+    settings = {call for call in calls if "config.threading" in call or "enable_op_determinism" in call}
+    flags = {name for name in imported(tree) if name.split(".")[0] in ("argparse", "absl", "optparse", "getopt")}
+    return seeding | settings | flags
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_imports_run_one_way(package):
+    """vae <- rnn <- controller <- the tasks <- scripts; the tasks never import each other."""
+    files = sorted((ROOT / package).glob("**/*.py"))
+    assert files
+    wrong = {file.name: wrong_imports(package, file.read_text()) for file in files}
+    assert not {name: names for name, names in wrong.items() if names}
+
+
+@pytest.mark.parametrize(
+    ("package", "source"),
+    [
+        ("vae", "import rnn.model"),
+        ("rnn", "def f():\n    from controller.farm import Farm"),
+        ("doomrnn", "import carracing"),
+        ("carracing", "from doomrnn import env"),
+        ("controller", "import importlib\nimportlib.import_module('doomrnn.task')"),
+        ("rnn", "import cli"),
+    ],
+)
+def test_an_import_the_other_way_would_be_found(package, source):
+    """The rule above can fail."""
+    assert wrong_imports(package, source)
+    assert not wrong_imports("scripts", source)
+
+
+def test_libraries_leave_the_process_alone():
+    """No flags, no global seeds, no threads set anywhere outside scripts/."""
+    assert len(LIBRARY_FILES) > 40
+    found = {str(file): meddling(file.read_text()) for file in LIBRARY_FILES}
+    assert not {name: what for name, what in found.items() if what}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import argparse",
+        "np.random.seed(0)",
+        "import random\ndef f():\n    random.seed(1)",
+        "tf.random.set_seed(3)",
+        "keras.utils.set_random_seed(3)",
+        "tf.config.threading.set_intra_op_parallelism_threads(1)",
+    ],
+)
+def test_a_library_that_meddles_would_be_found(source):
+    """The rule above can fail."""
+    assert meddling(source)
+
+
+def test_names_of_modules():
+    """No module bears its package's name, and there is no drawer for odds and ends."""
+    for package in LAYERS:
+        modules = {file.stem for file in (ROOT / package).glob("*.py")}
+        assert not modules & {package, "utils", "util", "common", "helpers", "misc"}, package
+
+
+def test_scripts_and_tests_are_not_packages():
+    """What is installed are the five libraries alone."""
+    for folder in ("scripts", "tests"):
+        assert not (ROOT / folder / "__init__.py").exists()
+    for package in LIBRARIES:
+        assert (ROOT / package / "__init__.py").exists()
+
+
+PROBE = f"""
+import runpy, sys
+script, sys.argv = sys.argv[1], sys.argv[1:]
+sys.path.insert(0, {str(SCRIPTS)!r})
+try:
+    runpy.run_path(script, run_name="__main__")
+finally:
+    print(*sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("script", COMMANDS)
+def test_help_lists_every_field_and_loads_nothing_heavy(script):
+    """`--help` answers at once: no TensorFlow, engine or MPI is imported for it, and all settings stand in it."""
+    done = run([sys.executable, "-c", PROBE, str(SCRIPTS / script), "--help"])
+    assert done.returncode == 0
+    assert done.stderr.strip() == ""
+    if script.removesuffix(".py") not in PIPELINE:
+        return
+    for stage, config in PRESETS["paper"].stages.items():
+        for item in fields(config):
+            default = getattr(config, item.name)
+            assert f"{stage}.{item.name}={default}" in done.stdout
+            assert item.metadata["help"] and item.metadata["source"]
+
+
+def test_errors_in_the_arguments_load_nothing_heavy():
+    """A wrong word is answered as fast as `--help`."""
+    words = ["doomrnn", "--run", "nowhere", "--preset", "smoke", "--set", "rnn.nonsense=1"]
+    done = run([sys.executable, "-c", PROBE, str(SCRIPTS / "train_rnn.py"), *words])
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].strip() == ""
+    assert not Path("nowhere").exists()
+
+
+def test_every_script_shows_its_command():
+    """The docstring of a script holds the line to type."""
+    assert {f"{name}.py" for name in PIPELINE} <= set(COMMANDS)
+    for script in COMMANDS:
+        docstring = ast.get_docstring(ast.parse((SCRIPTS / script).read_text()))
+        assert f"python scripts/{script}" in docstring or f"mpi4py scripts/{script}" in docstring
