@@ -28,5 +28,5 @@ setup(
         "tqdm>=4.60",
         "tensorboard",
     ],
-    extras_require={"dev": ["pytest>=8", "hypothesis>=6", "ruff>=0.6"]},
+    extras_require={"dev": ["pytest>=8", "hypothesis>=6", "ruff>=0.6", "opencv-python-headless"]},
 )

@@ -51,6 +51,7 @@ def _read_ahead(paths: list[Path], action_size: int) -> Iterator[tuple[Path, Epi
 
 def compile_encoder(model: VAE) -> Encode:
     """V's encoder for uint8 frames [B, 64, 64, 3], compiled for any B: (mu, logvar) [B, Z]."""
+
     @tf.function(input_signature=[tf.TensorSpec((None, 64, 64, 3), tf.uint8)])
     def encode(frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return model.encode(tf.cast(frames, tf.float32) / 255.0)
