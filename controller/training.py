@@ -27,7 +27,7 @@ from vae.runs import Metrics, read_rows
 from vae.storage import ArraySpec, atomic_write, check_finite, read_json, read_npz, write_json, write_npz
 from vae.streams import Purpose
 
-ADVICE = "run scripts/train_controller.py first"
+ADVICE = "run scripts/train_controller.py first, or again after deleting the folder"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from vae.errors import InputError
 from vae.storage import ArraySpec, check_finite, read_npz, write_npz
 
 ADVICE = "run scripts/encode_series.py first"
-AGAIN = "delete it and run scripts/encode_series.py again"
+AGAIN = "delete it and done.json beside it, and run scripts/encode_series.py again"
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,19 @@ from vae.interrupts import Interrupt, deferred_interrupts
 from vae.progress import Progress
 from vae.runs import Metrics
 from vae.streams import Purpose, seed_sequence
-from vae.weights import load_arrays, load_checkpoint, load_config, save_checkpoint, save_model
+from vae.weights import load_checkpoint, load_config, rebuild, save_checkpoint, save_model
 
-ADVICE = "run scripts/train_rnn.py first"
+ADVICE = "run scripts/train_rnn.py first, or again after deleting the folder"
 LOG_EVERY = 50  # updates
 REGIMES = {"concatenated": ConcatenatedBatches, "episodes": EpisodeBatches}
-MODEL_FIELDS = ("z_size", "action_size", "hidden_size", "mixtures", "done_head", "precision")
+MODEL_FIELDS = {
+    "z_size": int,
+    "action_size": int,
+    "hidden_size": int,
+    "mixtures": int,
+    "done_head": bool,
+    "precision": str,
+}
 Batches = ConcatenatedBatches | EpisodeBatches
 
 
@@ -36,10 +43,8 @@ def build_rnn(config: RNNConfig, z_size: int, action_size: int, seed: int) -> MD
 
 def load_rnn(folder: Path, precision: str | None = None) -> MDNRNN:
     """The trained M of a run's ``rnn`` folder, in its own or another `precision`."""
-    config = load_config(folder, "weights", ADVICE)
-    model = MDNRNN(**{key: config[key] for key in MODEL_FIELDS} | ({"precision": precision} if precision else {}))
-    load_arrays(folder, "weights", model.variables, ADVICE)
-    return model
+    config = load_config(folder, "weights", MODEL_FIELDS, ADVICE)
+    return rebuild(MDNRNN, config | ({"precision": precision} if precision else {}), folder, "weights", ADVICE)
 
 
 class RNNTrainer:
@@ -187,7 +192,7 @@ class _Loop:
             raise KeyboardInterrupt
 
     def _validate(self) -> dict[str, float]:
-        values = self.trainer.validate(self.tests)
+        values = self._check(self.trainer.validate(self.tests))
         self.note += f", held out z {values['validation_z']:.4f} done {values['validation_done']:.4f}"
         if values["validation_total"] < self.best:
             self.best, self.worse = values["validation_total"], 0
@@ -207,7 +212,9 @@ class _Loop:
         self.saved = time.monotonic()
 
     def _numbers(self, loss: MDNRNNLoss) -> dict[str, float]:
-        values = {name: float(value) for name, value in loss._asdict().items()}
+        return self._check({name: float(value) for name, value in loss._asdict().items()})
+
+    def _check(self, values: dict[str, float]) -> dict[str, float]:
         advice = f"{self.folder} keeps the last good checkpoint; delete it and try a smaller rnn.learning_rate"
         return check_losses(values, f"M, update {self.done}", advice)
 

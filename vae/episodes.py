@@ -16,7 +16,7 @@ from vae.streams import Purpose, stream
 FRAME_SHAPE = (64, 64, 3)
 FRAME_BYTES = 64 * 64 * 3
 HELD_OUT = 20  # one episode in so many is held out of training
-AGAIN = "delete it and run scripts/collect_rollouts.py again, which makes the same episode anew"
+AGAIN = "delete it and done.json beside it, and run scripts/collect_rollouts.py again for the same episode"
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from vae.model import VAE
 from vae.progress import Progress
 from vae.runs import Metrics
 from vae.streams import Purpose, seed_sequence, stream
-from vae.weights import load_arrays, load_checkpoint, load_config, save_checkpoint, save_model
+from vae.weights import load_checkpoint, load_config, rebuild, save_checkpoint, save_model
 
-ADVICE = "run scripts/train_vae.py first"
+ADVICE = "run scripts/train_vae.py first, or again after deleting the folder"
 LOG_EVERY = 100  # updates
 
 
@@ -30,10 +30,8 @@ def build_vae(config: VAEConfig, seed: int) -> VAE:
 
 def load_vae(folder: Path, precision: str | None = None) -> VAE:
     """The trained V of a run's ``vae`` folder, in its own or another `precision`."""
-    config = load_config(folder, "weights", ADVICE)
-    model = VAE(int(config["z_size"]), precision=precision or config["precision"])
-    load_arrays(folder, "weights", model.variables, ADVICE)
-    return model
+    config = load_config(folder, "weights", {"z_size": int, "precision": str}, ADVICE)
+    return rebuild(VAE, config | ({"precision": precision} if precision else {}), folder, "weights", ADVICE)
 
 
 class VAETrainer:
@@ -90,10 +88,11 @@ def train_vae(folder: Path, data: FrameStream, held_out: np.ndarray, config: VAE
         for update, frames in zip(range(first + 1, total + 1), data.batches(first), strict=False):
             eps = stream(seed, Purpose.VAE, 5, update).standard_normal((len(frames), config.z_size), np.float32)
             loss = trainer.update(frames, eps)
-            if update % LOG_EVERY == 0 or update == total:
+            validates = update % config.validate_every == 0 or update == total
+            if update % LOG_EVERY == 0 or validates:
                 values = _numbers(loss, update, folder)
-                if update % config.validate_every == 0 or update == total:
-                    values |= trainer.validate(held_out, seed)
+                if validates:
+                    values |= _held_out(trainer, held_out, seed, update, folder)
                 metrics.log(update, values, {"frames_per_second": round(progress.rate, 1)})
             if interrupt.requested or time.monotonic() - saved > config.checkpoint_seconds:
                 _numbers(loss, update, folder)  # never save weights that are no longer numbers
@@ -108,13 +107,21 @@ def train_vae(folder: Path, data: FrameStream, held_out: np.ndarray, config: VAE
 def _finish(
     folder: Path, trainer: VAETrainer, config: VAEConfig, held_out: np.ndarray, seed: int, summary: dict[str, float]
 ) -> dict[str, float]:
-    """Save the weights, drop the checkpoint, and say how V does on held-out frames."""
+    """See how V does on held-out frames, save the weights, and drop the checkpoint."""
+    validation = _held_out(trainer, held_out, seed, int(summary["updates"]), folder)
     save_model(folder, "weights", trainer.model.variables, {"z_size": config.z_size, "precision": config.precision})
     (folder / "checkpoint.npz").unlink(missing_ok=True)
-    return {**trainer.validate(held_out, seed), **summary}
+    return {**validation, **summary}
+
+
+def _held_out(trainer: VAETrainer, frames: np.ndarray, seed: int, update: int, folder: Path) -> dict[str, float]:
+    return check_losses(trainer.validate(frames, seed), f"V, update {update}", _advice(folder))
 
 
 def _numbers(loss: VAELoss, update: int, folder: Path) -> dict[str, float]:
     values = {name: float(value) for name, value in loss._asdict().items()}
-    advice = f"{folder} keeps the last good checkpoint; delete it and try a smaller vae.learning_rate"
-    return check_losses(values, f"V, update {update}", advice)
+    return check_losses(values, f"V, update {update}", _advice(folder))
+
+
+def _advice(folder: Path) -> str:
+    return f"{folder} keeps the last good checkpoint; delete it and try a smaller vae.learning_rate"

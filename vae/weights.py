@@ -1,11 +1,12 @@
 """Weights on disk: named arrays in an `.npz` beside a JSON of the configuration that rebuilds their model."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vae.errors import InputError
+from vae.errors import InputError, NumericalError
 from vae.storage import ArraySpec, check_finite, read_json, read_npz, write_json, write_npz
 
 
@@ -21,12 +22,26 @@ def save_model(folder: Path, name: str, variables: list[Any], config: dict[str, 
     write_json(folder / f"{name}.json", config)
 
 
-def load_config(folder: Path, name: str, advice: str) -> dict[str, Any]:
-    """The configuration beside the weights; InputError where it is missing or no JSON object."""
+def load_config(folder: Path, name: str, kinds: dict[str, type], advice: str) -> dict[str, Any]:
+    """The fields of `kinds` from the configuration beside the weights; InputError where one is missing or wrong."""
     config = read_json(folder / f"{name}.json", advice)
-    if not isinstance(config, dict):
+    if not isinstance(config, dict) or any(type(config.get(key)) is not kind for key, kind in kinds.items()):
         raise InputError(f"{folder / name}.json: not a model's configuration; {advice}")
-    return config
+    return {key: config[key] for key in kinds}
+
+
+def rebuild(kind: Callable[..., Any], config: dict[str, Any], folder: Path, name: str, advice: str) -> Any:
+    """The model ``kind(**config)`` with the arrays of ``name.npz``; InputError where these do not fit."""
+    try:
+        model = kind(**config)
+    except ValueError as error:
+        raise InputError(f"{folder / name}.json: not a model's configuration ({_line(error)}); {advice}") from None
+    load_arrays(folder, name, model.variables, advice)
+    return model
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def load_arrays(folder: Path, name: str, variables: list[Any], advice: str) -> None:
@@ -41,8 +56,13 @@ def load_arrays(folder: Path, name: str, variables: list[Any], advice: str) -> N
 
 
 def save_checkpoint(folder: Path, variables: list[Any], counters: dict[str, float]) -> None:
-    """Write everything an interrupted training goes on from: all variables by position, and its counters."""
+    """Write everything an interrupted training goes on from: all variables by position, and its counters.
+
+    Raises NumericalError, and keeps the checkpoint before it, where a variable is no longer a number.
+    """
     arrays = {f"variable-{i:03d}": np.asarray(v) for i, v in enumerate(variables)}
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise NumericalError(f"{folder}: weights are NaN or infinite; the folder keeps the last good checkpoint")
     counts = {f"counter-{key}": np.float64(value).reshape(1) for key, value in counters.items()}
     write_npz(folder / "checkpoint.npz", {**arrays, **counts})
 
@@ -52,7 +72,8 @@ def load_checkpoint(folder: Path, variables: list[Any], counters: list[str]) -> 
     path = folder / "checkpoint.npz"
     if not path.exists():
         return None
-    specs = {f"variable-{i:03d}": ArraySpec(np.dtype(v.dtype).name, tuple(v.shape)) for i, v in enumerate(variables)}
+    known = {f"variable-{i:03d}": np.asarray(v) for i, v in enumerate(variables)}
+    specs = {name: ArraySpec(array.dtype.name, array.shape) for name, array in known.items()}
     specs.update({f"counter-{key}": ArraySpec("float64", (1,)) for key in counters})
     arrays = read_npz(path, specs, f"delete {folder} to train again from the start")
     for i, variable in enumerate(variables):
