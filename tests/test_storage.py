@@ -90,6 +90,15 @@ def test_arrays_come_back_as_written(path):
     read["a"][0] = 5  # and may be changed
 
 
+def test_shapes_without_axes_and_other_orders(path):
+    """A single number stays one, an empty array empty, and a transposed one is itself."""
+    arrays = {"a": np.float32(2.5), "b": np.zeros((0, 3), np.int64), "c": np.arange(6.0).reshape(2, 3).T}
+    specs = {"a": ArraySpec("float32", ()), "b": ArraySpec("int64", (0, 3)), "c": ArraySpec("float64", (3, 2))}
+    write_npz(path, {name: np.asarray(array) for name, array in arrays.items()})
+    for name, array in read_npz(path, specs).items():
+        assert np.array_equal(array, arrays[name]) and array.shape == np.shape(arrays[name])
+
+
 def test_equal_arrays_give_equal_files():
     """Nothing of the time or the machine is in a file."""
     assert npz_bytes({key: array.copy() for key, array in ARRAYS.items()}) == GOOD

@@ -76,7 +76,7 @@ def npz_bytes(arrays: dict[str, np.ndarray], level: int = 1) -> bytes:
             info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
             info.compress_type = zipfile.ZIP_DEFLATED
             info._compresslevel = level  # type: ignore[attr-defined]  # ZipInfo has no public name for it in 3.11
-            archive.writestr(info, _npy_bytes(np.ascontiguousarray(array)))
+            archive.writestr(info, _npy_bytes(np.asarray(array, order="C")))
     return buffer.getvalue()
 
 

