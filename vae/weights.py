@@ -62,9 +62,10 @@ def save_checkpoint(folder: Path, variables: list[Any], counters: dict[str, floa
     """
     arrays = {f"variable-{i:03d}": np.asarray(v) for i, v in enumerate(variables)}
     if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise NumericalError(f"{folder}: weights are NaN or infinite; the folder keeps the last good checkpoint")
+        advice = "the folder keeps the last good checkpoint; delete it and try a smaller learning_rate"
+        raise NumericalError(f"{folder}: weights are NaN or infinite; {advice}")
     counts = {f"counter-{key}": np.float64(value).reshape(1) for key, value in counters.items()}
-    write_npz(folder / "checkpoint.npz", {**arrays, **counts})
+    write_npz(folder / "checkpoint.npz", {**arrays, **counts}, level=0)  # weights hardly shrink
 
 
 def load_checkpoint(folder: Path, variables: list[Any], counters: list[str]) -> dict[str, float] | None:

@@ -1,0 +1,174 @@
+"""Rollouts spread over ranks: each once, alike whoever played them, and an end for all when one fails."""
+
+import json
+import time
+
+import pytest
+from commands import TESTS, ranked, run
+from farm_world import DAWDLE_SECONDS, ROLLOUTS, SETUP, TASK, rollouts
+
+from controller.cast import TaskCast
+from controller.farm import UNIT, Board, Farm, Reply, Request
+from controller.rollouts import Outcome, Rollout
+from controller.scripted import Script
+
+REAL, DREAM = ("real", True), ("dream", True)
+
+
+def play(farm: Farm, count: int = ROLLOUTS) -> list[tuple[int, str, int]]:
+    """Outcomes in their order, scores to the last bit."""
+    return sorted((o.id, o.score.hex(), o.length) for o in farm.play(rollouts(count)))
+
+
+def work(count: int, world: str = "real", first: int = 0) -> list[Rollout]:
+    """Rollouts to hand out."""
+    return [Rollout(first + n, world, (0, 1, n), Script("stay")) for n in range(count)]
+
+
+def ids(reply: Reply) -> list[int]:
+    """What a rank was given."""
+    return [rollout.id for rollout in reply.rollouts]
+
+
+@pytest.fixture(scope="module")
+def expected() -> list[tuple[int, str, int]]:
+    """What one process without MPI plays."""
+    return play(Farm(TaskCast(TASK, SETUP)))
+
+
+# --- what rank 0 hands out ----------------------------------------------------------------------------------
+
+
+def test_each_rollout_is_handed_out_once_and_within_the_room_there_is():
+    """A rank gets no more than fits beside what it has alive, and what comes back is gathered once."""
+    board = Board(2, lambda kind: 10)
+    board.post(work(40), repeats=False)
+    first = board.exchange(1, Request([], {}))
+    assert ids(first) == list(range(10)) and not first.drop and not first.stop
+    assert ids(board.exchange(1, Request([], {REAL: 10}))) == []
+    assert ids(board.exchange(1, Request([Outcome(0, 1.0, 1), Outcome(1, 1.0, 1)], {REAL: 8}))) == [10, 11]
+    assert ids(board.exchange(0, Request([], {}))) == list(range(12, 22))
+    assert [o.id for o in board.gather(0)] == [0, 1] and board.gather(0) == []
+
+
+def test_portions_shrink_so_that_ranks_end_together():
+    """Half of what waits shared among the ranks, at least a unit."""
+    board = Board(4, lambda kind: 10_000)
+    board.post(work(800), repeats=False)
+    sizes = [len(board.exchange(1, Request([], {})).rollouts) for _ in range(60)]
+    assert sizes[0] == 100 and sizes[1] == 88
+    given = [size for size in sizes if size]
+    assert sum(given) == 800 and sorted(given, reverse=True) == given and min(given[:-1]) == UNIT
+
+
+def test_a_portion_is_of_one_kind():
+    """Dreams and games are not mixed, and a rank full of one kind still has room for the other."""
+    board = Board(1, lambda kind: {REAL: 3, DREAM: 50}[kind])
+    board.post(work(4) + work(6, "dream", first=4), repeats=False)
+    assert ids(board.exchange(0, Request([], {}))) == [0, 1, 2]
+    assert ids(board.exchange(0, Request([], {REAL: 3}))) == []
+    assert ids(board.exchange(0, Request([Outcome(0, 1, 1)], {REAL: 2}))) == [3]
+    assert ids(board.exchange(0, Request([], {REAL: 3}))) == [4, 5, 6, 7, 8, 9]
+
+
+def test_the_idle_repeat_what_is_outstanding_and_the_first_outcome_counts():
+    """The slow rank's answer, when it comes, is not counted again, and it is told to drop the rest."""
+    board = Board(3, lambda kind: 10)
+    board.post(work(4), repeats=True)
+    assert ids(board.exchange(1, Request([], {}))) == [0, 1, 2, 3]
+    assert ids(board.exchange(2, Request([], {REAL: 1}))) == []  # busy, so not asked to repeat
+    assert ids(board.exchange(2, Request([], {}))) == [0, 1, 2, 3]
+    assert ids(board.exchange(2, Request([], {}))) == []  # nothing twice to one rank
+    quick = [Outcome(n, 5.0, 5) for n in (0, 1, 2)]
+    board.exchange(2, Request(quick, {REAL: 1}))
+    slow = board.exchange(1, Request([Outcome(0, 5.0, 5)], {REAL: 3}))
+    assert sorted(slow.drop) == [1, 2]
+    assert [o.id for o in board.gather(0)] == [0, 1, 2]
+    assert board.exchange(1, Request([Outcome(3, 5.0, 5)], {})).drop == []
+    assert [o.id for o in board.gather(0)] == [3]
+
+
+def test_nothing_is_repeated_where_that_is_not_wanted():
+    """Collecting writes files: each game is played by one rank alone."""
+    board = Board(2, lambda kind: 10)
+    board.post(work(4), repeats=False)
+    board.exchange(1, Request([], {}))
+    assert ids(board.exchange(0, Request([], {}))) == []
+
+
+def test_what_is_cleared_is_dropped():
+    """After a stop in the middle, ranks drop what they have alive, and its outcomes count for nothing."""
+    board = Board(2, lambda kind: 10)
+    board.post(work(12), repeats=True)
+    board.exchange(1, Request([], {}))
+    board.clear()
+    late = board.exchange(1, Request([Outcome(0, 1.0, 1)], {REAL: 9}))
+    assert sorted(late.drop) == list(range(1, 10)) and ids(late) == [] and board.gather(0) == []
+
+
+# --- one process --------------------------------------------------------------------------------------------
+
+
+def test_every_rollout_ends_once(expected):
+    """Ids are the caller's, whatever else was played before."""
+    farm = Farm(TaskCast(TASK, SETUP))
+    assert [number for number, *_ in expected] == list(range(ROLLOUTS))
+    assert play(farm, 7) == expected[:7]
+    assert play(farm) == expected
+    assert play(farm, 0) == []
+    assert len({score for _, score, _ in expected}) > 80 and len({length for *_, length in expected}) > 40
+
+
+def test_play_may_be_left_in_the_middle(expected):
+    """What was under way is forgotten, and the next rollouts are not disturbed by it."""
+    farm = Farm(TaskCast(TASK, SETUP))
+    for outcome in farm.play(rollouts()):
+        if outcome.length > 50:
+            break
+    assert play(farm) == expected
+
+
+# --- under mpirun -------------------------------------------------------------------------------------------
+
+
+def world(ranks: int, *words: object):
+    """farm_world.py on so many ranks."""
+    return run(ranked(ranks, TESTS / "farm_world.py", *words), seconds=60)
+
+
+@pytest.mark.parametrize("ranks", [1, 3, 5])
+def test_outcomes_do_not_depend_on_the_ranks(ranks, expected):
+    """Equal to the last bit on any number of ranks, twice in a row."""
+    done = world(ranks, "play")
+    assert done.returncode == 0, done.stderr
+    assert [tuple(row) for row in json.loads(done.stdout)["outcomes"]] == expected
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_an_exception_on_any_rank_ends_them_all(rank):
+    """Within ten seconds, with that rank's traceback and exit code 1."""
+    started = time.monotonic()
+    done = world(3, "RuntimeError", rank)
+    assert time.monotonic() - started < 10
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1 and f"RuntimeError: this is rank {rank}" in done.stderr
+    assert 'farm_world.py", line' in done.stderr
+
+
+@pytest.mark.parametrize(("error", "rank", "code"), [("InputError", 0, 2), ("NumericalError", 2, 1)])
+def test_a_foreseen_error_is_one_line(error, rank, code):
+    """Without a traceback, from any rank, with its own exit code (mpirun adds its own notice)."""
+    done = world(3, error, rank)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count(f": this is rank {rank}\n") == 1
+
+
+def test_a_slow_ranks_work_is_done_by_others(expected):
+    """Its games would take a minute; the others play them again and the end does not wait for it."""
+    done = world(3, "dawdle", 1)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert [tuple(row) for row in result["outcomes"]] == expected
+    longest = max(length for *_, length in expected)
+    assert result["seconds"] < 15 < longest * DAWDLE_SECONDS
