@@ -82,7 +82,7 @@ class DreamPlayer:
         """The outcomes of rows that died or reached the limit in this block; the others stay."""
         lengths = np.minimum(self._steps + lived, self.time_limit)
         over = (lived <= BLOCK) | (self._steps + BLOCK >= self.time_limit)
-        self._check(~np.isfinite(self._state.z).all(1) & ~over)
+        self._check(~np.isfinite(self._state.z).all(1) & (lived > BLOCK))
         ended = [Outcome(self._rollouts[i].id, float(lengths[i]), int(lengths[i])) for i in np.flatnonzero(over)]
         self._steps = self._steps + BLOCK
         self._keep(~over)

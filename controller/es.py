@@ -4,12 +4,16 @@ A pickled `cma` object does not go on as the uninterrupted one does; the same as
 """
 
 import hashlib
+import warnings
 
-import cma
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from vae.streams import Purpose, stream
+
+with warnings.catch_warnings():  # it misses matplotlib, for plots that nobody asks it for
+    warnings.simplefilter("ignore", UserWarning)
+    import cma
 
 
 class CMAES:

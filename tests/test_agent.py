@@ -1,0 +1,152 @@
+"""V, M and C together on real frames: each game its own, whatever is played beside it."""
+
+import numpy as np
+import pytest
+from farm_world import Steps
+from samples import striped_frames
+
+from controller.agent import Agent, AgentChooser
+from controller.games import GamePlayer, ScriptChooser
+from controller.play import PlayingAgent
+from controller.policies import Policy
+from controller.rollouts import BLOCK, Rollout
+from controller.scripted import Script
+from controller.shapes import PolicyShape
+from rnn.model import MDNRNN
+from vae.errors import NumericalError
+from vae.model import VAE
+from vae.streams import Purpose
+
+Z, H = 64, 512
+FRAMES = striped_frames(np.random.default_rng(0), 120).reshape(20, 6, 64, 64, 3)  # of six games
+WEIGHTS = np.random.default_rng(5).normal(0, 0.05, (6, Z + 2 * H)).astype(np.float32).round(4)
+
+
+@pytest.fixture(scope="module")
+def agent() -> Agent:
+    """An untrained V, M and C of Doom's sizes."""
+    shape = PolicyShape("zch", Z, H, 1, bias=False)
+    return Agent(VAE(Z, seed=3), MDNRNN(Z, 1, H, 5, done_head=True, seed=4), Policy(shape))
+
+
+def rollout(number: int) -> Rollout:
+    """A game with a controller and a stream of its own."""
+    return Rollout(number, "real", (0, int(Purpose.EVALUATE), 1, number), WEIGHTS[number])
+
+
+def actions(agent: Agent, games: list[int], slots: list[int], steps: int = 20) -> dict[int, np.ndarray]:
+    """All actions in each of these games, played side by side."""
+    chooser = AgentChooser(agent, 8)
+    for game, slot in zip(games, slots, strict=True):
+        chooser.start(slot, rollout(game), rollout(game).rng())
+    found = np.array([chooser.act(slots, frames[games]) for frames in FRAMES[:steps]])
+    return {game: found[:, row, 0] for row, game in enumerate(games)}
+
+
+def test_a_game_does_not_depend_on_the_others(agent):
+    """Alone or among others, in any slot and order: the same actions to the last bit."""
+    expected = actions(agent, [0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5])
+    assert len({tuple(game) for game in expected.values()}) == 6
+    for games, slots in (([2], [0]), ([2], [7]), ([4, 2], [1, 6]), ([5, 4, 2], [5, 4, 2])):
+        found = actions(agent, games, slots)
+        assert all(np.array_equal(found[game], expected[game]) for game in games), games
+
+
+def test_games_that_end_leave_the_others_alone(agent):
+    """A slot that is started anew begins with a zero state; its neighbours go on."""
+    expected = actions(agent, [0, 1, 2], [0, 1, 2])
+    fresh = actions(agent, [3], [0], steps=10)[3]
+    chooser = AgentChooser(agent, 3)
+    for game in (0, 1, 2):
+        chooser.start(game, rollout(game), rollout(game).rng())
+    for step in range(10):
+        chooser.act([0, 1, 2], FRAMES[step, :3])
+    chooser.start(1, rollout(3), rollout(3).rng())
+    for step in range(10):
+        found = chooser.act([0, 1, 2], np.stack([FRAMES[10 + step, 0], FRAMES[step, 3], FRAMES[10 + step, 2]]))
+        assert found[:, 0].tolist() == [expected[0][10 + step], fresh[step], expected[2][10 + step]]
+
+
+def test_a_step_by_hand(agent):
+    """z is sampled from V's code, C acts on it and on the state before, and M is then fed both."""
+    found = actions(agent, [0, 1], [0, 1], steps=BLOCK + 2)[0]
+    rng, shape = rollout(0).rng(), (1, H)
+    h, c, restart = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.ones((1, 1), np.float32)
+    for step in range(BLOCK + 2):
+        if step % BLOCK == 0:
+            eps = rng.standard_normal((BLOCK, Z), np.float32)
+        mu, logvar = (np.asarray(part) for part in agent.vae.encode(FRAMES[step, :1].astype(np.float32) / 255))
+        z = mu + np.exp(logvar / 2) * eps[step % BLOCK]
+        action = np.tanh(np.concatenate([z, c, h], axis=1) @ WEIGHTS[0][:, None])
+        assert found[step] == pytest.approx(action[0, 0], abs=1e-5)
+        _, h, c = (p if i == 0 else np.asarray(p) for i, p in enumerate(agent.rnn.step(z, action, restart, h, c)))
+        restart = np.zeros((1, 1), np.float32)
+
+
+def test_a_single_game_from_python_is_the_same(agent):
+    """`PlayingAgent` acts as the batches do, and anew after each reset."""
+    playing = PlayingAgent(agent, WEIGHTS[0])
+    runs = []
+    for seed in (3, 3, 4):
+        playing.reset(seed)
+        runs.append([float(playing.act(FRAMES[step, 0])[0]) for step in range(5)])
+    assert runs[0] == runs[1] != runs[2]
+    assert np.abs(runs).max() <= 1
+
+
+def test_actions_that_are_no_numbers(agent):
+    """The rollout and the step are named, and nothing is played with them."""
+    chooser = AgentChooser(agent, 2)
+    for game in (0, 1):
+        chooser.start(game, rollout(game), rollout(game).rng())
+    chooser.act([0, 1], FRAMES[0, :2])
+    chooser.start(1, rollout(1)._replace(policy=np.full_like(WEIGHTS[1], np.nan)), rollout(1).rng())
+    with pytest.raises(NumericalError, match=r"rollout \(0, 6, 1, 1\) at step 1"):
+        chooser.act([0, 1], FRAMES[1, :2])
+
+
+class Recorder:
+    """Games that end after a number of steps told by their seed, and remember what was played."""
+
+    def __init__(self, count: int):
+        self.played: list[list[float]] = [[] for _ in range(count)]
+        self.seeds: list[int] = []
+        self._left = [0] * count
+
+    def __len__(self) -> int:
+        return len(self.played)
+
+    def reset(self, index: int, seed: int) -> np.ndarray:
+        """A game of three to seven steps."""
+        self.seeds.append(seed)
+        self.played[index], self._left[index] = [], 3 + seed % 5
+        return np.full((64, 64, 3), 9, np.uint8)
+
+    def step(self, indices: list[int], chosen: np.ndarray) -> Steps:
+        """One step each; the last reward is 5."""
+        for index, action in zip(indices, chosen[:, 0], strict=True):
+            self.played[index].append(float(action))
+            self._left[index] -= 1
+        over = np.array([self._left[index] == 0 for index in indices])
+        frames = np.stack([np.full((64, 64, 3), len(self.played[index]), np.uint8) for index in indices])
+        return Steps(frames, np.where(over, 5.0, 1.0), over, np.zeros_like(over))
+
+
+def test_the_games_player_by_hand():
+    """Slots are refilled, scores are sums of rewards, each rollout plays its own script on its own game."""
+    games = Recorder(2)
+    player = GamePlayer(games, ScriptChooser(2, time_limit=10))
+    script = Script("random")
+    work = [Rollout(n, "real", (0, int(Purpose.EVALUATE), 1, n), script) for n in range(5)]
+    waiting, outcomes = list(work), []
+    while waiting or player.live():
+        player.add([waiting.pop(0) for _ in range(min(player.room(), len(waiting)))])
+        before = {slot: game.rollout for slot, game in player._slots.items()}
+        ended = player.advance()
+        for slot in set(before) - set(player._slots):
+            expected = script.actions(before[slot].rng(), 10)[: len(games.played[slot]), 0]
+            assert games.played[slot] == expected.tolist()
+        outcomes += ended
+    assert sorted(o.id for o in outcomes) == [0, 1, 2, 3, 4]
+    assert all(o.score == o.length + 4 and 3 <= o.length <= 7 and o.episode is None for o in outcomes)
+    assert len(set(games.seeds)) == 5 and max(games.seeds) < 2**31

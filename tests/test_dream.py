@@ -1,0 +1,319 @@
+"""The dream: a rollout is the same whatever is dreamt beside it, ends where M says so, and never by chance."""
+
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import doomrnn
+from controller.dreams import DreamPlayer
+from controller.policies import Policy
+from controller.rollouts import BLOCK, Outcome, Rollout
+from controller.scripted import Script
+from controller.shapes import PolicyShape
+from doomrnn.dream import DoomDream
+from rnn.dream import Dream
+from rnn.latents import InitialLatents, write_initial
+from rnn.mdn import sample
+from rnn.model import MDNRNN
+from rnn.training import MODEL_FIELDS
+from vae.errors import InputError, NumericalError
+from vae.model import VAE
+from vae.streams import Purpose
+from vae.weights import save_model
+
+Z, H = 64, 512  # Doom's
+WEIGHTS = np.random.default_rng(5).normal(0, 0.05, (8, Z + 2 * H)).astype(np.float32).round(4)
+
+
+def make_model(z_size: int = Z, hidden: int = H, done_bias: float | None = None) -> MDNRNN:
+    """An untrained M whose dreams end now and then, or by a constant done logit alone."""
+    model = MDNRNN(z_size, 1, hidden, 5, done_head=True, seed=1)
+    kernel, bias = np.array(model.head.kernel), np.array(model.head.bias)
+    kernel[:, -1] = 0.0 if done_bias is not None else kernel[:, -1] * 40
+    bias[-1] = -7.0 if done_bias is None else done_bias
+    model.head.kernel.assign(kernel)
+    model.head.bias.assign(bias)
+    return model
+
+
+def make_dream(model: MDNRNN, temperature: float = 1.15) -> Dream:
+    """M's dream from 20 first frames."""
+    rng = np.random.default_rng(0)
+    mu, logvar = rng.normal(size=(20, model.z_size)), rng.normal(-2, 1, (20, model.z_size))
+    return Dream(model, InitialLatents(mu.astype(np.float32), logvar.astype(np.float32)), temperature)
+
+
+@pytest.fixture(scope="module")
+def dream() -> Dream:
+    """A dream of Doom's size."""
+    return make_dream(make_model())
+
+
+def policy(model: MDNRNN) -> Policy:
+    """Doom's controller."""
+    return Policy(PolicyShape("zch", model.z_size, model.hidden_size, 1, bias=False))
+
+
+def rollouts(count: int) -> list[Rollout]:
+    """Dreams of eight controllers by turns, each on a stream of its own."""
+    return [Rollout(n, "dream", (0, int(Purpose.FITNESS), 1, n), WEIGHTS[n % 8]) for n in range(count)]
+
+
+def scripted(count: int, script: Script) -> list[Rollout]:
+    """Dreams of a script."""
+    return [Rollout(n, "dream", (0, int(Purpose.EVALUATE), 1, n), script) for n in range(count)]
+
+
+def play(player: DreamPlayer, work: list[Rollout]) -> dict[int, Outcome]:
+    """All outcomes of a player that is refilled whenever there is room."""
+    waiting, outcomes = list(work), {}
+    while waiting or player.live():
+        player.add([waiting.pop(0) for _ in range(min(player.room(), len(waiting)))])
+        assert player.live() <= player.capacity
+        for outcome in player.advance():
+            assert outcome.id not in outcomes
+            outcomes[outcome.id] = outcome
+    return outcomes
+
+
+# --- a rollout is its own ------------------------------------------------------------------------------------
+
+
+def test_rollouts_do_not_depend_on_one_another(dream):
+    """Alone, among others, in batches of any size and any order: the same outcomes, to the last bit of every z."""
+    work = rollouts(40)
+    learned = policy(dream.model)
+    expected = play(DreamPlayer(dream, learned, 40, 150), work)
+    assert set(expected) == set(range(40))
+    lengths = [outcome.length for outcome in expected.values()]
+    assert len(set(lengths)) > 15 and min(lengths) < BLOCK and max(lengths) == 150
+    assert play(DreamPlayer(dream, learned, 7, 150), work) == expected
+    assert play(DreamPlayer(dream, learned, 17, 150), work[::-1]) == expected
+    shuffled = [work[i] for i in np.random.default_rng(1).permutation(40)]
+    assert play(DreamPlayer(dream, learned, 33, 150), shuffled) == expected
+    longest = max(expected, key=lambda number: expected[number].length)
+    assert play(DreamPlayer(dream, learned, 16, 150), [work[longest]]) == {longest: expected[longest]}
+
+
+def test_states_do_not_depend_on_the_batch(dream):
+    """Equal outcomes are not luck of whole numbers: z, c and h of one rollout are equal bit for bit."""
+    work, learned = rollouts(40), policy(dream.model)
+    states = []
+    for batch in (work[3:4], work[:6], work, work[::-1]):
+        player = DreamPlayer(dream, learned, 64, 2100)
+        player.add(batch)
+        lived = []
+        for _ in range(3):
+            player.advance()
+            ids = [rollout.id for rollout in player._rollouts]
+            if 3 in ids:
+                row = ids.index(3)
+                lived.append(np.concatenate([part[row] for part in player._state]))
+        states.append(np.array(lived))
+    assert states[0].shape == (3, Z + 2 * H + 1)
+    assert all(np.array_equal(states[0], other) for other in states[1:])
+
+
+def test_dropped_dreams_disturb_nobody(dream):
+    """What others have finished is forgotten in the middle, and the rest goes on as it would have."""
+    work, learned = rollouts(24), policy(dream.model)
+    expected = play(DreamPlayer(dream, learned, 24, 150), work)
+    player = DreamPlayer(dream, learned, 24, 150)
+    player.add(work)
+    early = {outcome.id for outcome in player.advance()}
+    dropped = set(range(0, 24, 2)) - early
+    player.drop(dropped | {999})
+    assert player.live() == 24 - len(early | dropped)
+    assert play(player, []) == {n: o for n, o in expected.items() if n not in early | dropped}
+
+
+def test_another_seed_controller_or_temperature_is_another_dream(dream):
+    """All that should matter does."""
+    work, learned = rollouts(32), policy(dream.model)
+    expected = play(DreamPlayer(dream, learned, 32, 150), work)
+    other_seed = [rollout._replace(key=(1, *rollout.key[1:])) for rollout in work]
+    other_weights = [rollout._replace(policy=-rollout.policy) for rollout in work]
+    for changed in (other_seed, other_weights):
+        assert play(DreamPlayer(dream, learned, 32, 150), changed) != expected
+    cooler = Dream(dream.model, dream.initial, 0.3)
+    assert play(DreamPlayer(cooler, learned, 32, 150), work) != expected
+
+
+# --- how it ends --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [1, 15, 16, 17, 60, 2100])
+def test_the_time_limit_is_exact(limit):
+    """A dream that never ends lives exactly so many steps, though blocks are of sixteen."""
+    player = DreamPlayer(make_dream(make_model(2, 4, done_bias=-9.0)), None, 16, limit)
+    outcomes = play(player, scripted(5, Script("random")))
+    assert set(outcomes.values()) == {Outcome(n, float(limit), limit) for n in range(5)}
+
+
+def test_death_is_the_last_steps_reward():
+    """A dream that ends at once is one step long and returns 1; the limit on the same step changes nothing."""
+    for limit in (1, 60):
+        player = DreamPlayer(make_dream(make_model(2, 4, done_bias=9.0)), None, 16, limit)
+        assert set(play(player, scripted(3, Script("stay"))).values()) == {Outcome(n, 1.0, 1) for n in range(3)}
+
+
+@pytest.mark.parametrize(("bias", "length"), [(-1e-3, 60), (0.0, 60), (1e-3, 1)])
+def test_the_end_is_never_sampled(bias, length):
+    """A probability a little below one half, or just one half, never ends a dream; a little above always does."""
+    player = DreamPlayer(make_dream(make_model(2, 4, done_bias=bias)), None, 64, 60)
+    assert {o.length for o in play(player, scripted(50, Script("random"))).values()} == {length}
+
+
+def test_step_by_step_by_hand(dream):
+    """A plain loop over M's step, the mixture's sample and the controller gives the same lengths."""
+    model, weights, limit = dream.model, WEIGHTS, 60
+    found = play(DreamPlayer(dream, policy(model), 16, limit), rollouts(16))
+    for number, rollout in enumerate(rollouts(5)):
+        rng = rollout.rng()
+        z, c, h = dream.initial.draw(rng)[None], np.zeros((1, H), np.float32), np.zeros((1, H), np.float32)
+        length, done = 0, False
+        while not done and length < limit:
+            if length % BLOCK == 0:
+                uniforms, normals = rng.random((BLOCK, Z), np.float32), rng.standard_normal((BLOCK, Z), np.float32)
+            action = np.tanh(np.concatenate([z, c, h], axis=1) @ weights[number][:, None])
+            restart = np.full((1, 1), float(length == 0), np.float32)
+            params, h, c = (p for p in model.step(z, action, restart, h, c))
+            place = slice(length % BLOCK, length % BLOCK + 1)
+            z = np.asarray(sample(params, 1.15, uniforms[place], normals[place]))
+            h, c = np.asarray(h), np.asarray(c)
+            length, done = length + 1, float(params.done_logit[0]) > 0
+        assert found[number] == Outcome(number, float(length), length)
+
+
+def test_scripts_play_their_actions(dream):
+    """The scripted action of each step reaches M, across blocks and refills."""
+    model = make_model(2, 4, done_bias=-9.0)
+    seen = []
+    step = model.step
+    model.step = lambda z, action, *rest: seen.append(np.asarray(action)) or step(z, action, *rest)
+    player = DreamPlayer(make_dream(model), None, 16, 40)
+    block = player._block
+    player._block = lambda *inputs: block.python_function(*inputs)  # not compiled, so that actions can be looked at
+    play(player, scripted(1, Script("sweep", period=5)))
+    actions = np.array(seen)[:40, 0, 0]
+    assert actions.tolist() == ([1.0] * 5 + [-1.0] * 5) * 4
+
+
+# --- what is refused ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
+def test_temperatures_that_cannot_be(dream, temperature):
+    """Only a number above 0 is one."""
+    with pytest.raises(InputError, match="must be a number above 0"):
+        Dream(dream.model, dream.initial, temperature)
+
+
+@pytest.mark.parametrize("limit", [10, 16, 60])
+def test_weights_that_are_no_numbers(limit):
+    """The rollout is named; a dream of NaN does not pass for one survived, however short."""
+    model = make_model(2, 4, done_bias=-9.0)
+    model.lstm.bias.assign(np.full(16, np.nan, np.float32))
+    with pytest.raises(NumericalError, match=r"rollout \(0, 6, 1, 0\)"):
+        play(DreamPlayer(make_dream(model), None, 16, limit), scripted(3, Script("stay")))
+
+
+# --- as an environment --------------------------------------------------------------------------------------
+
+
+class DreamRun(NamedTuple):
+    """A run folder with an untrained V and M, and the dream of it."""
+
+    path: Path
+    dream: Dream
+
+
+@pytest.fixture(scope="module")
+def run(dream, tmp_path_factory) -> DreamRun:
+    """What `DoomDream` reads of a run."""
+    path = tmp_path_factory.mktemp("run")
+    save_model(path / "vae", "weights", VAE(Z, seed=2).variables, {"z_size": Z, "precision": "float32"})
+    config = {name: getattr(dream.model, name) for name in MODEL_FIELDS}
+    save_model(path / "rnn", "weights", dream.model.variables, config)
+    write_initial(path / "series", dream.initial)
+    return DreamRun(path, dream)
+
+
+def test_gymnasiums_checker_passes(run):
+    """Registered, and in order; observations are [z, c, h], 1,088 numbers."""
+    env = gymnasium.make("WorldModels/DoomDream-v0", run=run.path, temperature=1.0, render_mode="rgb_array")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # z, c and h have no bounds
+        check_env(env.unwrapped)
+    assert doomrnn.__name__ in env.spec.entry_point
+    assert env.observation_space.shape == (1088,) and env.action_space == gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+    env.reset(seed=1)
+    picture = env.render()
+    assert picture.shape == (64, 64, 3) and picture.dtype == np.uint8
+    env.step(np.zeros(1, np.float32))
+    assert not np.array_equal(env.render(), picture)
+    env.close()
+
+
+def test_the_environment_dreams_what_the_engine_dreams(run, monkeypatch):
+    """Given the same first z and noise: the same states bit for bit, and the same end."""
+    env = DoomDream(run.path)
+    work = scripted(12, Script("random_hold"))
+    expected = play(DreamPlayer(run.dream, None, 12, 100), work)
+    for rollout in work[:4]:
+        rng = rollout.rng()
+        first = run.dream.start(rng)
+        actions = rollout.policy.actions(rng, 112)
+        noise = []
+
+        def fill(unused, uniforms, normals, rng=rng, noise=noise):
+            if not noise:
+                block = np.zeros((2, BLOCK, Z), np.float32)
+                run.dream.fill_noise(rng, *block)
+                noise.extend(block.swapaxes(0, 1))
+            uniforms[0], normals[0] = noise.pop(0)
+
+        monkeypatch.setattr(env.dream, "start", lambda unused, first=first: first)
+        monkeypatch.setattr(env.dream, "fill_noise", fill)
+        player = DreamPlayer(run.dream, None, 16, 100)
+        player.add(work[:9])
+        observation, _ = env.reset()
+        assert np.array_equal(observation, np.concatenate([first.z, first.c, first.h]))
+        steps, ended = 0, False
+        while not ended and steps < 100:
+            observation, reward, ended, truncated, _ = env.step(actions[steps])
+            steps += 1
+            assert reward == 1.0 and not truncated
+            if steps % BLOCK == 0 and not ended:
+                player.advance()
+                row = [r.id for r in player._rollouts].index(rollout.id)
+                state = player._state
+                assert np.array_equal(observation, np.concatenate([state.z[row], state.c[row], state.h[row]]))
+        assert steps == expected[rollout.id].length
+
+
+def test_the_environments_limits(run):
+    """The step limit truncates, seeds repeat, and what cannot be is refused."""
+    env = DoomDream(run.path, time_limit=3)
+    env.dream.model.head.bias.assign(np.full(env.dream.model.head.bias.shape, -9.0, np.float32))
+    env.dream.model.head.kernel.assign(np.zeros(env.dream.model.head.kernel.shape, np.float32))
+    observations = [env.reset(seed=seed)[0] for seed in (4, 4, 5)]
+    assert np.array_equal(observations[0], observations[1]) and not np.array_equal(observations[0], observations[2])
+    assert [env.step(np.ones(1))[2:4] for _ in range(3)] == [(False, False), (False, False), (False, True)]
+    with pytest.raises(RuntimeError, match="reset"):
+        env.step(np.ones(1))
+    env.reset()
+    for action in (np.array([np.nan]), np.zeros(2), np.float32(0)):
+        with pytest.raises(ValueError, match="action"):
+            env.step(action)
+    with pytest.raises(InputError, match="temperature"):
+        DoomDream(run.path, temperature=0)
+    with pytest.raises(ValueError, match="render_mode"):
+        DoomDream(run.path, render_mode="human")
+    with pytest.raises(InputError, match="train_vae.py"):
+        DoomDream(run.path / "nowhere")
