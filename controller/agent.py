@@ -21,7 +21,11 @@ class Agent:
 
     def __init__(self, vae: VAE, rnn: MDNRNN, policy: Policy):
         self.vae, self.rnn, self.policy = vae, rnn, policy
-        self.step = tf.function(self._step, reduce_retracing=True)
+        z, p, state = vae.z_size, policy.shape.size, policy.shape.state_size
+        # one graph for any number of rows: TensorFlow rounds differently in one made for a fixed number
+        signature = [tf.TensorSpec((None, 64, 64, 3), tf.uint8)]
+        signature += [tf.TensorSpec((None, width), tf.float32) for width in (z, p, state, state, 1)]
+        self.step = tf.function(self._step, input_signature=signature)
 
     def _step(
         self, frames: tf.Tensor, eps: tf.Tensor, weights: tf.Tensor, c: tf.Tensor, h: tf.Tensor, restart: tf.Tensor

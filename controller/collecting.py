@@ -112,7 +112,7 @@ def _next_rollouts(attempts: Attempts, config: CollectConfig, seed: int) -> list
 
 
 def _remove_surplus(attempts: Attempts, kept: set[int]) -> None:
-    """Attempts beyond the last one needed leave no episode behind."""
-    for number in attempts.lengths:
-        if number not in kept:
-            episode_path(attempts.folder, number).unlink(missing_ok=True)
+    """Attempts beyond the last one needed leave no episode behind, recorded or not."""
+    wanted = {episode_path(attempts.folder, number) for number in kept}
+    for path in set(attempts.folder.glob("episode-*.npz")) - wanted:
+        path.unlink()

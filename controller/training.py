@@ -102,7 +102,9 @@ class ControllerTrainer:
         """Train to the last generation, replaying those already recorded; returns the best evaluation."""
         done, evaluations = self._replay(say), self._evaluations()
         metrics = Metrics(self.folder, done)
-        total = self.config.generations
+        total = max(done, self.config.generations)
+        if done:
+            self._save("last", self.es.mean, done, None)  # a kill may have come before it was
         with deferred_interrupts() as interrupt, Progress("C", total, "generations", done) as progress:
             self.table = RolloutTable(self.farm, self.folder, self.seed, interrupt)
             self._due_evaluation(done, evaluations)  # a kill may have come between the two
@@ -120,13 +122,18 @@ class ControllerTrainer:
         rows = read_rows(file) if file.exists() else []
         for number, row in enumerate(rows, 1):
             candidates = self.es.ask()
-            if row["generation"] != number or len(row["fitness"]) != self.config.popsize:
+            if not self._fits(row, number):
                 raise InputError(f"{file}: row {number} does not fit; delete {self.folder} to train again")
             if row["candidates"] != fingerprint(candidates):
                 say(f"C: generation {number} replays with other candidates than recorded (another CPU?); going on")
             self.es.tell(candidates, np.array(row["fitness"]))
         atomic_write(file, "".join(json.dumps(row) + "\n" for row in rows).encode())
         return len(rows)
+
+    def _fits(self, row: Any, number: int) -> bool:
+        """Whether a row of the fitness table is one of this training."""
+        whole = isinstance(row, dict) and {"generation", "candidates", "fitness"} <= set(row)
+        return whole and row["generation"] == number and len(row["fitness"]) == self.config.popsize
 
     def _generation(self, generation: int, metrics: Metrics) -> str:
         """Ask, play, tell, record; returns what to show."""
@@ -136,13 +143,13 @@ class ControllerTrainer:
         returns = self.table.play(f"fitness {generation}", self.world, rounded(candidates), keys)
         fitness = returns.score.mean(axis=1)
         self.es.tell(candidates, fitness)
-        row = {"generation": generation, "candidates": fingerprint(candidates), "fitness": fitness.tolist()}
-        _append(self.folder / "fitness.jsonl", row)
-        self.table.clear()
-        self._save("last", self.es.mean, generation, None)
         seconds = time.monotonic() - started
         rate = (self.table.steps - steps) / seconds
         metrics.log(generation, self._figures(fitness, returns), {"seconds": seconds, "steps_per_second": rate})
+        row = {"generation": generation, "candidates": fingerprint(candidates), "fitness": fitness.tolist()}
+        _append(self.folder / "fitness.jsonl", row)  # after the metrics, which a resume cuts back to what stands here
+        self.table.clear()
+        self._save("last", self.es.mean, generation, None)
         return f"fitness {fitness.mean():.0f} (best {fitness.max():.0f}), {rate:,.0f} steps/s"
 
     def _figures(self, fitness: np.ndarray, returns: Returns) -> dict[str, float]:
@@ -159,11 +166,13 @@ class ControllerTrainer:
 
     def _evaluations(self) -> list[dict[str, Any]]:
         file = self.folder / "evaluations.jsonl"
-        return read_rows(file) if file.exists() else []
+        rows = read_rows(file) if file.exists() else []
+        atomic_write(file, "".join(json.dumps(row) + "\n" for row in rows).encode())  # without a torn last line
+        return rows
 
     def _due_evaluation(self, generation: int, evaluations: list[dict[str, Any]]) -> None:
         """Score the mean where it is due and was not; the best so far becomes ``best``."""
-        due = generation % self.config.evaluate_every == 0 or generation == self.config.generations
+        due = generation % self.config.evaluate_every == 0 or generation >= self.config.generations
         if generation == 0 or not due or any(row["generation"] == generation for row in evaluations):
             return
         weights = rounded(self.es.mean)[None]

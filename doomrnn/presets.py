@@ -24,7 +24,7 @@ QUICK = {
     # many small updates: what V has learned of fireballs after so few frames decides what M can (measured)
     "vae": VAEConfig(batch_size=32, learning_rate=1e-3, max_frames=100_000),
     "rnn": RNNConfig(batch_size=32, sequence_length=64, epochs=8.0, decay=0.998, validate_every=300),
-    "controller": ControllerConfig(generations=15, evaluate_every=3, evaluate_rollouts=64, validation_games=40),
+    "controller": ControllerConfig(generations=15, evaluate_every=2, evaluate_rollouts=64, validation_games=40),
 }
 
 SMOKE = {

@@ -36,14 +36,15 @@ def prepare(run):
 def collect_all(config, farm, task, run) -> None:
     """Collect under the folder's lock; rank 0 only."""
     from controller.collecting import check_disk, collect
+    from vae.runs import finished
 
-    def produce(folder):
+    folder = run.folder("collect")
+    if finished(folder) is None:  # before the stage is begun, so that it may still be asked for fewer
         there = len(list(folder.glob("episode-*.npz")))
-        needed = check_disk(folder, max(0, config.episodes - there), task.frame_bytes, task.episode_length)
+        needed = check_disk(run.path, max(0, config.episodes - there), task.frame_bytes, task.episode_length)
         print(f"collect: {config.episodes:,} episodes, about {needed / 1e9:.2f} GB still to write", flush=True)
-        return collect(folder, farm, config, run.seed)
-
-    cli.run_stage(run, "collect", produce, f"python scripts/train_vae.py {task.name} --run {run.path}")
+    following = f"python scripts/train_vae.py {task.name} --run {run.path}"
+    cli.run_stage(run, "collect", lambda folder: collect(folder, farm, config, run.seed), following)
 
 
 if __name__ == "__main__":

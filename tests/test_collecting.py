@@ -1,11 +1,15 @@
 """Collecting from the real game: resumed exactly, alike on any number of ranks, refused where the disk is too small."""
 
+import os
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import python, ranked, run
+from commands import assert_refused, python, ranked, run, start
+from samples import leftovers
 
 from controller.collecting import check_disk
 from controller.scripted import Script
@@ -59,6 +63,7 @@ def test_what_was_lost_is_played_again(collected, tmp_path):
     (folder / "rollouts" / "done.json").unlink()
     for path in list_episodes(folder / "rollouts")[1::2]:
         path.unlink()
+    (folder / "rollouts" / "episode-000999.npz").write_bytes(b"of an attempt that was never recorded")
     record = folder / "rollouts" / "attempts.jsonl"
     record.write_text(record.read_text()[: len(record.read_text()) * 2 // 3])
     done = run(python("collect_rollouts.py", "doomrnn", "--run", folder))
@@ -73,3 +78,30 @@ def test_a_disk_that_is_too_small_is_refused(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"1000 episodes need about 1\.6 GB and 1\.6 GB are free"):
         check_disk(tmp_path, 1000, 4700, 330)
     assert check_disk(tmp_path, 999, 4700, 330) == 999 * 330 * 4700
+
+
+def test_a_refused_forecast_leaves_the_way_open(tmp_path, monkeypatch, inside):
+    """Nothing is begun, and the advice can be followed: fewer episodes of the same run are collected."""
+    free = shutil.disk_usage(tmp_path)._replace(free=9_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: free)
+    folder = tmp_path / "run"
+    assert_refused(inside("collect_rollouts.py", "doomrnn", "--run", folder, *WORDS), 2, "8 episodes need", "make room")
+    assert [path.name for path in folder.iterdir()] == ["config.json"]
+    done = inside("collect_rollouts.py", "doomrnn", "--run", folder, "--set", "collect.episodes=2")
+    assert done.returncode == 0 and len(list_episodes(folder / "rollouts")) == 2
+
+
+def test_killed_in_the_middle_and_started_again(collected, tmp_path):
+    """kill -9 of a job on two ranks; one process then goes on, and the files are those of a job never stopped."""
+    folder = tmp_path / "killed"
+    job = start(ranked(2, "collect_rollouts.py", "doomrnn", "--run", folder, *WORDS))
+    deadline = time.monotonic() + 60
+    while len(list(folder.glob("rollouts/episode-*.npz"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.killpg(job.pid, signal.SIGKILL)
+    job.communicate(timeout=30)
+    time.sleep(1)  # ranks notice that their mpirun is gone
+    assert not (folder / "rollouts" / "done.json").exists()
+    done = run(python("collect_rollouts.py", "doomrnn", "--run", folder))
+    assert done.returncode == 0, done.stderr
+    assert files(folder) == files(collected) and leftovers(folder) == []

@@ -1,0 +1,255 @@
+"""Training C: every outcome kept the moment it comes, and one controller in the end however often it was stopped."""
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from samples import leftovers
+
+import controller.training
+from controller.config import ControllerConfig
+from controller.es import rounded
+from controller.farm import Farm
+from controller.rollouts import Kind, Outcome, Rollout
+from controller.shapes import PolicyShape
+from controller.training import ControllerTrainer, controller_name, find_controller, load_controller
+from vae.errors import InputError, NumericalError
+from vae.interrupts import Interrupt
+from vae.runs import read_rows
+from vae.streams import Purpose
+
+SHAPE = PolicyShape("z", 6, 1, 1, bias=False)
+TARGET = np.array([1.0, -1, 0.5, 0, 0.3, -0.2])
+CONFIG = ControllerConfig(popsize=6, rollouts=3, sigma_init=0.3, generations=7, evaluate_every=3, evaluate_rollouts=5)
+NAMES = ("fitness.jsonl", "evaluations.jsonl", "metrics.jsonl", "best.npz", "best.json", "last.npz", "last.json")
+
+
+class Hill:
+    """Plays rollouts that return more the nearer their weights are to the target, with luck from their stream."""
+
+    played: list[Rollout] = []
+    returns = staticmethod(lambda rollout, score: score)
+
+    def __init__(self) -> None:
+        self._rollouts: list[Rollout] = []
+
+    def live(self) -> int:
+        """How many are under way."""
+        return len(self._rollouts)
+
+    def room(self) -> int:
+        """How many more fit."""
+        return 8 - self.live()
+
+    def add(self, rollouts: Sequence[Rollout]) -> None:
+        """Start rollouts."""
+        self._rollouts += rollouts
+
+    def drop(self, ids: set[int]) -> None:
+        """Forget rollouts."""
+        self._rollouts = [rollout for rollout in self._rollouts if rollout.id not in ids]
+
+    def advance(self) -> list[Outcome]:
+        """The last two end."""
+        ended, self._rollouts = self._rollouts[-2:], self._rollouts[:-2]
+        Hill.played += ended
+        return [self._outcome(rollout) for rollout in ended]
+
+    def _outcome(self, rollout: Rollout) -> Outcome:
+        score = 100 - ((rollout.policy - TARGET) ** 2).sum() + rollout.rng().normal() * 0.05
+        return Outcome(rollout.id, float(self.returns(rollout, score)), 10 + rollout.key[-1] % 3)
+
+
+class HillCast:
+    """Makes them."""
+
+    def capacity(self, kind: Kind) -> int:
+        """Eight at once."""
+        return 8
+
+    def make(self, kind: Kind) -> Hill:
+        """One player for all kinds."""
+        return Hill()
+
+
+def train(folder: Path, config: ControllerConfig = CONFIG, say=print, **options) -> dict[str, float]:
+    """Train a controller in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    options = {"world": "dream", "seed": 0} | options
+    return ControllerTrainer(folder, Farm(HillCast()), config, SHAPE, options["world"], options["seed"]).run(say)
+
+
+def results(folder: Path) -> dict[str, bytes]:
+    """All that must be the same."""
+    return {name: (folder / name).read_bytes() for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """A controller never stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    train(folder)
+    return folder
+
+
+def test_it_learns_and_keeps_the_best(whole):
+    """The fitness rises; the mean is scored every third generation and at the end, and the best of them is kept."""
+    rows, scores = read_rows(whole / "fitness.jsonl"), read_rows(whole / "evaluations.jsonl")
+    assert [row["generation"] for row in rows] == [1, 2, 3, 4, 5, 6, 7]
+    assert np.mean(rows[-1]["fitness"]) > np.mean(rows[0]["fitness"]) and all(len(r["fitness"]) == 6 for r in rows)
+    assert [row["generation"] for row in scores] == [3, 6, 7]
+    best = max(scores, key=lambda row: row["score"])
+    config = json.loads((whole / "best.json").read_text())
+    assert (config["generation"], config["score"], config["world"]) == (best["generation"], best["score"], "dream")
+    for name in ("best", "last"):
+        shape, weights = load_controller(whole, name)
+        assert shape == SHAPE and weights.dtype == np.float32 and np.array_equal(weights, rounded(weights))
+    metrics = read_rows(whole / "metrics.jsonl")
+    assert [row["step"] for row in metrics] == [1, 2, 3, 4, 5, 6, 7]
+    assert metrics[2]["mean"] == np.mean(rows[2]["fitness"]) and metrics[2]["max"] == max(rows[2]["fitness"])
+    assert metrics[0]["max_steps"] == 12 and not (whole / "outcomes.jsonl").read_bytes()
+
+
+def test_a_fitness_is_the_mean_of_its_rollouts(tmp_path):
+    """Each candidate, rounded, plays once on each of its streams; CMA-ES is told their mean."""
+    Hill.played = []
+    train(tmp_path, replace(CONFIG, generations=1))
+    fitness = read_rows(tmp_path / "fitness.jsonl")[0]["fitness"]
+    games = [rollout for rollout in Hill.played if rollout.key[1] == Purpose.FITNESS]
+    assert len(games) == 18 and all(np.array_equal(game.policy, rounded(game.policy)) for game in games)
+    by_candidate = {}
+    for game in games:
+        by_candidate.setdefault(game.policy.tobytes(), []).append(game)
+    assert len(by_candidate) == 6
+    found = []
+    for same in by_candidate.values():
+        assert {game.key[4] for game in same} == {0, 1, 2} and len({game.key[3] for game in same}) == 1
+        found.append(np.mean([Hill()._outcome(game).score for game in sorted(same, key=lambda game: game.key)]))
+    assert sorted(found) == pytest.approx(sorted(fitness), rel=1e-12)
+    means = [rollout for rollout in Hill.played if rollout.key[1] == Purpose.MEAN]
+    assert sorted(game.key for game in means) == [(0, int(Purpose.MEAN), n) for n in range(5)]
+
+
+@pytest.mark.parametrize("stops", [[1], [17], [18], [19, 1, 2], [54, 30, 40, 5], [141]])
+def test_stopped_anywhere_and_resumed(whole, tmp_path, monkeypatch, stops):
+    """After any number of outcomes, also within an evaluation of the mean: the same files as never stopped."""
+    for stop in stops:
+        count = itertools.count(1)
+        with monkeypatch.context() as patch:
+            requested = property(lambda self, count=count, stop=stop: next(count) == stop)
+            patch.setattr(Interrupt, "requested", requested)
+            with pytest.raises(KeyboardInterrupt):
+                train(tmp_path)
+    Hill.played = []
+    train(tmp_path)
+    assert results(tmp_path) == results(whole) and leftovers(tmp_path) == []
+    assert len(Hill.played) < 7 * 18 + 3 * 5  # what had come before the stop was not played again
+
+
+@pytest.mark.parametrize(
+    ("name", "stop"),
+    [("fitness.jsonl", 4 * 18 + 5 + 7), ("outcomes.jsonl", 4 * 18 + 5 + 7), ("evaluations.jsonl", 3 * 18 + 5 + 1)],
+)
+def test_a_record_cut_in_the_middle_of_a_line(whole, tmp_path, monkeypatch, name, stop):
+    """A line half-written when the disk was full or the power failed is forgotten, and what it said is found again."""
+    count = itertools.count(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Interrupt, "requested", property(lambda self: next(count) == stop))
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path)
+    lines = (tmp_path / name).read_text().splitlines(keepends=True)
+    assert lines
+    (tmp_path / name).write_text("".join(lines[:-1]) + lines[-1][: len(lines[-1]) // 2])
+    train(tmp_path)
+    assert results(tmp_path) == results(whole)
+
+
+def test_more_generations_later(whole, tmp_path):
+    """A finished training goes on where it ended, as if it had been asked for all from the start."""
+    train(tmp_path, replace(CONFIG, generations=6))
+    train(tmp_path)
+    assert results(tmp_path) == results(whole)
+
+
+def test_fewer_generations_than_there_are(tmp_path):
+    """Asked for fewer, it stays at what it has, and still knows its best."""
+    train(tmp_path, replace(CONFIG, generations=2, evaluate_every=100))
+    (tmp_path / "evaluations.jsonl").unlink()
+    summary = train(tmp_path, replace(CONFIG, generations=1, evaluate_every=100))
+    assert summary["generations"] == 2 and summary["best_generation"] == 2
+    assert len(read_rows(tmp_path / "fitness.jsonl")) == 2
+
+
+def test_validation_games_pick_the_best(tmp_path, monkeypatch):
+    """With real games to validate by, these and not the dream decide which mean is the best."""
+    worse_later = {1: 50.0, 2: 70.0, 3: 60.0}
+    calls = itertools.count()
+
+    def returns(rollout: Rollout, score: float) -> float:
+        return worse_later[1 + next(calls) // 4] if rollout.world == "real" else score
+
+    monkeypatch.setattr(Hill, "returns", staticmethod(returns))
+    config = replace(CONFIG, generations=3, evaluate_every=1, validation_games=4)
+    assert train(tmp_path, config) == {"generations": 3, "best_generation": 2, "best_score": 70.0}
+    rows = read_rows(tmp_path / "evaluations.jsonl")
+    assert [row["score"] for row in rows] == [row["real"] for row in rows] == [50.0, 70.0, 60.0]
+    assert rows[0]["dream"] < rows[2]["dream"]
+
+
+def test_another_seed_is_another_controller(whole, tmp_path):
+    """Candidates and rollouts are the seed's."""
+    train(tmp_path, seed=1)
+    assert (tmp_path / "fitness.jsonl").read_bytes() != (whole / "fitness.jsonl").read_bytes()
+
+
+def test_a_return_that_is_no_number(tmp_path, monkeypatch):
+    """It ends the training; the generations before it stay."""
+    returns = staticmethod(lambda rollout, score: score if rollout.key[2] < 3 else float("nan"))
+    monkeypatch.setattr(Hill, "returns", returns)
+    with pytest.raises(NumericalError, match="fitness 3: a rollout returned NaN"):
+        train(tmp_path)
+    assert len(read_rows(tmp_path / "fitness.jsonl")) == 2
+
+
+def test_records_that_do_not_fit(whole, tmp_path):
+    """Another population, a row missing in the middle, an odd population: refused, with what to do."""
+    with pytest.raises(InputError, match="popsize=7: must be even"):
+        train(tmp_path, replace(CONFIG, popsize=7))
+    for rows in (whole / "fitness.jsonl").read_text().splitlines(keepends=True)[1:], ['{"generation": 1}\n'], ["[1]\n"]:
+        (tmp_path / "fitness.jsonl").write_text("".join(rows))
+        with pytest.raises(InputError, match="row 1 does not fit; delete"):
+            train(tmp_path)
+
+
+def test_other_candidates_are_told(whole, tmp_path):
+    """A replay on another kind of machine may round differently: that is said, and the training goes on."""
+    rows = read_rows(whole / "fitness.jsonl")[:3]
+    rows[1]["candidates"] = "0" * 64
+    (tmp_path / "fitness.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    said = []
+    train(tmp_path, say=said.append)
+    assert len(said) == 1 and "generation 2 replays with other candidates" in said[0]
+
+
+def test_names_and_missing_controllers(tmp_path):
+    """<world>-<variant>[-tau<T>]-s<seed>; the only one is found, and none or several are said to be."""
+    assert controller_name("dream", "zch", 1.15, 0) == "dream-zch-tau1.15-s0"
+    assert controller_name("real", "zh", 1.0, 3) == "real-zh-s3"
+    with pytest.raises(InputError, match="no controller in it"):
+        find_controller(tmp_path)
+    folders = [tmp_path / "controller" / name for name in ("a", "b")]
+    train(folders[0], replace(CONFIG, generations=1))
+    assert find_controller(tmp_path) == folders[0]
+    train(folders[1], replace(CONFIG, generations=1))
+    with pytest.raises(InputError, match="holds a, b; name one with --controller"):
+        find_controller(tmp_path)
+    assert find_controller(tmp_path, "b") == folders[1]
+    for content in ("[]", "{}", json.dumps({**SHAPE.config(), "variant": "all"})):
+        (folders[0] / "best.json").write_text(content)
+        with pytest.raises(InputError, match="not a controller's configuration"):
+            load_controller(folders[0], "best")
+    assert controller.training.ADVICE.startswith("run scripts/train_controller.py")
