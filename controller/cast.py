@@ -60,9 +60,9 @@ class TaskCast:
 
             dream = self._dream()
             return DreamPlayer(dream, None if scripted else self._policy(), self.capacity(kind), self.setup.time_limit)
-        games = self.task.games(self.capacity(kind), self.setup.env)
+        games = self.task.games(self.capacity(kind), self.setup.env, world == "record")
         if scripted:
-            chooser = ScriptChooser(len(games), self.setup.env.time_limit)
+            chooser = ScriptChooser(len(games), self.setup.env.time_limit, self.task.action_size)
         else:
             from controller.agent import Agent, AgentChooser
 

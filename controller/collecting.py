@@ -1,4 +1,4 @@
-"""Collecting episodes of the authors' random policy, on any number of ranks, resumed exactly.
+"""Collecting episodes of a scripted policy, on any number of ranks, resumed exactly.
 
 Attempts are numbered, and the seed of an attempt is its number's, so the kept episodes are the first N attempts that
 lived long enough, whoever played them and however often the collecting was stopped.
@@ -78,13 +78,13 @@ def check_disk(folder: Path, episodes: int, frame_bytes: int, episode_length: in
     return needed
 
 
-def collect(folder: Path, farm: Farm, config: CollectConfig, seed: int) -> dict[str, float]:
-    """Collect into `folder` until the first `config.episodes` long enough attempts are there."""
+def collect(folder: Path, farm: Farm, config: CollectConfig, script: Script, seed: int) -> dict[str, float]:
+    """Collect episodes of `script` into `folder` until the first `config.episodes` long enough attempts are there."""
     attempts = Attempts.load(folder, config.minimum_length)
     before, frames = len(attempts.kept(config.minimum_length)), 0
     with deferred_interrupts() as interrupt, Progress("collect", config.episodes, "episodes", before) as progress:
         while len(attempts.kept(config.minimum_length)) < config.episodes:
-            for outcome in farm.play(_next_rollouts(attempts, config, seed), repeats=False):
+            for outcome in farm.play(_next_rollouts(attempts, config, script, seed), repeats=False):
                 attempts.record(outcome)
                 frames += outcome.length if outcome.episode is not None else 0
                 long_enough = sum(length >= config.minimum_length for length in attempts.lengths.values())
@@ -99,11 +99,11 @@ def collect(folder: Path, farm: Farm, config: CollectConfig, seed: int) -> dict[
     return {"episodes": len(kept), "frames": sum(attempts.lengths[n] for n in kept), "attempts": kept[-1] + 1}
 
 
-def _next_rollouts(attempts: Attempts, config: CollectConfig, seed: int) -> list[Rollout]:
+def _next_rollouts(attempts: Attempts, config: CollectConfig, script: Script, seed: int) -> list[Rollout]:
     """Attempts not yet made, with a few to spare for games that end early."""
     kept = len(attempts.kept(config.minimum_length))
     wanted = config.episodes - kept + min(AHEAD, max(1, config.episodes // 20))
-    script, numbers, number = Script("random_hold", max_hold=config.max_hold), [], 0
+    numbers, number = [], 0
     while len(numbers) < wanted:
         if number not in attempts.lengths:
             numbers.append(number)

@@ -6,7 +6,6 @@ from vae.config import PRECISIONS, Settings, setting
 
 VARIANTS = ("zh", "z", "z_hidden", "zch")
 WORLDS = ("dream", "real")
-POLICIES = ("agent", "random", "random_hold", "stay", "left", "right", "sweep")
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,6 @@ class EvaluateConfig(Settings):
     episodes: int = setting(100, "real games of each row", unit="games", source="paper, table 2", least=1)
     dream_episodes: int = setting(1024, "dreams of each row", unit="dreams", source="authors' code", least=1)
     probe_episodes: int = setting(100, "games and dreams of each scripted policy", least=2)
-    sweep_period: int = setting(120, "steps the best sweep holds each side", unit="steps", source="measured", least=1)
     games_per_rank: int = setting(16, "real games a rank plays side by side", unit="games", least=2)
 
 

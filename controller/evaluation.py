@@ -99,7 +99,7 @@ def summarise(outcomes: list[Outcome], player: Player, **labels: Any) -> Evaluat
         ci95=bootstrap_interval(scores),
         scores=scores.tolist(),
         lengths=[outcome.length for outcome in outcomes],
-        period=player.period if isinstance(player, Script) and player.name == "sweep" else None,
+        period=player.period if isinstance(player, Script) else None,
         **labels,
     )
 

@@ -48,8 +48,8 @@ class Chooser(Protocol):
 class ScriptChooser:
     """Plays scripts: all actions of a rollout are drawn when it starts."""
 
-    def __init__(self, slots: int, time_limit: int):
-        self._actions: list[np.ndarray] = [np.zeros((0, 1), np.float32)] * slots
+    def __init__(self, slots: int, time_limit: int, action_size: int):
+        self._actions: list[np.ndarray] = [np.zeros((0, action_size), np.float32)] * slots
         self._step = [0] * slots
         self._time_limit = time_limit
 

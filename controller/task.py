@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.config import Preset
+from controller.config import CollectConfig, Preset
+from controller.scripted import Script
 from controller.shapes import PolicyShape
 from vae.config import Settings
 
@@ -14,8 +15,11 @@ class Task:
     """A task.
 
     action_size: A. bias: whether C's layers have one. variant, world: what C is trained as by default.
-    games: makes a batch of n real games from the env settings. frame_bytes: a stored frame on disk, for the forecast.
-    episode_length: mean steps of a kept episode. published: rows (method, score) of the paper to print beside ours.
+    games: makes a batch of n real games from the env settings, for recording where the third argument says so.
+    policies: the names of its scripted policies, of which `script` makes one (with a period, which only a sweep has);
+    baselines: those of its final table. collector: makes the policy that collects. frame_bytes: a stored frame on
+    disk, for the forecast. episode_length: mean steps of a kept episode. squash: makes actions of C's outputs, which
+    are tanh's. published: rows (method, score in the dream, in the real task) of the paper to print beside ours.
     """
 
     name: str
@@ -24,7 +28,11 @@ class Task:
     bias: bool
     variant: str
     world: str
-    games: Callable[[int, Settings], Any]
+    games: Callable[[int, Settings, bool], Any]
+    policies: tuple[str, ...]
+    baselines: tuple[str, ...]
+    script: Callable[[str, int | None], Script]
+    collector: Callable[[CollectConfig], Script]
     frame_bytes: int
     episode_length: int
     squash: Callable[[Any], Any] | None = None

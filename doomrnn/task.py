@@ -5,6 +5,7 @@ from typing import Any
 from controller.task import Task
 from doomrnn.config import DoomEnvConfig
 from doomrnn.presets import PRESETS
+from doomrnn.scripted import SCRIPTS, TakeCoverScript
 
 PUBLISHED = [  # paper, table 2: (row, dream, real game)
     ("paper, tau 0.10", "2086 ± 140", "193 ± 58"),
@@ -17,8 +18,8 @@ PUBLISHED = [  # paper, table 2: (row, dream, real game)
 ]
 
 
-def make_games(count: int, config: DoomEnvConfig) -> Any:
-    """A batch of real games in this process."""
+def make_games(count: int, config: DoomEnvConfig, recording: bool) -> Any:
+    """A batch of real games in this process; recorded ones are played like any other."""
     from doomrnn.games import TakeCoverGames
 
     return TakeCoverGames(
@@ -39,6 +40,10 @@ TASK = Task(
     variant="zch",
     world="dream",
     games=make_games,
+    policies=SCRIPTS,
+    baselines=("random", "random_hold", "sweep"),
+    script=TakeCoverScript,
+    collector=lambda config: TakeCoverScript("random_hold", max_hold=config.max_hold),
     frame_bytes=4700,
     episode_length=330,
     published=PUBLISHED,

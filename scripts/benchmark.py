@@ -85,13 +85,13 @@ def measure_collect() -> None:
     from controller.config import CollectConfig
     from controller.farm import Farm
 
-    task, found = cli.task("doomrnn"), []
+    task, found, config = cli.task("doomrnn"), [], CollectConfig(episodes=20)
     cast = TaskCast(task, Setup(task.presets["paper"].stages["env"], 1, 101))
     farm = Farm(cast)
     for seed in range(REPEATS):
         with tempfile.TemporaryDirectory() as folder:
             start = time.monotonic()
-            frames = collect(Path(folder), farm, CollectConfig(episodes=20), seed)["frames"]
+            frames = collect(Path(folder), farm, config, task.collector(config), seed)["frames"]
             found.append(frames / (time.monotonic() - start))
     print(json.dumps(found))
 

@@ -1,4 +1,4 @@
-"""Collect episodes of the random policy from the real game.
+"""Collect episodes of the collecting policy from the real game.
 
 python scripts/collect_rollouts.py doomrnn --run runs/demo --preset quick
 mpirun -n 2 python -m mpi4py scripts/collect_rollouts.py doomrnn --run runs/demo --preset quick
@@ -44,7 +44,8 @@ def collect_all(config, farm, task, run) -> None:
         needed = check_disk(run.path, max(0, config.episodes - there), task.frame_bytes, task.episode_length)
         print(f"collect: {config.episodes:,} episodes, about {needed / 1e9:.2f} GB still to write", flush=True)
     following = f"python scripts/train_vae.py {task.name} --run {run.path}"
-    cli.run_stage(run, "collect", lambda folder: collect(folder, farm, config, run.seed), following)
+    script = task.collector(config)
+    cli.run_stage(run, "collect", lambda folder: collect(folder, farm, config, script, run.seed), following)
 
 
 if __name__ == "__main__":

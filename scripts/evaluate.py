@@ -23,12 +23,16 @@ def parse():
         nargs="+",
         default=["agent"],
         metavar="POLICY",
-        choices=("agent", "random", "random_hold", "stay", "left", "right", "sweep"),
-        help="agent, random, random_hold, stay, left, right, sweep (default agent)",
+        help="agent, or a scripted policy of the task (default agent): "
+        + "; ".join(f"{name}: {', '.join(cli.task(name).policies)}" for name in cli.TASKS),
     )
-    parser.add_argument("--period", type=cli.positive, help="steps a sweep holds each side (evaluate.sweep_period)")
+    parser.add_argument("--period", type=cli.positive, help="steps a sweep holds each side (default 120)")
     parser.add_argument("--episodes", type=cli.positive, help="games or dreams of each pair (evaluate.episodes)")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    for policy in arguments.policy:
+        if policy not in ("agent", *(known := cli.task(arguments.task).policies)):
+            parser.error(f"argument --policy: {policy} is not one of agent, {', '.join(known)}")
+    return arguments
 
 
 def main() -> None:
@@ -42,7 +46,7 @@ def main() -> None:
             comm,
             task,
             lambda: prepare(arguments, run),
-            lambda job, farm: evaluate_all(arguments, job, farm, run),
+            lambda job, farm: evaluate_all(arguments, job, farm, task, run),
             tensorflow="agent" in arguments.policy or "dream" in arguments.world,
         )
 
@@ -66,22 +70,20 @@ def prepare(arguments, run):
     return setup, {"name": name, "weights": weights, "temperature": temperature}
 
 
-def evaluate_all(arguments, job, farm, run) -> None:
+def evaluate_all(arguments, job, farm, task, run) -> None:
     """Every (policy, world), all policies of a world side by side, passing over what is there; rank 0 only."""
     from controller.evaluation import load_evaluations, play, row, save_evaluation, summarise
-    from controller.scripted import Script
 
     config, folder = run.stages["evaluate"], run.path / "evaluation"
     there = {evaluation.made_with: evaluation for evaluation in load_evaluations(folder)}
     for world in arguments.world:
         todo = []
         for policy in arguments.policy:
-            known = labels(arguments, job, run, world, policy)
+            known = labels(arguments, job, task, run, world, policy)
             if known["made_with"] in there:
                 print(f"{policy} in the {world}: {row(there[known['made_with']])}; evaluated before, nothing to do")
             else:
-                script = Script(policy, arguments.period or config.sweep_period)
-                todo.append((job["weights"] if policy == "agent" else script, known))
+                todo.append((job["weights"] if policy == "agent" else task.script(policy, arguments.period), known))
         players = [player for player, _ in todo]
         episodes, seed = arguments.episodes or config.episodes, arguments.seed or 0
         for (player, known), outcomes in zip(todo, play(farm, world, players, episodes, seed), strict=True):
@@ -90,14 +92,14 @@ def evaluate_all(arguments, job, farm, run) -> None:
             print(f"{known['policy']} in the {world}: {row(evaluation)}; wrote {path}", flush=True)
 
 
-def labels(arguments, job, run, world, policy):
+def labels(arguments, job, task, run, world, policy):
     """What is recorded of an evaluation beside its scores."""
     from controller.evaluation import config_sha256, digest
     from vae.runs import commit
 
     agent, config = policy == "agent", run.stages["evaluate"]
     temperature = job["temperature"] if world == "dream" else None
-    period = (arguments.period or config.sweep_period) if policy == "sweep" else None
+    period = None if agent else task.script(policy, arguments.period).period
     episodes, seed = arguments.episodes or config.episodes, arguments.seed or 0
     weights = job["weights"].tolist() if agent else None
     models = [str(finished_at(run, stage)) for stage in ("vae", "rnn")] if agent or world == "dream" else None

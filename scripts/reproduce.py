@@ -15,8 +15,6 @@ from pathlib import Path
 
 import cli
 
-PROBES = ("random", "random_hold", "stay", "left", "right", "sweep")
-BASELINES = ("random", "random_hold", "sweep")
 SEED = "7"  # of the games in the tables; training and validation use streams of other purposes
 MPI_SETTINGS = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
@@ -56,7 +54,7 @@ def stages(launcher, run, task, temperature: float, seeds: int) -> list[str]:
     launcher.alone("train_vae.py")
     launcher.alone("encode_series.py")
     launcher.alone("train_rnn.py")
-    probes = ["--policy", *PROBES, "--seed", SEED, "--temperature", str(temperature)]
+    probes = ["--policy", *task.policies, "--seed", SEED, "--temperature", str(temperature)]
     launcher.ranked("evaluate.py", *probes, "--world", "real", "dream", "--episodes", str(config.probe_episodes))
     print("\nThe dream, probed before C is trained in it: scripted policies in both worlds\n")
     print_table(run, task, [], temperature)
@@ -68,7 +66,7 @@ def stages(launcher, run, task, temperature: float, seeds: int) -> list[str]:
         launcher.ranked("evaluate.py", *agent, "--world", "real", "--episodes", str(config.episodes))
         launcher.ranked("evaluate.py", *agent, "--world", "dream", "--episodes", str(config.dream_episodes))
     if config.episodes != config.probe_episodes:
-        launcher.ranked("evaluate.py", "--policy", *BASELINES, "--seed", SEED, "--episodes", str(config.episodes))
+        launcher.ranked("evaluate.py", "--policy", *task.baselines, "--seed", SEED, "--episodes", str(config.episodes))
     return names
 
 
@@ -118,12 +116,10 @@ def print_table(run, task, controllers: list[str], temperature: float) -> None:
     """Agents and scripted policies, in the dream and in the real game, with the paper's rows."""
     from controller.evaluation import row, table
 
-    config = run.stages["evaluate"]
     dream, real = evaluations(run, "dream", temperature), evaluations(run, "real", None)
-    scripts = [f"sweep{config.sweep_period}" if name == "sweep" else name for name in PROBES]
     rows = [
         (who, row(dream[who]) if who in dream else "", row(real[who]) if who in real else "")
-        for who in [*controllers, *scripts]
+        for who in [*controllers, *(task.script(name, None).label for name in task.policies)]
     ]
     published = task.published if controllers else []
     print(table([*rows, *published], ("policy", f"dream, tau {temperature:.2f}", "real game")))
@@ -147,7 +143,7 @@ def report(run, task, controllers: list[str], temperature: float) -> None:
     print_table(run, task, controllers, temperature)
     real = evaluations(run, "real", None)
     for name in controllers:
-        for other in (who for who in real if who.startswith(("random", "sweep"))):
+        for other in (task.script(name, None).label for name in task.baselines):
             p = welch_p(real[name].scores, real[other].scores)
             verb = "beats" if real[name].mean > real[other].mean else "does not beat"
             print(

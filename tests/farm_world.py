@@ -16,8 +16,8 @@ from commands import SCRIPTS
 
 from controller.cast import Setup
 from controller.rollouts import Rollout
-from controller.scripted import Script
 from controller.task import Task
+from doomrnn.scripted import TakeCoverScript
 from vae.config import Settings, setting
 from vae.errors import InputError, NumericalError
 from vae.streams import Purpose
@@ -48,7 +48,7 @@ class CountingGames:
 
     before_step = staticmethod(lambda: None)
 
-    def __init__(self, count: int, config: CountingConfig):
+    def __init__(self, count: int, config: CountingConfig, recording: bool = False):
         self._rngs, self._left = [None] * count, [0] * count
 
     def __len__(self) -> int:
@@ -81,6 +81,10 @@ TASK = Task(
     variant="z",
     world="real",
     games=CountingGames,
+    policies=("random", "random_hold"),
+    baselines=("random",),
+    script=TakeCoverScript,
+    collector=lambda config: TakeCoverScript("random_hold"),
     frame_bytes=1,
     episode_length=100,
 )
@@ -89,7 +93,7 @@ SETUP = Setup(CountingConfig(), games_per_rank=5)
 
 def rollouts(count: int = ROLLOUTS) -> list[Rollout]:
     """Games of two scripts, by turns."""
-    scripts = Script("random"), Script("random_hold")
+    scripts = TakeCoverScript("random"), TakeCoverScript("random_hold")
     return [Rollout(n, "real", (3, int(Purpose.EVALUATE), n), scripts[n % 2]) for n in range(count)]
 
 

@@ -10,8 +10,8 @@ from controller.games import GamePlayer, ScriptChooser
 from controller.play import PlayingAgent
 from controller.policies import Policy
 from controller.rollouts import BLOCK, Rollout
-from controller.scripted import Script
 from controller.shapes import PolicyShape
+from doomrnn.scripted import TakeCoverScript
 from rnn.model import MDNRNN
 from vae.errors import NumericalError
 from vae.model import VAE
@@ -136,7 +136,7 @@ def test_the_games_player_by_hand():
     """Slots are refilled, scores are sums of rewards, each rollout plays its own script on its own game."""
     games = Recorder(2)
     player = GamePlayer(games, ScriptChooser(2, time_limit=10))
-    script = Script("random")
+    script = TakeCoverScript("random")
     work = [Rollout(n, "real", (0, int(Purpose.EVALUATE), 1, n), script) for n in range(5)]
     waiting, outcomes = list(work), []
     while waiting or player.live():

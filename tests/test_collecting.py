@@ -12,7 +12,7 @@ from commands import assert_refused, python, ranked, run, start
 from samples import leftovers
 
 from controller.collecting import check_disk
-from controller.scripted import Script
+from doomrnn.scripted import TakeCoverScript
 from vae.episodes import list_episodes, read_episode
 from vae.errors import InputError
 from vae.streams import Purpose, stream
@@ -41,7 +41,7 @@ def test_the_first_long_enough_attempts_are_kept(collected):
     for path in episodes:
         episode, attempt = read_episode(path, 1), int(path.stem.split("-")[1])
         rng = stream(0, Purpose.COLLECT, attempt)
-        wanted = Script("random_hold", max_hold=80).actions(rng, 150)[: len(episode)]
+        wanted = TakeCoverScript("random_hold", max_hold=80).actions(rng, 150)[: len(episode)]
         np.testing.assert_array_equal(episode.action, wanted)
         assert 130 <= len(episode) <= 150 and (episode.reward == 1).all()
         ends = episode.terminated | episode.truncated

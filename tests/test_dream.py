@@ -13,9 +13,9 @@ import doomrnn
 from controller.dreams import DreamPlayer
 from controller.policies import Policy
 from controller.rollouts import BLOCK, Outcome, Rollout
-from controller.scripted import Script
 from controller.shapes import PolicyShape
 from doomrnn.dream import DoomDream
+from doomrnn.scripted import TakeCoverScript
 from rnn.dream import Dream
 from rnn.latents import InitialLatents, write_initial
 from rnn.mdn import sample
@@ -64,7 +64,7 @@ def rollouts(count: int) -> list[Rollout]:
     return [Rollout(n, "dream", (0, int(Purpose.FITNESS), 1, n), WEIGHTS[n % 8]) for n in range(count)]
 
 
-def scripted(count: int, script: Script) -> list[Rollout]:
+def scripted(count: int, script: TakeCoverScript) -> list[Rollout]:
     """Dreams of a script."""
     return [Rollout(n, "dream", (0, int(Purpose.EVALUATE), 1, n), script) for n in range(count)]
 
@@ -151,7 +151,7 @@ def test_another_seed_controller_or_temperature_is_another_dream(dream):
 def test_the_time_limit_is_exact(limit):
     """A dream that never ends lives exactly so many steps, though blocks are of sixteen."""
     player = DreamPlayer(make_dream(make_model(2, 4, done_bias=-9.0)), None, 16, limit)
-    outcomes = play(player, scripted(5, Script("random")))
+    outcomes = play(player, scripted(5, TakeCoverScript("random")))
     assert set(outcomes.values()) == {Outcome(n, float(limit), limit) for n in range(5)}
 
 
@@ -159,14 +159,16 @@ def test_death_is_the_last_steps_reward():
     """A dream that ends at once is one step long and returns 1; the limit on the same step changes nothing."""
     for limit in (1, 60):
         player = DreamPlayer(make_dream(make_model(2, 4, done_bias=9.0)), None, 16, limit)
-        assert set(play(player, scripted(3, Script("stay"))).values()) == {Outcome(n, 1.0, 1) for n in range(3)}
+        assert set(play(player, scripted(3, TakeCoverScript("stay"))).values()) == {
+            Outcome(n, 1.0, 1) for n in range(3)
+        }
 
 
 @pytest.mark.parametrize(("bias", "length"), [(-1e-3, 60), (0.0, 60), (1e-3, 1)])
 def test_the_end_is_never_sampled(bias, length):
     """A probability a little below one half, or just one half, never ends a dream; a little above always does."""
     player = DreamPlayer(make_dream(make_model(2, 4, done_bias=bias)), None, 64, 60)
-    assert {o.length for o in play(player, scripted(50, Script("random"))).values()} == {length}
+    assert {o.length for o in play(player, scripted(50, TakeCoverScript("random"))).values()} == {length}
 
 
 def test_step_by_step_by_hand(dream):
@@ -199,7 +201,7 @@ def test_scripts_play_their_actions(dream):
     player = DreamPlayer(make_dream(model), None, 16, 40)
     block = player._block
     player._block = lambda *inputs: block.python_function(*inputs)  # not compiled, so that actions can be looked at
-    play(player, scripted(1, Script("sweep", period=5)))
+    play(player, scripted(1, TakeCoverScript("sweep", period=5)))
     actions = np.array(seen)[:40, 0, 0]
     assert actions.tolist() == ([1.0] * 5 + [-1.0] * 5) * 4
 
@@ -220,7 +222,7 @@ def test_weights_that_are_no_numbers(limit):
     model = make_model(2, 4, done_bias=-9.0)
     model.lstm.bias.assign(np.full(16, np.nan, np.float32))
     with pytest.raises(NumericalError, match=r"rollout \(0, 6, 1, 0\)"):
-        play(DreamPlayer(make_dream(model), None, 16, limit), scripted(3, Script("stay")))
+        play(DreamPlayer(make_dream(model), None, 16, limit), scripted(3, TakeCoverScript("stay")))
 
 
 # --- as an environment --------------------------------------------------------------------------------------
@@ -263,7 +265,7 @@ def test_gymnasiums_checker_passes(run):
 def test_the_environment_dreams_what_the_engine_dreams(run, monkeypatch):
     """Given the same first z and noise: the same states bit for bit, and the same end."""
     env = DoomDream(run.path)
-    work = scripted(12, Script("random_hold"))
+    work = scripted(12, TakeCoverScript("random_hold"))
     expected = play(DreamPlayer(run.dream, None, 12, 100), work)
     for rollout in work[:4]:
         rng = rollout.rng()

@@ -9,7 +9,7 @@ from scipy import stats
 from controller import evaluation
 from controller.evaluation import Evaluation, bootstrap_interval, load_evaluations, save_evaluation, summarise, welch_p
 from controller.rollouts import Outcome
-from controller.scripted import Script
+from doomrnn.scripted import TakeCoverScript
 from vae.errors import InputError
 
 LABELS = {
@@ -34,7 +34,9 @@ def outcomes(scores: list[float]) -> list[Outcome]:
 def make(**changes) -> Evaluation:
     """An evaluation of a sweep, or of what `changes` say."""
     labels = LABELS | changes
-    return summarise(outcomes([1.0, 2.0, 6.0]), Script(labels["policy"], period=90), **labels)
+    agent = labels["policy"] == "agent"
+    player = np.zeros(3, np.float32) if agent else TakeCoverScript(labels["policy"], 90)
+    return summarise(outcomes([1.0, 2.0, 6.0]), player, **labels)
 
 
 @pytest.mark.parametrize("count", [30, 100])

@@ -10,7 +10,7 @@ from farm_world import DAWDLE_SECONDS, ROLLOUTS, SETUP, TASK, rollouts
 from controller.cast import TaskCast
 from controller.farm import UNIT, Board, Farm, Reply, Request
 from controller.rollouts import Outcome, Rollout
-from controller.scripted import Script
+from doomrnn.scripted import TakeCoverScript
 
 REAL, DREAM = ("real", True), ("dream", True)
 
@@ -22,7 +22,7 @@ def play(farm: Farm, count: int = ROLLOUTS) -> list[tuple[int, str, int]]:
 
 def work(count: int, world: str = "real", first: int = 0) -> list[Rollout]:
     """Rollouts to hand out."""
-    return [Rollout(first + n, world, (0, 1, n), Script("stay")) for n in range(count)]
+    return [Rollout(first + n, world, (0, 1, n), TakeCoverScript("stay")) for n in range(count)]
 
 
 def ids(reply: Reply) -> list[int]:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from controller.policies import Policy
-from controller.scripted import SCRIPTS, Script, random_hold
 from controller.shapes import PolicyShape
+from doomrnn.scripted import SCRIPTS, TakeCoverScript, random_hold
 from doomrnn.task import TASK
 from vae.errors import InputError
 from vae.streams import Purpose, stream
@@ -73,7 +73,7 @@ def test_the_task_squashes():
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_script_is_its_streams_alone(name):
     """The same stream gives the same float32 actions [T, 1] in [-1, 1], a longer rollout the same start."""
-    script = Script(name)
+    script = TakeCoverScript(name)
     actions = script.actions(rng_of(1), 300)
     assert actions.shape == (300, 1) and actions.dtype == np.float32 and np.abs(actions).max() <= 1
     assert np.array_equal(actions, script.actions(rng_of(1), 300))
@@ -109,12 +109,14 @@ def test_longer_holds():
     """`max_hold` bounds the repeats."""
     lengths = holds(random_hold(rng_of(0), 100_000, 80))
     assert 60 < lengths.max() <= 80 and lengths.mean() > 10
-    assert np.array_equal(Script("random_hold", max_hold=80).actions(rng_of(0), 100), random_hold(rng_of(0), 100, 80))
+    assert np.array_equal(
+        TakeCoverScript("random_hold", max_hold=80).actions(rng_of(0), 100), random_hold(rng_of(0), 100, 80)
+    )
 
 
 def test_random_acts_anew_each_step():
     """Uniform over [-1, 1], never held."""
-    actions = Script("random").actions(rng_of(0), 30_000)
+    actions = TakeCoverScript("random").actions(rng_of(0), 30_000)
     assert holds(actions).max() == 1
     assert abs(actions.mean()) < 0.02 and abs(actions.std() - 1 / np.sqrt(3)) < 0.01
 
@@ -122,14 +124,14 @@ def test_random_acts_anew_each_step():
 def test_constant_scripts_and_sweeps():
     """stay, left and right do what they say; sweep goes right first and holds each side for its period."""
     for name, value in (("stay", 0), ("left", -1), ("right", 1)):
-        assert np.array_equal(Script(name).actions(rng_of(0), 5), np.full((5, 1), value, np.float32))
-    assert Script("sweep", period=2).actions(rng_of(0), 7)[:, 0].tolist() == [1, 1, -1, -1, 1, 1, -1]
-    sweep = Script("sweep").actions(rng_of(0), 2100)[:, 0]
+        assert np.array_equal(TakeCoverScript(name).actions(rng_of(0), 5), np.full((5, 1), value, np.float32))
+    assert TakeCoverScript("sweep", period=2).actions(rng_of(0), 7)[:, 0].tolist() == [1, 1, -1, -1, 1, 1, -1]
+    sweep = TakeCoverScript("sweep").actions(rng_of(0), 2100)[:, 0]
     assert holds(sweep[:, None]).tolist() == [120] * 17 and sweep[0] == 1
 
 
-@pytest.mark.parametrize("script", [Script("nothing"), Script("sweep", period=0)])
-def test_no_such_script(script):
+@pytest.mark.parametrize(("name", "period"), [("nothing", None), ("sweep", 0)])
+def test_no_such_script(name, period):
     """An unknown name or a period below 1 is refused."""
-    with pytest.raises(InputError, match=script.name):
-        script.actions(rng_of(0), 5)
+    with pytest.raises(InputError, match=name):
+        TakeCoverScript(name, period=period)
