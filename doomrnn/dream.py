@@ -2,8 +2,8 @@
 
     env = gymnasium.make("WorldModels/DoomDream-v0", run="runs/demo", temperature=1.15)
 
-Observations are [z, c, h] (64 + 512 + 512 numbers), actions float32 [1] in [-1, 1]. A dream is the very one that the
-batch engine dreams for the same stream of noise (source: paper, section 4; authors' code).
+Observations are [z, c, h] (64 + 512 + 512 numbers), actions float32 [1] in [-1, 1]. A dream is the one that the
+batch engine dreams for the same stream of noise, but for rounding (source: paper, section 4; authors' code).
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from rnn.latents import load_initial
 from rnn.training import load_rnn
 from vae.training import load_vae
 
-ROWS = 2  # one row alone is computed by another kernel and rounds differently
+ROWS = 2  # one row alone is slower than two (measured)
 
 
 class DoomDream(gymnasium.Env):

@@ -16,7 +16,6 @@ from rnn.mdn import sample
 from rnn.model import MDNRNN
 from vae.errors import InputError
 
-ROW_MULTIPLE = 16  # batches are padded to a multiple of it, so that a row is computed alike whatever their size
 Act = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
 

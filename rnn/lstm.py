@@ -100,7 +100,7 @@ class RestartLSTM(keras.layers.Layer):
     def step(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """One step for acting and dreaming: x [B, I] and state h, c [B, H] to the new (h, c)."""
         # The bias comes last: next to a product, TensorFlow fuses it or not as it knows the number of rows or not, and
-        # then rounds differently. So a row is the same in every graph.
+        # then rounds differently. So a row is the same in every graph, at the same number of rows.
         pre = product(x, self.kernel, self.precision) + product(h, self.recurrent_kernel, self.precision)
         h, c, _ = cell(pre + self.bias, c)
         return h, c

@@ -3,10 +3,18 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from rnn.latents import Series
 from vae.episodes import Episode, episode_bytes, episode_path
 from vae.storage import atomic_write, write_json
+
+CPU = Path("/proc/cpuinfo")
+_OLDER = not CPU.exists() or "avx512f" not in CPU.read_text()
+PRECISIONS_OF_ROWS = [
+    "float32",
+    pytest.param("bfloat16", marks=pytest.mark.skipif(_OLDER, reason="promised with AVX-512 only")),
+]
 
 
 def numbered_frames(episode: int, length: int) -> np.ndarray:

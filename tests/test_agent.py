@@ -135,7 +135,7 @@ class Recorder:
 def test_the_games_player_by_hand():
     """Slots are refilled, scores are sums of rewards, each rollout plays its own script on its own game."""
     games = Recorder(2)
-    player = GamePlayer(games, ScriptChooser(2, time_limit=10))
+    player = GamePlayer(games, ScriptChooser(2, time_limit=10, action_size=1))
     script = TakeCoverScript("random")
     work = [Rollout(n, "real", (0, int(Purpose.EVALUATE), 1, n), script) for n in range(5)]
     waiting, outcomes = list(work), []
