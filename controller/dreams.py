@@ -17,7 +17,7 @@ ROWS = 64  # dreams of a tile: within a twentieth of the speed of 512 (measured)
 class DreamPlayer:
     """A batch of dreams, compacted as rollouts end and refilled as they come.
 
-    Returns one reward a step, the last one included, for at most `time_limit` steps (paper, section 4.1).
+    A return is the sum of the rewards, that of the last step included, over at most `time_limit` steps.
     """
 
     def __init__(self, dream: Dream, policy: Policy | None, capacity: int, time_limit: int):
@@ -26,6 +26,7 @@ class DreamPlayer:
         self._rollouts: list[Rollout] = []
         self._rngs: list[np.random.Generator] = []
         self._steps = np.zeros(0, np.int64)
+        self._scores = np.zeros(0)
         self._inputs = np.zeros((0, 0), np.float32)
         self._state: DreamState | None = None
 
@@ -53,6 +54,7 @@ class DreamPlayer:
         self._state = state if empty else DreamState(*(np.concatenate(p) for p in zip(self._state, state, strict=True)))
         self._inputs = inputs if empty else np.concatenate([self._inputs, inputs])
         self._steps = np.concatenate([self._steps, np.zeros(len(rollouts), np.int64)])
+        self._scores = np.concatenate([self._scores, np.zeros(len(rollouts))])
         self._rollouts += rollouts
         self._rngs += rngs
 
@@ -71,20 +73,22 @@ class DreamPlayer:
         noise = Noise(*np.zeros((2, len(self._rollouts), BLOCK, self._state.z.shape[1]), np.float32))
         for row, rng in enumerate(self._rngs):
             self.dream.fill_noise(rng, noise.uniforms[row], noise.normals[row])
-        self._state, lived = in_tiles(self._block, ROWS, self._state, self._block_inputs(), noise)
-        return self._ended(lived)
+        self._state, lived, rewards = in_tiles(self._block, ROWS, self._state, self._block_inputs(), noise)
+        return self._ended(lived, rewards)
 
     def _block_inputs(self) -> np.ndarray:
         if self.policy is not None:
             return self._inputs
         return np.stack([row[step : step + BLOCK] for row, step in zip(self._inputs, self._steps, strict=True)])
 
-    def _ended(self, lived: np.ndarray) -> list[Outcome]:
+    def _ended(self, lived: np.ndarray, rewards: np.ndarray) -> list[Outcome]:
         """The outcomes of rows that died or reached the limit in this block; the others stay."""
-        lengths = np.minimum(self._steps + lived, self.time_limit)
+        lengths = np.minimum(self._steps + np.minimum(lived, BLOCK), self.time_limit)
+        counts = np.arange(BLOCK) < (lengths - self._steps)[:, None]
+        self._scores = self._scores + np.sum(rewards, axis=1, where=counts, dtype=np.float64)
         over = (lived <= BLOCK) | (self._steps + BLOCK >= self.time_limit)
         self._check(~np.isfinite(self._state.z).all(1) & (lived > BLOCK))
-        ended = [Outcome(self._rollouts[i].id, float(lengths[i]), int(lengths[i])) for i in np.flatnonzero(over)]
+        ended = [Outcome(self._rollouts[i].id, float(self._scores[i]), int(lengths[i])) for i in np.flatnonzero(over)]
         self._steps = self._steps + BLOCK
         self._keep(~over)
         return ended
@@ -100,5 +104,5 @@ class DreamPlayer:
             return
         self._rollouts = [r for r, k in zip(self._rollouts, kept, strict=True) if k]
         self._rngs = [r for r, k in zip(self._rngs, kept, strict=True) if k]
-        self._steps, self._inputs = self._steps[kept], self._inputs[kept]
+        self._steps, self._scores, self._inputs = self._steps[kept], self._scores[kept], self._inputs[kept]
         self._state = DreamState(*(part[kept] for part in self._state))

@@ -75,7 +75,7 @@ class DoomDream(gymnasium.Env):
         noise = np.zeros((2, 1, self.dream.model.z_size), np.float32)
         self.dream.fill_noise(self.np_random, *noise)
         rows = Noise(*(np.repeat(part[None], ROWS, axis=0) for part in noise))
-        state, lived = self._block(self._state, np.repeat(action[None], ROWS, axis=0), rows)
+        state, lived, _ = self._block(self._state, np.repeat(action[None], ROWS, axis=0), rows)
         self._state = DreamState(*(np.asarray(part) for part in state))
         self._steps += 1
         terminated = bool(lived[0] == 1)

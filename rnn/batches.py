@@ -17,6 +17,7 @@ class Batch(NamedTuple):
     action: float32 [B, T, A], taken at each step.
     restart: float32 [B, T], 1 where an episode starts.
     done: float32 [B, T], 1 where the action ends the episode (a game cut at its step limit does not die).
+    reward: float32 [B, T], of each step.
     mask: float32 [B, T], 0 for steps after the end of the data.
     z_mask: float32 [B, T], 0 where the next z belongs to another episode, or is not known.
     """
@@ -25,16 +26,18 @@ class Batch(NamedTuple):
     action: np.ndarray
     restart: np.ndarray
     done: np.ndarray
+    reward: np.ndarray
     mask: np.ndarray
     z_mask: np.ndarray
 
 
 class Joined(NamedTuple):
-    """Episodes end to end: mu, logvar [n, Z], action [n, A], restart, done, seam float32 [n]."""
+    """Episodes end to end: mu, logvar [n, Z], action [n, A], reward, restart, done, seam float32 [n]."""
 
     mu: np.ndarray
     logvar: np.ndarray
     action: np.ndarray
+    reward: np.ndarray
     restart: np.ndarray
     done: np.ndarray
     seam: np.ndarray
@@ -46,7 +49,7 @@ def join(series: list[Series]) -> Joined:
     restart, seam = np.zeros((2, starts[-1]), np.float32)
     restart[starts[:-1]] = 1.0
     seam[starts[1:] - 1] = 1.0
-    columns = (np.concatenate([getattr(s, key) for s in series]) for key in ("mu", "logvar", "action"))
+    columns = (np.concatenate([getattr(s, key) for s in series]) for key in ("mu", "logvar", "action", "reward"))
     done = np.concatenate([s.terminated for s in series]).astype(np.float32)
     return Joined(*columns, restart, done, seam)
 
@@ -88,9 +91,8 @@ class ConcatenatedBatches:
         now = at[:, :-1]
         z_mask = np.ones_like(data.seam[now]) if self.across_seam else 1.0 - data.seam[now]
         ones = np.ones(now.shape, np.float32)
-        return Batch(
-            draw_z(data.mu[at], data.logvar[at], rng), data.action[now], data.restart[now], data.done[now], ones, z_mask
-        )
+        parts = (part[now] for part in (data.action, data.restart, data.done, data.reward))
+        return Batch(draw_z(data.mu[at], data.logvar[at], rng), *parts, ones, z_mask)
 
 
 class EpisodeBatches:
@@ -120,9 +122,10 @@ def _pad(series: Series, length: int, rng: np.random.Generator) -> Batch:
     """One episode as a Batch without its first axis."""
     steps = min(len(series), length)
     z = draw_z(series.mu[: length + 1], series.logvar[: length + 1], rng)
-    ends = {key: np.zeros(length, np.float32) for key in ("restart", "done", "mask", "z_mask")}
+    ends = {key: np.zeros(length, np.float32) for key in ("restart", "done", "reward", "mask", "z_mask")}
     ends["restart"][0] = 1.0
     ends["done"][:steps] = series.terminated[:steps]
+    ends["reward"][:steps] = series.reward[:steps]
     ends["mask"][:steps] = 1.0
     ends["z_mask"][: min(len(series) - 1, length)] = 1.0
     action = np.zeros((length, series.action.shape[1]), np.float32)

@@ -23,6 +23,7 @@ class RNNConfig(Settings):
     hidden_size: int = setting(512, "LSTM units", unit="units", source="paper, appendix A.2", least=1)
     mixtures: int = setting(5, "mixture components of each latent dimension", source="paper, appendix A.2", least=1)
     done_head: bool = setting(True, "predict the end of the game, and read restart flags", source="paper, section 4.2")
+    reward_head: bool = setting(False, "predict the reward of a step, so that C can be trained in a dream of it")
     regime: str = setting(
         "concatenated",
         "concatenated: episodes joined, cut into rows, state carried over; episodes: whole episodes from a zero state",

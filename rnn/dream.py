@@ -17,6 +17,7 @@ from rnn.model import MDNRNN
 from vae.errors import InputError
 
 Act = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+Block = Callable[["DreamState", tf.Tensor, "Noise"], tuple["DreamState", tf.Tensor, tf.Tensor]]
 
 
 class DreamState(NamedTuple):
@@ -56,39 +57,42 @@ class Dream:
         rng.random(out=uniforms, dtype=np.float32)
         rng.standard_normal(out=normals, dtype=np.float32)
 
-    def compile(self, act: Act) -> Callable[[DreamState, tf.Tensor, Noise], tuple[DreamState, tf.Tensor]]:
+    def compile(self, act: Act) -> Block:
         """The function that dreams a block of L steps with the policy `act(inputs, z, c, h, step) -> action [B, A]`.
 
-        It takes the state, the policy's inputs [B, ...] and the noise, and returns the state after the block and the
-        number of steps each row lived in it, int32 [B]: the step whose done logit rises above 0 counts, and L + 1
-        says that the row is still alive. What a row does after its end is of no account.
+        It takes the state, the policy's inputs [B, ...] and the noise, and returns the state after the block, the
+        number of steps each row lived in it, int32 [B], and the reward of each step, float32 [B, L]. The step whose
+        done logit rises above 0 counts, and L + 1 says that the row is still alive. What a row does after its end is
+        of no account. The reward is M's expectation of it, or 1 where M has no reward head (paper, section 4.1).
         """
 
         @tf.function(reduce_retracing=True)
-        def block(state: DreamState, inputs: tf.Tensor, noise: Noise) -> tuple[DreamState, tf.Tensor]:
+        def block(state: DreamState, inputs: tf.Tensor, noise: Noise) -> tuple[DreamState, tf.Tensor, tf.Tensor]:
             steps = tf.shape(noise.uniforms)[1]
 
-            def body(step: tf.Tensor, state: DreamState, lived: tf.Tensor) -> tuple:
-                state, done = self._step(act, state, inputs, noise, step)
-                return step + 1, state, tf.where(done, tf.minimum(lived, step + 1), lived)
+            def body(step: tf.Tensor, state: DreamState, lived: tf.Tensor, rewards: tf.TensorArray) -> tuple:
+                state, done, reward = self._step(act, state, inputs, noise, step)
+                return step + 1, state, tf.where(done, tf.minimum(lived, step + 1), lived), rewards.write(step, reward)
 
             state = DreamState(*(tf.convert_to_tensor(part) for part in state))
             lived = tf.fill([tf.shape(state.z)[0]], steps + 1)
-            _, state, lived = tf.while_loop(lambda step, *_: step < steps, body, (tf.constant(0), state, lived))
-            return state, lived
+            start = (tf.constant(0), state, lived, tf.TensorArray(tf.float32, steps))
+            _, state, lived, rewards = tf.while_loop(lambda step, *_: step < steps, body, start)
+            return state, lived, tf.transpose(rewards.stack())
 
         return block
 
     def _step(
         self, act: Act, state: DreamState, inputs: tf.Tensor, noise: Noise, step: tf.Tensor
-    ) -> tuple[DreamState, tf.Tensor]:
-        """One step of every row, and whether it ended there, bool [B]."""
+    ) -> tuple[DreamState, tf.Tensor, tf.Tensor]:
+        """One step of every row, whether it ended there, bool [B], and its reward [B]."""
         action = act(inputs, state.z, state.c, state.h, step)
         restart = state.restart if self.model.done_head else None
         params, h, c = self.model.step(state.z, action, restart, state.h, state.c)
         z = sample(params, self.temperature, noise.uniforms[:, step], noise.normals[:, step])
         done = tf.zeros(tf.shape(z)[:1], tf.bool) if params.done_logit is None else params.done_logit > 0
+        reward = tf.ones(tf.shape(z)[:1]) if params.reward is None else params.reward
         following = DreamState(z, c, h, tf.zeros_like(state.restart))
         for part, before in zip(following, state, strict=True):
             part.set_shape(before.shape)
-        return following, done
+        return following, done, reward

@@ -69,7 +69,7 @@ def _encode(encode: Encode, episode: Episode, batch_size: int, held_out: bool, p
     mu, logvar = (np.concatenate(column).astype(np.float16) for column in zip(*parts, strict=True))
     if not (np.isfinite(mu).all() and np.isfinite(logvar).all()):
         raise NumericalError(f"series: V gives NaN or infinity for {path}; train V again")
-    return Series(mu, logvar, episode.action, episode.terminated, held_out)
+    return Series(mu, logvar, episode.action, episode.reward, episode.terminated, held_out)
 
 
 def _write_initial(folder: Path, shards: int, z_size: int, action_size: int, count: int) -> None:

@@ -1,7 +1,7 @@
 """Series of latents on disk: every episode as V sees it, joined into a few files that M trains from in memory.
 
 A shard holds n frames of several episodes: ``mu`` and ``logvar`` float16 [n, Z] (as the authors store them), ``action``
-float32 [n, A], ``terminated`` bool [n], ``lengths`` int64 [episodes], ``held_out`` bool [episodes].
+float32 [n, A], ``reward`` float32 [n], ``terminated`` bool [n], ``lengths`` int64 and ``held_out`` bool [episodes].
 """
 
 from dataclasses import dataclass
@@ -18,11 +18,12 @@ AGAIN = "delete it and done.json beside it, and run scripts/encode_series.py aga
 
 @dataclass(frozen=True)
 class Series:
-    """One encoded episode: mu, logvar float16 [T, Z], action float32 [T, A], terminated bool [T], held_out."""
+    """One encoded episode: mu, logvar float16 [T, Z], action float32 [T, A], reward float32, terminated bool [T]."""
 
     mu: np.ndarray
     logvar: np.ndarray
     action: np.ndarray
+    reward: np.ndarray
     terminated: np.ndarray
     held_out: bool
 
@@ -51,7 +52,7 @@ def shard_path(folder: Path, number: int) -> Path:
 
 def write_shard(path: Path, series: list[Series]) -> None:
     """Write the episodes of a shard, atomically."""
-    keys = ("mu", "logvar", "action", "terminated")
+    keys = ("mu", "logvar", "action", "reward", "terminated")
     arrays = {key: np.concatenate([getattr(s, key) for s in series]) for key in keys}
     lengths = np.array([len(s) for s in series], np.int64)
     write_npz(path, {**arrays, "lengths": lengths, "held_out": np.array([s.held_out for s in series])})
@@ -70,19 +71,20 @@ def read_shard(path: Path, z_size: int, action_size: int) -> list[Series]:
             "mu": ArraySpec("float16", ("n", z_size)),
             "logvar": ArraySpec("float16", ("n", z_size)),
             "action": ArraySpec("float32", ("n", action_size)),
+            "reward": ArraySpec("float32", ("n",)),
             "terminated": ArraySpec("bool", ("n",)),
             "lengths": ArraySpec("int64", ("episodes",)),
             "held_out": ArraySpec("bool", ("episodes",)),
         },
         AGAIN,
     )
-    for key in ("mu", "logvar", "action"):
+    for key in ("mu", "logvar", "action", "reward"):
         check_finite(arrays[key], key, path, AGAIN)
     lengths = arrays["lengths"]
     if (lengths < 1).any() or lengths.sum() != len(arrays["mu"]):
         raise InputError(f"{path}: the lengths of its episodes do not add up; {AGAIN}")
     stops = np.cumsum(lengths)
-    keys = ("mu", "logvar", "action", "terminated")
+    keys = ("mu", "logvar", "action", "reward", "terminated")
     return [
         Series(*(arrays[key][stop - n : stop] for key in keys), held_out=bool(held))
         for stop, n, held in zip(stops, lengths, arrays["held_out"], strict=True)

@@ -16,14 +16,16 @@ Tensor = Any
 class MDNRNNLoss(NamedTuple):
     """The loss of one batch; every field is a float32 scalar in nats.
 
-    total: z + done, what is minimised.
+    total: z + done + reward, what is minimised.
     z: negative log-likelihood of the next z, mean over steps and latent dimensions.
     done: weighted cross-entropy of the end of the episode, mean over steps; 0 for a head without a done logit.
+    reward: squared error of the reward, mean over steps; 0 for a head that predicts none.
     """
 
     total: Tensor
     z: Tensor
     done: Tensor
+    reward: Tensor
 
 
 def mdnrnn_loss(
@@ -33,6 +35,7 @@ def mdnrnn_loss(
     mask: Tensor | None = None,
     z_mask: Tensor | None = None,
     positive_weight: float = 10.0,
+    reward: Tensor | None = None,
 ) -> MDNRNNLoss:
     """The loss of M on a batch of sequences.
 
@@ -41,15 +44,20 @@ def mdnrnn_loss(
     mask: [B, T], 1 for steps that count, 0 for padding; None counts every step.
     z_mask: [B, T], the same for the z term alone, on top of mask: 0 at a seam, where the next z is another episode's.
     positive_weight: see `rnn.mdn.done_cross_entropy`.
-    Raises ValueError where the done logit and done do not come together.
+    reward: [B, T], of each step; needed where params has a reward.
+    Raises ValueError where the done logit and done, or the two rewards, do not come together.
     """
     if (params.done_logit is None) != (done is None):
         raise ValueError("a head with a done logit needs done, and a head without one takes none")
+    if (params.reward is None) != (reward is None):
+        raise ValueError("a head with a reward needs rewards, and a head without one takes none")
     z_loss = _masked_mean(ops.mean(negative_log_likelihood(params, z_next), axis=-1), _both(mask, z_mask))
-    if done is None:
-        return MDNRNNLoss(total=z_loss, z=z_loss, done=ops.zeros_like(z_loss))
-    done_loss = _masked_mean(done_cross_entropy(params.done_logit, done, positive_weight), mask)
-    return MDNRNNLoss(total=z_loss + done_loss, z=z_loss, done=done_loss)
+    done_loss = reward_loss = ops.zeros_like(z_loss)
+    if done is not None:
+        done_loss = _masked_mean(done_cross_entropy(params.done_logit, done, positive_weight), mask)
+    if reward is not None:
+        reward_loss = _masked_mean(ops.square(params.reward - reward), mask)
+    return MDNRNNLoss(total=z_loss + done_loss + reward_loss, z=z_loss, done=done_loss, reward=reward_loss)
 
 
 def _both(mask: Tensor | None, other: Tensor | None) -> Tensor | None:

@@ -4,8 +4,9 @@ Letters: Z latent size, K mixtures; `...` is any leading batch shape, [B] or [B,
 Schmidhuber 2018), appendix A.2, and the authors' code.
 
 Layout of the head's raw output (ours): the columns are [logmix, mean, logstd], K * Z each, K before Z, so that
-component k of all latent dimensions is one contiguous run; then, where there is one, the done logit. With the latent
-axis last, sums and choices over the components are vector operations. For the authors' layout see `rnn.authors`.
+component k of all latent dimensions is one contiguous run; then, where there are such, the done logit and the
+reward. With the latent axis last, sums and choices over the components are vector operations. For the authors' layout
+see `rnn.authors`.
 """
 
 from typing import Any, NamedTuple
@@ -24,33 +25,36 @@ class MDNParameters(NamedTuple):
     logmix: [..., K, Z] unnormalised log weights of the components.
     mean, logstd: [..., K, Z] of the components; logstd is the natural logarithm of the standard deviation.
     done_logit: [...] logit of the episode ending with the next step, or None for a head without it.
+    reward: [...] expected reward of the step, or None for a head without it (ours; the paper's M predicts none).
     """
 
     logmix: Tensor
     mean: Tensor
     logstd: Tensor
     done_logit: Tensor | None
+    reward: Tensor | None = None
 
 
-def head_size(z_size: int, mixtures: int, done_head: bool) -> int:
-    """Width of the head's raw output: 3 * K * Z, and 1 for the done logit."""
-    return 3 * mixtures * z_size + int(done_head)
+def head_size(z_size: int, mixtures: int, done_head: bool, reward_head: bool = False) -> int:
+    """Width of the head's raw output: 3 * K * Z, 1 for the done logit and 1 for the reward."""
+    return 3 * mixtures * z_size + int(done_head) + int(reward_head)
 
 
-def split_head(raw: Tensor, z_size: int, mixtures: int) -> MDNParameters:
-    """Name the columns of the head's output raw [..., 3 * K * Z] or [..., 3 * K * Z + 1] (see the module's layout).
+def split_head(raw: Tensor, z_size: int, mixtures: int, reward_head: bool = False) -> MDNParameters:
+    """Name the columns of the head's output raw [..., 3 * K * Z], one wider with a done logit and one with a reward.
 
-    Raises ValueError where the width is neither.
+    Raises ValueError where the width fits neither with a done logit nor without.
     """
     size = z_size * mixtures
-    extra = raw.shape[-1] - 3 * size
+    extra = raw.shape[-1] - 3 * size - int(reward_head)
     if extra not in (0, 1):
-        raise ValueError(f"the head is {raw.shape[-1]} wide, expected {3 * size} or {3 * size + 1}")
+        known = 3 * size + int(reward_head)
+        raise ValueError(f"the head is {raw.shape[-1]} wide, expected {known} or {known + 1}")
     shape = (*ops.shape(raw)[:-1], mixtures, z_size)
     # one split, not three slices: its gradient is one concatenation, and not a sum of padded tensors
-    *parts, done = ops.split(raw, [size, 2 * size, 3 * size], axis=-1)
+    *parts, rest = ops.split(raw, [size, 2 * size, 3 * size], axis=-1)
     parts = [ops.reshape(part, shape) for part in parts]
-    return MDNParameters(*parts, done_logit=done[..., 0] if extra else None)
+    return MDNParameters(*parts, rest[..., 0] if extra else None, rest[..., -1] if reward_head else None)
 
 
 def mixture(params: MDNParameters) -> tfd.MixtureSameFamily:

@@ -26,6 +26,7 @@ class MDNRNN(keras.Model):
     z_size, action_size, hidden_size, mixtures: Z, A, H, K. Doom has 64, 1, 512, 5 and a done head (1,678,785
         parameters); CarRacing 32, 3, 256, 5 and none (422,368).
     done_head: a done logit is predicted too, and `restart` is one more input column, which also clears the state.
+    reward_head: the reward of each step is predicted too (ours; off in the paper's presets).
     seed: the initial weights depend on it alone; no global seed is read or set.
     precision: "float32" or "bfloat16" for the products (see `rnn.lstm.product`); all else is float32.
     """
@@ -39,6 +40,7 @@ class MDNRNN(keras.Model):
         done_head: bool = False,
         seed: int = 0,
         precision: str = "float32",
+        reward_head: bool = False,
         name: str = "mdnrnn",
     ) -> None:
         super().__init__(name=name)
@@ -47,13 +49,14 @@ class MDNRNN(keras.Model):
         self.hidden_size = hidden_size
         self.mixtures = mixtures
         self.done_head = done_head
+        self.reward_head = reward_head
         self.seed = seed
         self.precision = precision
         seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(2) % (2**31)]
         input_size = z_size + action_size + int(done_head)
         self.lstm = RestartLSTM(input_size, hidden_size, seed=seeds[0], precision=precision)
         self.head = keras.layers.Dense(
-            mdn.head_size(z_size, mixtures, done_head),
+            mdn.head_size(z_size, mixtures, done_head, reward_head),
             kernel_initializer=keras.initializers.GlorotUniform(seed=seeds[1]),
             dtype="float32",
             name="head",
@@ -106,4 +109,4 @@ class MDNRNN(keras.Model):
         """The head on h [..., H]: one product over all rows."""
         raw = product(ops.reshape(h, (-1, self.hidden_size)), self.head.kernel, self.precision) + self.head.bias
         raw = ops.reshape(raw, (*ops.shape(h)[:-1], raw.shape[-1]))
-        return mdn.split_head(raw, self.z_size, self.mixtures)
+        return mdn.split_head(raw, self.z_size, self.mixtures, self.reward_head)

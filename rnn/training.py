@@ -29,6 +29,7 @@ MODEL_FIELDS = {
     "hidden_size": int,
     "mixtures": int,
     "done_head": bool,
+    "reward_head": bool,
     "precision": str,
 }
 Batches = ConcatenatedBatches | EpisodeBatches
@@ -38,7 +39,7 @@ def build_rnn(config: RNNConfig, z_size: int, action_size: int, seed: int) -> MD
     """M with the initial weights of this seed."""
     word = int(seed_sequence(seed, Purpose.RNN).generate_state(1)[0])
     sizes = (z_size, action_size, config.hidden_size, config.mixtures, config.done_head)
-    return MDNRNN(*sizes, seed=word, precision=config.precision)
+    return MDNRNN(*sizes, seed=word, precision=config.precision, reward_head=config.reward_head)
 
 
 def load_rnn(folder: Path, precision: str | None = None) -> MDNRNN:
@@ -72,9 +73,9 @@ class RNNTrainer:
         """The costs of a batch from state (h, c) [B, H], and the state after it."""
         done_head = self.config.done_head
         params, h, c = self.model.sequence(batch.z[:, :-1], batch.action, batch.restart if done_head else None, h, c)
-        done = batch.done if done_head else None
-        weight = self.config.done_weight
-        return mdnrnn_loss(params, batch.z[:, 1:], done, batch.mask, batch.z_mask, weight), h, c
+        targets = batch.done if done_head else None, batch.mask, batch.z_mask, self.config.done_weight
+        reward = batch.reward if self.config.reward_head else None
+        return mdnrnn_loss(params, batch.z[:, 1:], *targets, reward), h, c
 
     def _update(self, batch: Batch, learning_rate: tf.Tensor) -> MDNRNNLoss:
         """One step of Adam on gradients clipped by value; the state goes on to the next batch."""

@@ -135,7 +135,7 @@ def measure_rnn_training() -> None:
     trainer, rng = RNNTrainer(build_rnn(config, 64, 1, 0), config), np.random.default_rng(0)
     flags = (rng.random((100, 100)) < 0.003).astype(np.float32)
     z, action = rng.standard_normal((100, 101, 64), np.float32), rng.uniform(-1, 1, (100, 100, 1)).astype(np.float32)
-    batch = Batch(z, action, flags, flags, np.ones_like(flags), 1 - flags)
+    batch = Batch(z, action, flags, flags, *np.ones((2, 100, 100), np.float32), 1 - flags)
     rates(lambda: float(trainer.update(batch, tf.constant(1e-4)).total), 10_000)
 
 

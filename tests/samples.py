@@ -72,7 +72,8 @@ def make_series(
         logvar = np.full((length, z_size), -1.0 if noise else -300.0, np.float16)
         action = (np.arange(length, dtype=np.float32) / 10 + number)[:, None]
         terminated = (np.arange(length) == length - 1) & (number % cut != cut - 1)
-        series.append(Series(mu, logvar, action, terminated, held_out))
+        reward = np.float32(number) - np.arange(length, dtype=np.float32) / 8
+        series.append(Series(mu, logvar, action, reward, terminated, held_out))
     return series
 
 

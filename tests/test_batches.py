@@ -38,6 +38,7 @@ def test_joined_by_hand():
     assert joined.seam.tolist() == [0, 1, 1, 0, 0, 1]
     assert joined.done.tolist() == [0, 1, 1, 0, 0, 0]
     assert np.allclose(joined.action[:, 0], [0, 0.1, 1, 2, 2.1, 2.2])
+    assert joined.reward.tolist() == [0, -0.125, 1, 2, 1.875, 1.75]
 
 
 def test_rows_by_hand():
@@ -128,7 +129,7 @@ def test_episodes_by_hand():
     for batch in batches.epoch(0):
         for row in range(2):
             z, *others = (part[row] for part in batch)
-            action, restart, done, mask, z_mask = others
+            action, restart, done, reward, mask, z_mask = others
             episode = int(round(float(action[0, 0])))
             length = LENGTHS[episode]
             steps = min(length, 6)
@@ -139,7 +140,8 @@ def test_episodes_by_hand():
             dies = episode % 3 != 2 and length <= 6
             assert done.tolist() == [float(dies and t == length - 1) for t in range(6)]
             assert z[: min(length, 7), 1].tolist() == list(range(min(length, 7)))
-            assert not z[length:].any() and not action[length:].any()
+            assert not z[length:].any() and not action[length:].any() and not reward[length:].any()
+            assert reward[:steps].tolist() == [episode - t / 8 for t in range(steps)]
     assert len(set(seen)) == 4
 
 

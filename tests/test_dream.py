@@ -177,6 +177,18 @@ def test_death_is_the_last_steps_reward():
         }
 
 
+def test_returns_are_sums_of_expected_rewards():
+    """With a reward head a return is what M expects at each step, up to the limit wherever in a block that falls."""
+    model = MDNRNN(2, 1, 4, 5, seed=1, reward_head=True)
+    kernel, bias = np.array(model.head.kernel), np.array(model.head.bias)
+    kernel[:, -1], bias[-1] = 0.0, 0.25
+    model.head.kernel.assign(kernel)
+    model.head.bias.assign(bias)
+    for limit in (1, 16, 37):
+        outcomes = play(DreamPlayer(make_dream(model), None, 16, limit), scripted(3, TakeCoverScript("random")))
+        assert set(outcomes.values()) == {Outcome(n, limit / 4, limit) for n in range(3)}
+
+
 @pytest.mark.parametrize(("bias", "length"), [(-1e-3, 60), (0.0, 60), (1e-3, 1)])
 def test_the_end_is_never_sampled(bias, length):
     """A probability a little below one half, or just one half, never ends a dream; a little above always does."""

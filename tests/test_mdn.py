@@ -24,7 +24,12 @@ def test_layout_of_the_head():
     assert np.array_equal(params.mean[0], [[4, 5], [6, 7]])
     assert np.array_equal(params.logstd[1], [[21, 22], [23, 24]])
     assert np.array_equal(params.done_logit, [12, 25])
-    assert mdn.head_size(2, 2, True) == 13 and mdn.head_size(64, 5, True) == 961
+    rewarded = mdn.split_head(tf.constant(np.append(raw, raw[..., :1] + 7, axis=-1)), 2, 2, reward_head=True)
+    assert np.array_equal(rewarded.done_logit, params.done_logit)
+    assert np.array_equal(rewarded.reward, raw[..., 0] + 7)
+    assert (
+        mdn.head_size(2, 2, True, True) == 14 and mdn.head_size(2, 2, True) == 13 and mdn.head_size(64, 5, True) == 961
+    )
 
 
 def test_layout_over_time_and_without_done():
@@ -167,7 +172,11 @@ def test_loss_worked_out_by_hand():
     assert np.allclose(loss.done, 11 / 2 * np.log(2))
     assert np.allclose(loss.total, loss.z + loss.done)
     plain = mdnrnn_loss(unit_params(done=False), z_next)
-    assert np.allclose(plain, (loss.z, loss.z, 0.0))
+    assert np.allclose(plain, (loss.z, loss.z, 0.0, 0.0))
+    rewarded = mdnrnn_loss(
+        unit_params(False)._replace(reward=tf.constant([[1.0, 2.0]])), z_next, reward=tf.zeros((1, 2))
+    )
+    assert np.allclose(rewarded, (loss.z + 2.5, loss.z, 0.0, 2.5))
 
 
 def test_masks_leave_steps_out():
@@ -175,13 +184,18 @@ def test_masks_leave_steps_out():
     params, done = unit_params(done=True), tf.constant([[0.0, 1.0]])
     first, second = tf.constant([[1.0, 0.0]]), tf.constant([[0.0, 1.0]])
     padded = mdnrnn_loss(params, z_next, done, mask=first)
-    assert np.allclose(padded[1:], (constant + 0.5, np.log(2)))
+    assert np.allclose(padded[1:3], (constant + 0.5, np.log(2)))
     seam = mdnrnn_loss(params, z_next, done, z_mask=first)
-    assert np.allclose(seam[1:], (constant + 0.5, 11 / 2 * np.log(2)))
+    assert np.allclose(seam[1:3], (constant + 0.5, 11 / 2 * np.log(2)))
     both = mdnrnn_loss(params, z_next, done, mask=first, z_mask=second)
-    assert np.allclose(both[1:], (0.0, np.log(2)))  # no step is left for z
+    assert np.allclose(both[1:3], (0.0, np.log(2)))  # no step is left for z
     weighted = mdnrnn_loss(params, z_next, done, positive_weight=1.0)
     assert np.allclose(weighted.done, np.log(2))
+
+
+def test_rewards_and_the_reward_head_come_together():
+    with pytest.raises(ValueError, match="reward"):
+        mdnrnn_loss(unit_params(done=False), tf.zeros((1, 2, 1)), reward=tf.zeros((1, 2)))
 
 
 @pytest.mark.parametrize("done", [True, False])
