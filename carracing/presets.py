@@ -1,8 +1,63 @@
-"""CarRacing's sizes of V and M. Source: paper, appendix A."""
+"""CarRacing's presets: `paper` is the paper's run; `quick` and `smoke` name only what they change."""
 
-from rnn.config import RNNConfig
-from vae.config import VAEConfig
+from dataclasses import replace
+
+from carracing.config import CarRacingCollectConfig, CarRacingEnvConfig
+from controller.config import ControllerConfig, EvaluateConfig, Preset
+from rnn.config import RNNConfig, SeriesConfig
+from vae.config import Settings, VAEConfig
 
 VAE = VAEConfig(z_size=32)
 RNN = RNNConfig(hidden_size=256, done_head=False, regime="episodes", sequence_length=999, decay=1.0)
-ACTION_SIZE = 3
+CONTROLLER = ControllerConfig(time_limit=1000, temperature=0.7)
+
+PAPER: dict[str, Settings] = {
+    "env": CarRacingEnvConfig(),
+    "collect": CarRacingCollectConfig(minimum_length=1),
+    "vae": VAE,
+    "series": SeriesConfig(),
+    "rnn": RNN,
+    "controller": CONTROLLER,
+    "evaluate": EvaluateConfig(dream_episodes=100),
+}
+
+QUICK = {
+    **PAPER,
+    # a wandering policy leaves the first bend behind, which the authors' seldom does in a hundred episodes
+    "collect": CarRacingCollectConfig(minimum_length=1, episodes=150, policy="brownian"),
+    "vae": replace(VAE, batch_size=32, learning_rate=1e-3, max_frames=90_000),
+    # rewards are predicted too, so that `train_controller.py carracing --world dream` works on a quick run
+    "rnn": replace(RNN, reward_head=True, batch_size=16, epochs=12.0, decay=0.97, validate_every=20),
+    # the first 400 frames tell good drivers from bad ones
+    "controller": replace(
+        CONTROLLER, popsize=24, rollouts=2, time_limit=400, generations=55, evaluate_every=5, evaluate_rollouts=16
+    ),
+}
+
+SMOKE = {
+    **PAPER,
+    "env": CarRacingEnvConfig(time_limit=40),
+    "collect": CarRacingCollectConfig(minimum_length=1, episodes=6, policy="brownian"),
+    "vae": replace(VAE, batch_size=20, max_frames=120, validation_frames=20, validate_every=5, shuffle_megabytes=10),
+    "series": SeriesConfig(batch_size=32, shard_episodes=2, initial_frames=10),
+    "rnn": replace(
+        RNN, hidden_size=16, reward_head=True, batch_size=2, sequence_length=39, epochs=2.0, validate_every=3
+    ),
+    "controller": replace(
+        CONTROLLER,
+        popsize=4,
+        rollouts=2,
+        time_limit=20,
+        generations=2,
+        evaluate_every=1,
+        evaluate_rollouts=2,
+        batch_size=16,
+    ),
+    "evaluate": EvaluateConfig(episodes=2, dream_episodes=4, probe_episodes=2, games_per_rank=2),
+}
+
+PRESETS = {
+    "paper": Preset("paper", PAPER, variants=("zh", "z", "z_hidden")),
+    "quick": Preset("quick", QUICK, variants=("zh", "z")),
+    "smoke": Preset("smoke", SMOKE, variants=("zh", "z")),
+}

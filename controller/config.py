@@ -10,10 +10,9 @@ WORLDS = ("dream", "real")
 
 @dataclass(frozen=True)
 class CollectConfig(Settings):
-    """Episodes of the random policy."""
+    """Episodes of the collecting policy; each task adds what its own policy needs."""
 
     episodes: int = setting(10_000, "episodes kept", unit="episodes", source="paper, section 4.2", least=2)
-    max_hold: int = setting(10, "longest repeat of a random action", unit="steps", source="authors' code", least=1)
     minimum_length: int = setting(101, "shorter games are dropped", unit="steps", source="authors' code", least=1)
     games_per_rank: int = setting(1, "games a rank plays side by side", unit="games", least=1)
 
@@ -30,7 +29,7 @@ class ControllerConfig(Settings):
     sigma_init: float = setting(0.1, "CMA-ES's first step size", source="authors' code", above=0.0)
     generations: int = setting(1800, "generations of CMA-ES", source="authors' code", least=1)
     temperature: float = setting(1.15, "temperature of the dream", source="paper, table 2", above=0.0)
-    time_limit: int = setting(2100, "longest rollout in a dream", unit="steps", source="paper, section 4.1", least=1)
+    time_limit: int = setting(2100, "longest rollout in training", unit="steps", source="paper, section 4.1", least=1)
     evaluate_every: int = setting(25, "generations between evaluations of the mean", source="authors' code", least=1)
     evaluate_rollouts: int = setting(1024, "rollouts of such an evaluation", source="authors' code", least=1)
     validation_games: int = setting(
@@ -59,3 +58,4 @@ class Preset:
 
     name: str
     stages: dict[str, Settings]
+    variants: tuple[str, ...]  # of C, each with a row in the table that `reproduce.py` ends in

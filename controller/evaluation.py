@@ -138,7 +138,7 @@ def row(evaluation: Evaluation) -> str:
     return f"{evaluation.mean:.0f} ± {evaluation.std:.0f} [{low:.0f}, {high:.0f}] ({evaluation.episodes})"
 
 
-def table(rows: list[tuple[str, str, str]], heads: tuple[str, str, str]) -> str:
+def table(rows: list[tuple[str, ...]], heads: tuple[str, ...]) -> str:
     """Rows of text in columns, as Markdown."""
     widths = [max(len(cell) for cell in column) for column in zip(heads, *rows, strict=True)]
     lines = [heads, tuple("-" * w for w in widths), *rows]

@@ -18,8 +18,9 @@ class Task:
     games: makes a batch of n real games from the env settings, for recording where the third argument says so.
     policies: the names of its scripted policies, of which `script` makes one (with a period, which only a sweep has);
     baselines: those of its final table. collector: makes the policy that collects. frame_bytes: a stored frame on
-    disk, for the forecast. episode_length: mean steps of a kept episode. squash: makes actions of C's outputs, which
-    are tanh's. published: rows (method, score in the dream, in the real task) of the paper to print beside ours.
+    disk, for the forecast. episode_length: mean steps of a kept episode in the env settings. squash: makes actions of
+    C's outputs, which are tanh's. score: what a return counts. published: rows (method, score in the dream, in the
+    real task) of the paper to print beside ours.
     """
 
     name: str
@@ -28,13 +29,14 @@ class Task:
     bias: bool
     variant: str
     world: str
+    score: str
     games: Callable[[int, Settings, bool], Any]
     policies: tuple[str, ...]
     baselines: tuple[str, ...]
     script: Callable[[str, int | None], Script]
     collector: Callable[[CollectConfig], Script]
     frame_bytes: int
-    episode_length: int
+    episode_length: Callable[[Settings], int]
     squash: Callable[[Any], Any] | None = None
     published: list[tuple[str, str, str]] = field(default_factory=list)
 

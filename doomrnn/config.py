@@ -1,7 +1,8 @@
-"""Settings of the take cover environment."""
+"""Settings of the take cover environment and of its collecting."""
 
 from dataclasses import dataclass
 
+from controller.config import CollectConfig
 from vae.config import Settings, setting
 
 
@@ -17,3 +18,10 @@ class DoomEnvConfig(Settings):
         14, "engine tics before the first step", unit="tics", source="ViZDoom's scenario", least=1
     )
     width: int = setting(160, "width of the engine's screen", unit="pixels", choices=(160, 320, 640))
+
+
+@dataclass(frozen=True)
+class TakeCoverCollectConfig(CollectConfig):
+    """Games of the authors' random policy (see `doomrnn.scripted.random_hold`)."""
+
+    max_hold: int = setting(10, "longest repeat of a random action", unit="steps", source="authors' code", least=1)

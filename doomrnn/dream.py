@@ -1,37 +1,22 @@
-"""The dream of take cover as a Gymnasium environment: M in place of the game, V's decoder for its pictures.
+"""The dream of take cover as a Gymnasium environment.
 
     env = gymnasium.make("WorldModels/DoomDream-v0", run="runs/demo", temperature=1.15)
 
-Observations are [z, c, h] (64 + 512 + 512 numbers), actions float32 [1] in [-1, 1]. A dream is the one that the
-batch engine dreams for the same stream of noise, but for rounding (source: paper, section 4; authors' code).
+Observations are [z, c, h] (64 + 512 + 512 numbers), actions float32 [1] in [-1, 1].
 """
 
 from pathlib import Path
-from typing import Any
 
 import gymnasium
 import numpy as np
-import tensorflow as tf
 
-from rnn.dream import Dream, DreamState, Noise
-from rnn.latents import load_initial
-from rnn.training import load_rnn
-from vae.training import load_vae
-
-ROWS = 2  # one row alone is slower than two (measured)
+from controller.dream_env import DreamEnv
 
 
-class DoomDream(gymnasium.Env):
-    """M dreaming take cover.
+class DoomDream(DreamEnv):
+    """M dreaming take cover: reward 1 a step, terminated where M says that the player is dead.
 
-    Args:
-        run: a run's folder with trained V and M.
-        temperature: of the dream, above 0 (paper, table 2: 1.15 carries over best).
-        time_limit: steps after which a dream is truncated.
-        render_mode: None, or "rgb_array": `render` gives V's picture of z, uint8 [64, 64, 3].
-
-    Raises:
-        InputError: a file of the run is missing or damaged, or the temperature is not above 0.
+    temperature: of the dream, above 0 (paper, table 2: 1.15 carries over best). For the rest see `DreamEnv`.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 35}
@@ -39,58 +24,5 @@ class DoomDream(gymnasium.Env):
     def __init__(
         self, run: str | Path, temperature: float = 1.15, time_limit: int = 2100, render_mode: str | None = None
     ) -> None:
-        if render_mode not in (None, "rgb_array"):
-            raise ValueError(f"render_mode must be None or 'rgb_array', not {render_mode!r}")
-        self.render_mode, self.time_limit = render_mode, time_limit
-        self._vae, rnn = load_vae(Path(run) / "vae"), load_rnn(Path(run) / "rnn")
-        self.dream = Dream(rnn, load_initial(Path(run) / "series", rnn.z_size), temperature)
-        self._block = self.dream.compile(lambda inputs, z, c, h, step: inputs)
-        self._decode = tf.function(self._vae.decode)
-        size = rnn.z_size + 2 * rnn.hidden_size
-        self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
-        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
-        self._state: DreamState | None = None
-        self._steps = 0
-
-    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
-        """Begin a dream at the z of a stored first frame. There are no options."""
-        super().reset(seed=seed)
-        start = self.dream.start(self.np_random)
-        self._state = DreamState(*(np.repeat(part[None], ROWS, axis=0) for part in start))
-        self._steps = 0
-        return self._observation(), {}
-
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Dream one step: reward 1, terminated where M says that the game is over.
-
-        Raises:
-            ValueError: the action has not shape (1,) or is not finite.
-            RuntimeError: no dream is under way.
-        """
-        action = np.asarray(action, np.float32)
-        if action.shape != (1,) or not np.isfinite(action).all():
-            raise ValueError(f"action must be one finite number in an array of shape (1,), not {action}")
-        if self._state is None:
-            raise RuntimeError("no dream is under way: call reset() first")
-        noise = np.zeros((2, 1, self.dream.model.z_size), np.float32)
-        self.dream.fill_noise(self.np_random, *noise)
-        rows = Noise(*(np.repeat(part[None], ROWS, axis=0) for part in noise))
-        state, lived, _ = self._block(self._state, np.repeat(action[None], ROWS, axis=0), rows)
-        self._state = DreamState(*(np.asarray(part) for part in state))
-        self._steps += 1
-        terminated = bool(lived[0] == 1)
-        observation, truncated = self._observation(), not terminated and self._steps >= self.time_limit
-        if terminated or truncated:
-            self._last, self._state = self._state, None
-        return observation, 1.0, terminated, truncated, {}
-
-    def render(self) -> np.ndarray | None:
-        """V's picture of the current z, uint8 [64, 64, 3], or None without a render_mode."""
-        state = self._state if self._state is not None else getattr(self, "_last", None)
-        if self.render_mode is None or state is None:
-            return None
-        return (np.asarray(self._decode(state.z))[0] * 255).round().astype(np.uint8)
-
-    def _observation(self) -> np.ndarray:
-        """[z, c, h] float32."""
-        return np.concatenate([self._state.z[0], self._state.c[0], self._state.h[0]])
+        space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+        super().__init__(run, space, temperature, time_limit, render_mode)

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from controller.config import CollectConfig, ControllerConfig, EvaluateConfig, Preset
-from doomrnn.config import DoomEnvConfig
+from controller.config import ControllerConfig, EvaluateConfig, Preset
+from doomrnn.config import DoomEnvConfig, TakeCoverCollectConfig
 from rnn.config import RNNConfig, SeriesConfig
 from vae.config import Settings, VAEConfig
 
 PAPER: dict[str, Settings] = {
     "env": DoomEnvConfig(),
-    "collect": CollectConfig(),
+    "collect": TakeCoverCollectConfig(),
     "vae": VAEConfig(),
     "series": SeriesConfig(),
     "rnn": RNNConfig(),
@@ -20,7 +20,7 @@ PAPER: dict[str, Settings] = {
 QUICK = {
     **PAPER,
     # long holds show M what happens at a wall, which short ones never reach (measured: docs/deviations.md)
-    "collect": CollectConfig(episodes=1000, max_hold=80),
+    "collect": TakeCoverCollectConfig(episodes=1000, max_hold=80),
     # many small updates: what V has learned of fireballs after so few frames decides what M can (measured)
     "vae": VAEConfig(batch_size=32, learning_rate=1e-3, max_frames=100_000),
     "rnn": RNNConfig(batch_size=32, sequence_length=64, epochs=8.0, decay=0.998, validate_every=300),
@@ -29,7 +29,7 @@ QUICK = {
 
 SMOKE = {
     **PAPER,
-    "collect": CollectConfig(episodes=6, max_hold=80),
+    "collect": TakeCoverCollectConfig(episodes=6, max_hold=80),
     "vae": VAEConfig(batch_size=20, max_frames=200, validation_frames=40, validate_every=5, shuffle_megabytes=10),
     "series": SeriesConfig(batch_size=64, shard_episodes=2, initial_frames=10),
     "rnn": RNNConfig(
@@ -42,4 +42,7 @@ SMOKE = {
 }
 SMOKE["env"] = replace(PAPER["env"], time_limit=150)  # type: ignore[type-var]
 
-PRESETS = {name: Preset(name, stages) for name, stages in (("paper", PAPER), ("quick", QUICK), ("smoke", SMOKE))}
+PRESETS = {
+    name: Preset(name, stages, variants=("zch",))
+    for name, stages in (("paper", PAPER), ("quick", QUICK), ("smoke", SMOKE))
+}

@@ -82,10 +82,10 @@ def measure_collect() -> None:
     """The collecting stage itself, on one core (the engine shares it)."""
     from controller.cast import Setup, TaskCast
     from controller.collecting import collect
-    from controller.config import CollectConfig
     from controller.farm import Farm
+    from doomrnn.config import TakeCoverCollectConfig
 
-    task, found, config = cli.task("doomrnn"), [], CollectConfig(episodes=20)
+    task, found, config = cli.task("doomrnn"), [], TakeCoverCollectConfig(episodes=20)
     cast = TaskCast(task, Setup(task.presets["paper"].stages["env"], 1, 101))
     farm = Farm(cast)
     for seed in range(REPEATS):

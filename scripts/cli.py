@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from controller.task import Task
     from vae.runs import Run
 
-TASKS = ("doomrnn",)
+TASKS = ("doomrnn", "carracing")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 ONE_THREAD = {

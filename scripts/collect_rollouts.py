@@ -41,7 +41,9 @@ def collect_all(config, farm, task, run) -> None:
     folder = run.folder("collect")
     if finished(folder) is None:  # before the stage is begun, so that it may still be asked for fewer
         there = len(list(folder.glob("episode-*.npz")))
-        needed = check_disk(run.path, max(0, config.episodes - there), task.frame_bytes, task.episode_length)
+        needed = check_disk(
+            run.path, max(0, config.episodes - there), task.frame_bytes, task.episode_length(run.stages["env"])
+        )
         print(f"collect: {config.episodes:,} episodes, about {needed / 1e9:.2f} GB still to write", flush=True)
     following = f"python scripts/train_vae.py {task.name} --run {run.path}"
     script = task.collector(config)

@@ -47,27 +47,34 @@ def main() -> None:
 
 def stages(launcher, run, task, temperature: float, seeds: int) -> list[str]:
     """Run every stage; returns the names of the controllers."""
-    from controller.training import controller_name
-
     config = run.stages["evaluate"]
     launcher.ranked("collect_rollouts.py")
     launcher.alone("train_vae.py")
     launcher.alone("encode_series.py")
     launcher.alone("train_rnn.py")
-    probes = ["--policy", *task.policies, "--seed", SEED, "--temperature", str(temperature)]
-    launcher.ranked("evaluate.py", *probes, "--world", "real", "dream", "--episodes", str(config.probe_episodes))
-    print("\nThe dream, probed before C is trained in it: scripted policies in both worlds\n")
-    print_table(run, task, [], temperature)
-    names = []
-    for seed in range(seeds):
-        launcher.ranked("train_controller.py", "--seed", str(seed), "--temperature", str(temperature))
-        names.append(controller_name(task.world, task.variant, temperature, seed))
-        agent = ["--controller", names[-1], "--seed", SEED]
-        launcher.ranked("evaluate.py", *agent, "--world", "real", "--episodes", str(config.episodes))
-        launcher.ranked("evaluate.py", *agent, "--world", "dream", "--episodes", str(config.dream_episodes))
-    if config.episodes != config.probe_episodes:
-        launcher.ranked("evaluate.py", "--policy", *task.baselines, "--seed", SEED, "--episodes", str(config.episodes))
+    if task.world == "dream":
+        probes = ["--policy", *task.policies, "--seed", SEED, "--temperature", str(temperature)]
+        launcher.ranked("evaluate.py", *probes, "--world", "real", "dream", "--episodes", str(config.probe_episodes))
+        print("\nThe dream, probed before C is trained in it: scripted policies in both worlds\n")
+        print_table(run, task, [], temperature)
+    variants = task.presets[run.preset].variants
+    names = [controller(launcher, run, task, v, temperature, seed) for v in variants for seed in range(seeds)]
+    launcher.ranked("evaluate.py", "--policy", *task.baselines, "--seed", SEED, "--episodes", str(config.episodes))
     return names
+
+
+def controller(launcher, run, task, variant: str, temperature: float, seed: int) -> str:
+    """Train one controller and evaluate it; returns its name."""
+    from controller.training import controller_name
+
+    config, name = run.stages["evaluate"], controller_name(task.world, variant, temperature, seed)
+    tau = ["--temperature", str(temperature)]
+    launcher.ranked("train_controller.py", "--variant", variant, "--seed", str(seed), *tau)
+    agent = ["--controller", name, "--seed", SEED]
+    launcher.ranked("evaluate.py", *agent, "--world", "real", "--episodes", str(config.episodes))
+    if task.world == "dream":
+        launcher.ranked("evaluate.py", *agent, "--world", "dream", "--episodes", str(config.dream_episodes))
+    return name
 
 
 class Launcher:
@@ -113,7 +120,7 @@ def find_mpirun() -> str:
 
 
 def print_table(run, task, controllers: list[str], temperature: float) -> None:
-    """Agents and scripted policies, in the dream and in the real game, with the paper's rows."""
+    """Agents and scripted policies, in the dream (where C is trained there) and in the real task, and the paper's."""
     from controller.evaluation import row, table
 
     dream, real = evaluations(run, "dream", temperature), evaluations(run, "real", None)
@@ -122,8 +129,11 @@ def print_table(run, task, controllers: list[str], temperature: float) -> None:
         for who in [*controllers, *(task.script(name, None).label for name in task.policies)]
     ]
     published = task.published if controllers else []
-    print(table([*rows, *published], ("policy", f"dream, tau {temperature:.2f}", "real game")))
-    print("mean ± std of the steps survived [95 % interval of the mean] (episodes)\n", flush=True)
+    heads = ("policy", f"dream, tau {temperature:.2f}", "real task")
+    shown = (0, 1, 2) if task.world == "dream" else (0, 2)
+    cells = [tuple(line[n] for n in shown) for line in [heads, *rows, *published] if any(line[1:])]
+    print(table(cells[1:], cells[0]))
+    print(f"mean ± std of the {task.score} [95 % interval of the mean] (episodes)\n", flush=True)
 
 
 def evaluations(run, world: str, temperature):
@@ -139,7 +149,7 @@ def report(run, task, controllers: list[str], temperature: float) -> None:
     """The table, and how surely each agent beats each baseline."""
     from controller.evaluation import welch_p
 
-    print(f"\n{task.name}, preset {run.preset}: steps survived\n")
+    print(f"\n{task.name}, preset {run.preset}: {task.score}\n")
     print_table(run, task, controllers, temperature)
     real = evaluations(run, "real", None)
     for name in controllers:
@@ -147,7 +157,7 @@ def report(run, task, controllers: list[str], temperature: float) -> None:
             p = welch_p(real[name].scores, real[other].scores)
             verb = "beats" if real[name].mean > real[other].mean else "does not beat"
             print(
-                f"{name} {verb} {other} in the real game: {real[name].mean:.0f} to {real[other].mean:.0f}, "
+                f"{name} {verb} {other} in the real task: {real[name].mean:.0f} to {real[other].mean:.0f}, "
                 f"Welch's p = {p:.2g}"
             )
 

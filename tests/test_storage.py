@@ -323,6 +323,7 @@ def test_series_that_do_not_add_up(path):
         "mu": np.zeros((5, 2), np.float16),
         "logvar": np.zeros((5, 2), np.float16),
         "action": np.zeros((5, 1), np.float32),
+        "reward": np.ones(5, np.float32),
         "terminated": np.zeros(5, bool),
         "lengths": np.array([2, 3]),
         "held_out": np.array([False, True]),
@@ -334,6 +335,7 @@ def test_series_that_do_not_add_up(path):
         ({"lengths": np.array([5, 0])}, "do not add up"),
         ({"lengths": np.array([6, -1])}, "do not add up"),
         ({"mu": np.full((5, 2), np.nan, np.float16)}, "mu holds NaN"),
+        ({"reward": np.full(5, np.inf, np.float32)}, "reward holds NaN"),
     ):
         write_npz(path, arrays | change)
         with pytest.raises(InputError, match=words):

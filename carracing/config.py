@@ -1,0 +1,31 @@
+"""Settings of the CarRacing environment and of its collecting."""
+
+from dataclasses import dataclass
+
+from controller.config import CollectConfig
+from vae.config import Settings, setting
+
+RENDERERS = ("fast", "gymnasium")
+VIEWS = ("v3", "v0")
+COLLECTORS = ("habit", "brownian")
+
+
+@dataclass(frozen=True)
+class CarRacingEnvConfig(Settings):
+    """Gymnasium's CarRacing-v3."""
+
+    time_limit: int = setting(1000, "longest episode", unit="steps", source="paper, section 3.3", least=1)
+    renderer: str = setting("fast", "who draws: ours, or Gymnasium's own at a fortieth of the speed", choices=RENDERERS)
+    view: str = setting("v3", "what is drawn: Gymnasium's picture, or that of 2018 (fast renderer only)", choices=VIEWS)
+
+
+@dataclass(frozen=True)
+class CarRacingCollectConfig(CollectConfig):
+    """Drives of the collecting policy, each of exactly `env.time_limit` frames."""
+
+    policy: str = setting(
+        "habit",
+        "habit: the agent with random weights, drawn anew for each episode; brownian: wandering actions",
+        source="authors' code",
+        choices=COLLECTORS,
+    )

@@ -1,0 +1,162 @@
+"""The real task: CarRacing (paper, section 3), as a game and as a Gymnasium environment.
+
+Physics, tracks, rewards and the end of an episode are Gymnasium's CarRacing-v3, untouched; what V sees is drawn by
+`carracing.render` unless Gymnasium's own renderer is asked for.
+"""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.envs.box2d.car_racing import CarRacing
+
+from carracing.config import RENDERERS, VIEWS
+from carracing.render import SIZE, Painter, Road, resize
+
+LOW, HIGH = np.array([-1.0, 0.0, 0.0], np.float32), np.ones(3, np.float32)  # steer, gas, brake
+
+
+class Circuit(CarRacing):
+    """Gymnasium's CarRacing with its drawing replaced; `painted` is what V sees, uint8 [64, 64, 3].
+
+    view: of `carracing.render`, or None for Gymnasium's own drawing.
+    """
+
+    def __init__(self, view: str | None) -> None:
+        super().__init__(render_mode="state_pixels")
+        self._painter = Painter(view) if view else None
+        self._drawn: Road | None = None
+        self.painted = np.zeros((SIZE, SIZE, 3), np.uint8)
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        """Begin the track of a seed; returns Gymnasium's observation, which is black where ours is drawn."""
+        self._drawn = None
+        return super().reset(seed=seed, options=options)
+
+    def _render(self, mode: str) -> Any:
+        """Called by Gymnasium's step, once physics is done, for the observation; and by render."""
+        if mode != "state_pixels":
+            return super()._render(mode)
+        if self._painter is None:
+            picture = super()._render(mode)
+            self.painted = resize(picture)
+            return picture
+        if self._drawn is None:
+            self._drawn = Road(self)
+        self.painted = self._painter.cropped(self, self._drawn)
+        return _UNSEEN
+
+
+_UNSEEN = np.zeros((96, 96, 3), np.uint8)
+
+
+class CarRacingGame:
+    """One game of CarRacing.
+
+    The same seed and actions give the same observations, rewards and end, whatever was played before.
+
+    Args:
+        time_limit: steps after which an episode is truncated (paper, section 3.3: 1,000).
+        renderer: "fast" or "gymnasium".
+        view: "v3", or "v0" for the picture of 2018.
+        endless: neither the lap's end nor the field's edge ends the episode (authors' code, for collecting).
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    def __init__(
+        self, *, time_limit: int = 1000, renderer: str = "fast", view: str = "v3", endless: bool = False
+    ) -> None:
+        if time_limit < 1:
+            raise ValueError(f"time_limit must be at least 1, not {time_limit}")
+        if renderer not in RENDERERS or view not in VIEWS:
+            raise ValueError(f"there is no renderer {renderer!r} with a view {view!r}")
+        if renderer == "gymnasium" and view != "v3":
+            raise ValueError(f"Gymnasium draws the view 'v3' only, not {view!r}; use renderer='fast'")
+        self.time_limit, self.endless = time_limit, endless
+        self.circuit = Circuit(view if renderer == "fast" else None)
+        self._steps, self._over = 0, True
+
+    def reset(self, seed: int) -> np.ndarray:
+        """Begin the track of this seed (0 to 2**32 - 1); returns the first observation, uint8 [64, 64, 3]."""
+        self._steps, self._over = 0, False
+        self.circuit.reset(seed=int(seed))
+        return self.circuit.painted
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool]:
+        """Drive for one frame (1/50 s).
+
+        Args:
+            action: float [3], steer in [-1, 1], gas and brake in [0, 1].
+        Returns:
+            observation: uint8 [64, 64, 3]; the reward; terminated: the lap is done or the field left;
+            truncated: `time_limit` steps are done.
+        Raises:
+            ValueError: the action is out of range or not finite.
+            RuntimeError: no episode is under way.
+        """
+        action = checked(action)
+        if self._over:
+            raise RuntimeError("no episode is under way: call reset(seed) first")
+        _, reward, terminated, _, _ = self.circuit.step(action)
+        self._steps += 1
+        terminated = bool(terminated) and not self.endless
+        truncated = not terminated and self._steps >= self.time_limit
+        self._over = terminated or truncated
+        return self.circuit.painted, float(reward), terminated, truncated
+
+    def close(self) -> None:
+        """End the game. Closing twice does no harm."""
+        self._over = True
+        self.circuit.close()
+
+
+def checked(action: Any) -> np.ndarray:
+    """An action as float32 [3]; ValueError where it is not one."""
+    action = np.asarray(action, np.float32)
+    if action.shape == (3,):
+        steer, gas, brake = action.tolist()
+        if -1 <= steer <= 1 and 0 <= gas <= 1 and 0 <= brake <= 1:
+            return action
+    raise ValueError(f"action must be three numbers, steer in [-1, 1], gas and brake in [0, 1], not {action}")
+
+
+class CarRacing64(gymnasium.Env):
+    """CarRacing as V sees it, as a Gymnasium environment (`WorldModels/CarRacing-v0`).
+
+    Observations are uint8 [64, 64, 3]; actions float32 [3]: steer in [-1, 1], gas and brake in [0, 1]. `reset(seed=s)`
+    drives the track of CarRacing-v3's seed s, and without a seed one drawn from `np_random`; its info names it:
+    {"seed": int}.
+
+    Args:
+        render_mode: None, or "rgb_array": `render` returns Gymnasium's picture, uint8 [400, 600, 3].
+        settings: see `CarRacingGame`.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 50}
+
+    def __init__(self, *, render_mode: str | None = None, **settings: Any) -> None:
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode must be None or 'rgb_array', not {render_mode!r}")
+        self.render_mode = render_mode
+        self.game = CarRacingGame(**settings)
+        self.observation_space = gymnasium.spaces.Box(0, 255, (SIZE, SIZE, 3), np.uint8)
+        self.action_space = gymnasium.spaces.Box(LOW, HIGH)
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        """Begin an episode; see `CarRacingGame.reset`. There are no options."""
+        super().reset(seed=seed)
+        game_seed = int(self.np_random.integers(2**32)) if seed is None else seed
+        return self.game.reset(game_seed), {"seed": game_seed}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        """Drive for one frame; see `CarRacingGame.step`."""
+        return *self.game.step(action), {}
+
+    def render(self) -> np.ndarray | None:
+        """Gymnasium's picture uint8 [400, 600, 3], or None without a render_mode."""
+        return self.game.circuit._render("rgb_array") if self.render_mode == "rgb_array" else None
+
+    def close(self) -> None:
+        """End the game."""
+        self.game.close()

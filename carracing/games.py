@@ -1,0 +1,49 @@
+"""Many games of CarRacing in one process; a rank carries one such batch."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from carracing.env import CarRacingGame
+from carracing.render import SIZE
+
+
+class Steps(NamedTuple):
+    """Results of one step of n games, in the order in which the games were named."""
+
+    observations: np.ndarray  # uint8 [n, 64, 64, 3]
+    rewards: np.ndarray  # float32 [n]
+    terminated: np.ndarray  # bool [n]
+    truncated: np.ndarray  # bool [n]
+
+
+class CarRacingGames:
+    """A fixed number of games, numbered from 0; a game drives as it would alone. `settings`: see `CarRacingGame`."""
+
+    def __init__(self, count: int, **settings: Any) -> None:
+        if count < 1:
+            raise ValueError(f"count must be at least 1, not {count}")
+        self._games = [CarRacingGame(**settings) for _ in range(count)]
+
+    def __len__(self) -> int:
+        return len(self._games)
+
+    def reset(self, index: int, seed: int) -> np.ndarray:
+        """Begin a game anew, whatever it was doing; its first observation uint8 [64, 64, 3]."""
+        return self._games[index].reset(seed)
+
+    def step(self, indices: Sequence[int], actions: np.ndarray) -> Steps:
+        """Drive the games named for one frame, with actions float32 [n, 3]; see `CarRacingGame.step`."""
+        n = len(indices)
+        observations = np.empty((n, SIZE, SIZE, 3), np.uint8)
+        steps = Steps(observations, np.empty(n, np.float32), np.empty(n, bool), np.empty(n, bool))
+        for row, (index, action) in enumerate(zip(indices, actions, strict=True)):
+            for column, result in zip(steps, self._games[index].step(action), strict=True):
+                column[row] = result
+        return steps
+
+    def close(self) -> None:
+        """End all games. Closing twice does no harm."""
+        for game in self._games:
+            game.close()

@@ -1,0 +1,46 @@
+"""CarRacing as the scripts see it."""
+
+from typing import Any
+
+from carracing.config import CarRacingEnvConfig
+from carracing.presets import PRESETS
+from carracing.scripted import SCRIPTS, CarRacingScript, squash
+from controller.task import Task
+
+PUBLISHED = [  # paper, table 1: (row, dream, real task)
+    ("paper, V and M (zh, 867)", "", "906 ± 21"),
+    ("paper, V only (z, 99)", "", "632 ± 251"),
+    ("paper, V only (z_hidden, 1,443)", "", "788 ± 141"),
+    ("paper, DQN", "", "343 ± 18"),
+    ("paper, A3C continuous", "", "591 ± 45"),
+    ("paper, A3C discrete", "", "652 ± 10"),
+    ("paper, gym leaderboard", "", "838 ± 11"),
+]
+
+
+def make_games(count: int, config: CarRacingEnvConfig, recording: bool) -> Any:
+    """A batch of games in this process; recorded ones go on to the last frame whatever happens."""
+    from carracing.games import CarRacingGames
+
+    settings = {"time_limit": config.time_limit, "renderer": config.renderer, "view": config.view}
+    return CarRacingGames(count, **settings, endless=recording)
+
+
+TASK = Task(
+    name="carracing",
+    presets=PRESETS,
+    action_size=3,
+    bias=True,
+    variant="zh",
+    world="real",
+    score="return",
+    games=make_games,
+    policies=SCRIPTS,
+    baselines=("random",),
+    script=lambda name, period: CarRacingScript(name),
+    collector=lambda config: CarRacingScript(config.policy),
+    frame_bytes=1300,
+    episode_length=lambda env: env.time_limit,
+    squash=squash,
+    published=PUBLISHED,
+)
