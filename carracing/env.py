@@ -4,6 +4,7 @@ Physics, tracks, rewards and the end of an episode are Gymnasium's CarRacing-v3,
 `carracing.render` unless Gymnasium's own renderer is asked for.
 """
 
+import contextlib
 from typing import Any
 
 import gymnasium
@@ -113,11 +114,12 @@ class CarRacingGame:
 
 def checked(action: Any) -> np.ndarray:
     """An action as float32 [3]; ValueError where it is not one."""
-    action = np.asarray(action, np.float32)
-    if action.shape == (3,):
-        steer, gas, brake = action.tolist()
-        if -1 <= steer <= 1 and 0 <= gas <= 1 and 0 <= brake <= 1:
-            return action
+    with contextlib.suppress(ValueError, TypeError):  # words, ragged lists
+        numbers = np.asarray(action, np.float32)
+        if numbers.shape == (3,):
+            steer, gas, brake = numbers.tolist()
+            if -1 <= steer <= 1 and 0 <= gas <= 1 and 0 <= brake <= 1:
+                return numbers
     raise ValueError(f"action must be three numbers, steer in [-1, 1], gas and brake in [0, 1], not {action}")
 
 

@@ -59,5 +59,5 @@ SMOKE = {
 PRESETS = {
     "paper": Preset("paper", PAPER, variants=("zh", "z", "z_hidden")),
     "quick": Preset("quick", QUICK, variants=("zh", "z")),
-    "smoke": Preset("smoke", SMOKE, variants=("zh", "z")),
+    "smoke": Preset("smoke", SMOKE, variants=("zh",)),
 }

@@ -61,22 +61,24 @@ class Painter:
 
     def whole(self, env: Any, road: Road) -> np.ndarray:
         """The observation with the bar left black, uint8 [96, 96, 3]."""
-        self._paint(env, road, SIDE)
-        sums = _sum(self._samples, _PACKED, SIDE)
-        return np.round(_unpack(sums) / (DOWN * ACROSS)).astype(np.uint8)
+        self._paint(env, road)
+        picture = np.zeros((SIDE, SIDE, 3), np.uint8)
+        picture[:KEPT_ROWS] = np.round(_unpack(_sum(self._samples, _PACKED, KEPT_ROWS)) / (DOWN * ACROSS))
+        return picture
 
     def cropped(self, env: Any, road: Road) -> np.ndarray:
         """What V sees: the rows above the bar, area-averaged, uint8 [64, 64, 3]."""
-        self._paint(env, road, KEPT_ROWS)
+        self._paint(env, road)
         return _resize(_sum(self._samples, _PACKED, KEPT_ROWS), DOWN * ACROSS)
 
-    def _paint(self, env: Any, road: Road, rows: int) -> None:
+    def _paint(self, env: Any, road: Road) -> None:
+        """The samples of the rows above the bar."""
         hull = env.car.hull
         self._bodies[0] = *hull.position, hull.angle, 0.0
         for row, wheel in zip(self._bodies[1:], env.car.wheels, strict=True):
             row[:] = *wheel.position, wheel.angle, wheel.phase
         camera = np.array([*hull.position, self._angle(hull), _zoom(env.t), self.width, self.height])
-        ys = self._ys[: rows * DOWN]
+        ys = self._ys[: KEPT_ROWS * DOWN]
         _draw(self._samples, self._xs, ys, self._first, road.vertices, road.shades, self._bodies, camera)
 
     def _angle(self, hull: Any) -> float:

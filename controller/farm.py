@@ -20,6 +20,7 @@ from vae.errors import InputError, NumericalError
 UNIT = 16  # rollouts handed out at least
 TAG_REQUEST, TAG_REPLY = 1, 2
 POLL_SECONDS = 0.001
+LAST_WORDS_SECONDS = 0.3  # Open MPI may drop what a rank writes right before it aborts (seen on a loaded machine)
 
 
 class Request(NamedTuple):
@@ -223,5 +224,11 @@ def guarded(comm: Any) -> Iterator[None]:
         if comm is None or comm.Get_size() == 1:
             raise
         traceback.print_exc()
-        sys.stderr.flush()
-        comm.Abort(1)
+        abort(comm, 1)
+
+
+def abort(comm: Any, code: int) -> None:
+    """End every rank of the job with this exit code, once what was said has gone through mpirun's pipes."""
+    sys.stderr.flush()
+    time.sleep(LAST_WORDS_SECONDS)
+    comm.Abort(code)

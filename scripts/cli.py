@@ -262,5 +262,7 @@ def ending_well(comm: Any = None) -> Iterator[None]:
 def _ended(line: str, code: int, comm: Any) -> int:
     print(line, file=sys.stderr, flush=True)
     if comm is not None and comm.Get_size() > 1:
-        comm.Abort(code)
+        from controller.farm import abort
+
+        abort(comm, code)
     return code

@@ -120,7 +120,7 @@ def find_mpirun() -> str:
 
 
 def print_table(run, task, controllers: list[str], temperature: float) -> None:
-    """Agents and scripted policies, in the dream (where C is trained there) and in the real task, and the paper's."""
+    """Agents and scripted policies, in the dream (where C is trained there) and in the real game, and the paper's."""
     from controller.evaluation import row, table
 
     dream, real = evaluations(run, "dream", temperature), evaluations(run, "real", None)

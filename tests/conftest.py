@@ -33,6 +33,7 @@ ORDER = (
     "test_training.py",
     "test_dream.py",
     "test_agent.py",
+    "test_carracing.py",
     # processes and games
     "test_farm.py",
     "test_doom_env.py",
@@ -41,6 +42,7 @@ ORDER = (
     "test_bad_input.py",
     "test_fitness_ranks.py",
     "test_resume_pipeline.py",
+    "test_carracing_pipeline.py",
 )
 
 

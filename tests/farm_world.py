@@ -80,13 +80,14 @@ TASK = Task(
     bias=False,
     variant="z",
     world="real",
+    score="return",
     games=CountingGames,
     policies=("random", "random_hold"),
     baselines=("random",),
     script=TakeCoverScript,
     collector=lambda config: TakeCoverScript("random_hold"),
     frame_bytes=1,
-    episode_length=100,
+    episode_length=lambda env: 100,
 )
 SETUP = Setup(CountingConfig(), games_per_rank=5)
 

@@ -11,7 +11,7 @@ def test_the_pipeline_ends_in_a_table(smoke):
     for who in ("random ", "random_hold", "stay", "left", "right", "sweep120"):
         assert f"| {who}" in smoke.output
     assert "1092 ± 556" in smoke.output
-    assert "beat random in the real game" in smoke.output.replace("beats", "beat")
+    assert "beat random in the real task" in smoke.output.replace("beats", "beat")
 
 
 def test_evaluations_have_the_published_form(smoke):

@@ -1,0 +1,292 @@
+"""CarRacing: our picture is Gymnasium's, everything else is Gymnasium itself."""
+
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import carracing
+from carracing.dream import CarRacingDream
+from carracing.env import CarRacing64, CarRacingGame, Circuit
+from carracing.games import CarRacingGames
+from carracing.render import KEPT_ROWS, Painter, Road, resize
+from carracing.scripted import SCRIPTS, CarRacingScript, squash
+from rnn.latents import InitialLatents, write_initial
+from rnn.model import MDNRNN
+from rnn.training import MODEL_FIELDS
+from vae.errors import InputError
+from vae.model import VAE
+from vae.weights import save_model
+
+
+def drive(name: str, seed: int, steps: int) -> np.ndarray:
+    """Actions float32 [steps, 3] of a script, or of one of two drivers that get further."""
+    if name == "spin":
+        return np.tile(np.float32([1.0, 0.6, 0.0]), (steps, 1))
+    if name == "straight":
+        return np.tile(np.float32([0.0, 1.0, 0.0]), (steps, 1))
+    return CarRacingScript(name).actions(np.random.default_rng(seed), steps)
+
+
+# --- the picture --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "steps", "every"), [("brownian", 160, 2), ("spin", 120, 4), ("straight", 170, 4)])
+def test_the_picture_is_gymnasiums(name, steps, every):
+    """The zoom of the first second, bends, grass, spins and the field's edge: mean 1.5 grey levels, never above 5."""
+    circuit, painter = Circuit(None), Painter("v3")
+    differences = []
+    for seed in (6, 11):
+        circuit.reset(seed=seed)
+        road = Road(circuit)
+        for step, action in enumerate(drive(name, seed, steps)):
+            circuit.step(action)
+            if step < 10 or step % every == 0:
+                ours = painter.cropped(circuit, road).astype(int)
+                differences.append(np.abs(ours - circuit.painted).mean())
+    assert np.mean(differences) < 1.5 and max(differences) < 5
+    circuit.close()
+
+
+def test_the_difference_would_be_seen():
+    """A picture one step old, or of a track without its borders, is further off than ours."""
+    circuit, painter = Circuit(None), Painter("v3")
+    circuit.reset(seed=1)
+    road = Road(circuit)
+    late, before = [], None
+    for action in drive("straight", 1, 120):
+        circuit.step(action)
+        late.append(0.0 if before is None else np.abs(before - circuit.painted).mean())
+        before = painter.cropped(circuit, road).astype(int)
+    assert max(late) > 5
+    circuit.close()
+
+
+def test_the_whole_picture_and_its_crop():
+    """The 96 x 96 observation above the bar of instruments, and what V sees of it."""
+    circuit, painter = Circuit(None), Painter("v3")
+    picture, _ = circuit.reset(seed=3)
+    for action in drive("brownian", 3, 40):
+        picture = circuit.step(action)[0]
+    road = Road(circuit)
+    whole = painter.whole(circuit, road)
+    assert whole.shape == (96, 96, 3) and whole.dtype == np.uint8 and not whole[KEPT_ROWS + 1 :].any()
+    assert np.abs(whole[:KEPT_ROWS].astype(int) - picture[:KEPT_ROWS]).mean() < 1.5
+    assert np.abs(resize(whole).astype(int) - painter.cropped(circuit, road)).max() <= 1
+    circuit.close()
+
+
+def test_resize_by_hand():
+    """Area-averaged: three columns make two, 21 rows make 16."""
+    picture = np.zeros((96, 96, 3), np.uint8)
+    picture[:, 0] = 90
+    assert resize(picture)[5, :3, 0].tolist() == [60, 0, 0]
+    picture = np.zeros((96, 96, 3), np.uint8)
+    picture[0] = 210
+    assert resize(picture)[:3, 7, 1].tolist() == [160, 0, 0]
+    picture[84:] = 255
+    assert resize(picture)[63].max() == 0
+
+
+def road_width(view: str) -> int:
+    """Grey pixels of the row ahead of a car on the start line."""
+    game = CarRacingGame(view=view)
+    game.reset(5)
+    for _ in range(60):  # the zoom of the first second is over
+        observation = game.step(np.float32([0, 0, 0]))[0]
+    row = observation[30].astype(int)
+    game.close()
+    return int((np.abs(row - row.mean(axis=1, keepdims=True)).max(axis=1) < 8).sum())
+
+
+def test_the_view_of_2018_is_wider():
+    """A window of 1,200 pixels for 1,000 shows the road at five sixths of its width."""
+    now, then = road_width("v3"), road_width("v0")
+    assert then / now == pytest.approx(5 / 6, abs=0.08)
+
+
+def test_the_camera_of_2018_looks_where_the_car_goes():
+    """Sliding sideways turns the old picture, not the new one."""
+    circuit = Circuit("v3")
+    circuit.reset(seed=2)
+    for action in drive("straight", 0, 80):
+        circuit.step(action)
+    road = circuit._drawn
+    before = {view: Painter(view).cropped(circuit, road).astype(int) for view in ("v3", "v0")}
+    vx, vy = circuit.car.hull.linearVelocity
+    circuit.car.hull.linearVelocity = (vx - vy, vx + vy)  # the velocity alone turns by 45 degrees
+    after = {view: Painter(view).cropped(circuit, road) for view in ("v3", "v0")}
+    assert np.abs(after["v3"] - before["v3"]).max() == 0 and np.abs(after["v0"] - before["v0"]).mean() > 5
+    circuit.close()
+
+
+# --- the game -----------------------------------------------------------------------------------------------
+
+
+def test_physics_and_rewards_are_gymnasiums_own():
+    """The same seed and actions: the same rewards, positions and end as CarRacing-v3, bit for bit."""
+    theirs = gymnasium.make("CarRacing-v3").unwrapped
+    game = CarRacingGame()
+    for seed, name in ((4, "brownian"), (6, "straight")):
+        theirs.reset(seed=seed)
+        game.reset(seed)
+        assert [tuple(point) for point in theirs.track] == [tuple(point) for point in game.circuit.track]
+        for action in drive(name, seed, 200):
+            _, reward, terminated, _, _ = theirs.step(action)
+            _, our_reward, our_terminated, truncated = game.step(action)
+            assert (reward, terminated, False) == (our_reward, our_terminated, truncated)
+            hulls = theirs.car.hull, game.circuit.car.hull
+            assert tuple(hulls[0].position) == tuple(hulls[1].position) and hulls[0].angle == hulls[1].angle
+            if terminated:
+                break
+        assert terminated == (name == "straight")  # off the field, at -100
+        assert name != "straight" or reward < -99
+    theirs.close()
+    game.close()
+
+
+def test_recording_goes_on_to_the_last_frame():
+    """What ends an episode otherwise is ignored, and the limit truncates."""
+    game = CarRacingGame(time_limit=200, endless=True)
+    game.reset(6)
+    results = [game.step(action)[1:] for action in drive("straight", 6, 200)]
+    assert [ends for _, *ends in results] == [[False, False]] * 199 + [[False, True]]
+    assert min(reward for reward, *_ in results) < -99
+    with pytest.raises(RuntimeError, match="reset"):
+        game.step(np.zeros(3))
+    game.close()
+
+
+def test_gymnasiums_renderer_can_be_asked_for():
+    """It is theirs, resized by us; ours differs from it by a little."""
+    games = [CarRacingGame(renderer=renderer) for renderer in ("fast", "gymnasium")]
+    firsts = [game.reset(8).astype(int) for game in games]
+    assert 0 < np.abs(firsts[0] - firsts[1]).mean() < 1.5
+    for game in games:
+        game.close()
+
+
+def test_games_of_a_batch_drive_as_alone():
+    """Rewards and pictures of a game do not depend on its neighbours, or on what was driven before."""
+    games, alone = CarRacingGames(3, time_limit=50), CarRacingGame(time_limit=50)
+    actions = drive("brownian", 1, 30)
+    for index in range(3):
+        games.reset(index, 10 + index)
+    games.step([1], actions[:1])
+    games.reset(1, 99)
+    first = alone.reset(99)
+    assert np.array_equal(first, alone.circuit.painted)
+    for step, action in enumerate(actions):
+        steps = games.step([2, 1], np.stack([actions[-1 - step], action]))
+        observation, reward, *_ = alone.step(action)
+        assert np.array_equal(steps.observations[1], observation) and steps.rewards[1] == np.float32(reward)
+    with pytest.raises(ValueError, match="count"):
+        CarRacingGames(0)
+
+
+@pytest.mark.parametrize(
+    "action", [[np.nan, 0, 0], [0, np.inf, 0], [1.5, 0, 0], [0, -0.1, 0], [0, 0, 1.01], [0, 0], [[0, 0, 0]], "left"]
+)
+def test_actions_that_cannot_be(action):
+    """One clear line, and the car has not moved."""
+    game = CarRacingGame()
+    game.reset(0)
+    position = tuple(game.circuit.car.hull.position)
+    with pytest.raises(ValueError, match="action must be three numbers"):
+        game.step(action)
+    assert tuple(game.circuit.car.hull.position) == position
+    game.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"renderer": "opengl"}, "no renderer 'opengl'"),
+        ({"view": "v9"}, "'v9'"),
+        ({"renderer": "gymnasium", "view": "v0"}, "v3"),
+        ({"time_limit": 0}, "time_limit"),
+    ],
+)
+def test_settings_that_cannot_be(settings, words):
+    """They are refused when the game is made."""
+    with pytest.raises(ValueError, match=words):
+        CarRacingGame(**settings)
+
+
+def test_gymnasiums_checker_passes():
+    """Registered, and in order."""
+    env = gymnasium.make("WorldModels/CarRacing-v0", render_mode="rgb_array", time_limit=30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        check_env(env.unwrapped)
+    assert carracing.__name__ in env.spec.entry_point
+    env.reset(seed=1)
+    assert env.render().shape == (400, 600, 3)
+    env.close()
+    with pytest.raises(ValueError, match="render_mode"):
+        CarRacing64(render_mode="human")
+
+
+# --- policies -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_stay_in_range(name):
+    """All actions are ones the game takes; a stream is a script."""
+    actions = CarRacingScript(name).actions(np.random.default_rng(3), 500)
+    assert actions.shape == (500, 3) and actions.dtype == np.float32
+    assert (np.abs(actions) <= 1).all() and (actions[:, 1:] >= 0).all()
+    assert np.array_equal(actions, CarRacingScript(name).actions(np.random.default_rng(3), 500))
+    assert name == "stay" or not np.array_equal(actions, CarRacingScript(name).actions(np.random.default_rng(4), 500))
+
+
+def test_a_habit_belongs_to_an_episode():
+    """The agent's arithmetic on noise, with Cauchy weights of a scale up to 0.01 that are the episode's own."""
+    for seed in range(5):
+        actions = CarRacingScript("habit").actions(np.random.default_rng(seed), 100)
+        rng = np.random.default_rng(seed)
+        cauchy, scale, eps = rng.standard_cauchy((33, 3)), rng.uniform(0, 0.01), rng.standard_normal((100, 32))
+        steer, gas, brake = np.tanh(eps @ (cauchy[1:] * scale) + cauchy[0] * scale).T
+        assert np.allclose(actions, np.stack([steer, (gas + 1) / 2, np.maximum(brake, 0)], axis=1), atol=1e-6)
+
+
+def test_a_walk_goes_in_small_steps():
+    """Brownian outputs wander: no jump, and both ends are reached in the long run."""
+    steer = CarRacingScript("brownian").actions(np.random.default_rng(0), 3000)[:, 0]
+    assert np.abs(np.diff(steer)).max() < 0.8 and steer.min() < -0.9 and steer.max() > 0.9
+
+
+def test_squash_by_hand():
+    """Steer as it is, gas from [-1, 1] to [0, 1], brake cut at 0."""
+    found = np.asarray(squash(np.float32([[-1, -1, -1], [0.5, 0, 0.25], [1, 1, 1]])))
+    assert found.tolist() == [[-1, 0, 0], [0.5, 0.5, 0.25], [1, 1, 1]]
+
+
+def test_unknown_scripts_are_refused():
+    """By name, with those that there are."""
+    with pytest.raises(InputError, match="habit"):
+        CarRacingScript("left")
+
+
+# --- the dream ----------------------------------------------------------------------------------------------
+
+
+def test_the_dream_is_an_environment(tmp_path):
+    """Registered; [z, c, h] of 544 numbers, M's expected reward, cut at its limit."""
+    model = MDNRNN(32, 3, 256, 5, seed=1, reward_head=True)
+    save_model(tmp_path / "vae", "weights", VAE(32, seed=2).variables, {"z_size": 32, "precision": "float32"})
+    save_model(tmp_path / "rnn", "weights", model.variables, {name: getattr(model, name) for name in MODEL_FIELDS})
+    write_initial(tmp_path / "series", InitialLatents(*np.zeros((2, 3, 32), np.float32)))
+    env = gymnasium.make("WorldModels/CarRacingDream-v0", run=tmp_path, time_limit=20, render_mode="rgb_array")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # z, c and h have no bounds
+        check_env(env.unwrapped)
+    env.reset(seed=1)
+    results = [env.step(env.action_space.sample()) for _ in range(20)]
+    assert results[0][0].shape == (544,) and [r[2:4] for r in results[-2:]] == [(False, False), (False, True)]
+    assert len({r[1] for r in results}) == 20
+    assert env.render().shape == (64, 64, 3)
+    with pytest.raises(InputError, match="temperature"):
+        CarRacingDream(tmp_path, temperature=-1)

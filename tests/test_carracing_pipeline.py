@@ -1,0 +1,34 @@
+"""CarRacing from collecting to its table, and a controller grown in its own dream; tiny."""
+
+import json
+
+import numpy as np
+from commands import python, run
+
+from vae.episodes import list_episodes, read_episode
+
+
+def test_from_collecting_to_the_table(tmp_path):
+    """Every stage on two ranks, then the dream with its reward head."""
+    path = tmp_path / "car"
+    done = run(python("reproduce.py", "carracing", "--preset", "smoke", "--run", path, "--ranks", 2), seconds=400)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    table = done.stdout[done.stdout.index("carracing, preset smoke: return") :]
+    for words in ("| policy", "| real-zh-s0 ", "| random ", "| paper, V and M (zh, 867) ", "906 ± 21", "Welch's p"):
+        assert words in table, table
+    assert "dream" not in table
+    episodes = [read_episode(file, 3) for file in list_episodes(path / "rollouts")]
+    assert [len(episode) for episode in episodes] == [40] * 6  # recorded to the last frame
+    assert all(episode.truncated[-1] and not episode.terminated.any() for episode in episodes)
+    assert len({episode.action.tobytes() for episode in episodes}) == 6
+
+    words = ("carracing", "--run", path)
+    trained = run(python("train_controller.py", *words, "--world", "dream"))
+    assert trained.returncode == 0, trained.stderr
+    dreamt = run(
+        python("evaluate.py", *words, "--controller", "dream-zh-tau0.70-s0", "--world", "dream", "--episodes", 5)
+    )
+    assert dreamt.returncode == 0, dreamt.stderr
+    (file,) = (path / "evaluation").glob("dream-dream-zh-tau0.70-s0-tau0.70-*.json")
+    found = json.loads(file.read_text())
+    assert found["lengths"] == [20] * 5 and len(set(found["scores"])) == 5 and np.isfinite(found["scores"]).all()
