@@ -27,6 +27,8 @@ setup(
         "threadpoolctl>=3.1",
         "filelock>=3.12",
         "tqdm>=4.60",
+        "matplotlib>=3.8",
+        "imageio-ffmpeg>=0.5",
         "tensorboard",
     ],
     extras_require={"dev": ["pytest>=8", "hypothesis>=6", "ruff>=0.6", "opencv-python-headless"]},

@@ -41,6 +41,8 @@ TASK = Task(
     collector=lambda config: CarRacingScript(config.policy),
     frame_bytes=1300,
     episode_length=lambda env: env.time_limit,
+    dream_env="WorldModels/CarRacingDream-v0",
+    frames_per_second=50,
     squash=squash,
     published=PUBLISHED,
 )

@@ -55,9 +55,11 @@ class DreamEnv(gymnasium.Env):
         self._steps = 0
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
-        """Begin a dream at the z of a stored first frame. There are no options."""
+        """Begin a dream at the z of a stored first frame, or at options["z"], float32 [Z]."""
         super().reset(seed=seed)
         start = self.dream.start(self.np_random)
+        if options and "z" in options:
+            start = start._replace(z=np.asarray(options["z"], np.float32).reshape(start.z.shape))
         self._state = self._last = DreamState(*(np.repeat(part[None], ROWS, axis=0) for part in start))
         self._steps = 0
         return self._observation(), {}

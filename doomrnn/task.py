@@ -47,5 +47,7 @@ TASK = Task(
     collector=lambda config: TakeCoverScript("random_hold", max_hold=config.max_hold),
     frame_bytes=4700,
     episode_length=lambda env: min(330, env.time_limit),
+    dream_env="WorldModels/DoomDream-v0",
+    frames_per_second=35,
     published=PUBLISHED,
 )

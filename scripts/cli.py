@@ -84,7 +84,7 @@ def load_tensorflow() -> None:
 
 def parser(doc: str, preset: bool = True, fields: bool = True, seed_help: str = "seed of the run") -> Parser:
     """A parser with the flags every script takes; `doc` is the script's docstring."""
-    made = Parser(description=doc, formatter_class=_Formatter, epilog=_all_fields() if fields else None)
+    made = Parser(description=doc, formatter_class=Formatter, epilog=_all_fields() if fields else None)
     made.add_argument("task", choices=TASKS, metavar="TASK", help=f"one of: {', '.join(TASKS)}")
     made.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     if preset:
@@ -103,7 +103,7 @@ def parser(doc: str, preset: bool = True, fields: bool = True, seed_help: str = 
     return made
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
+class Formatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str):
         super().__init__(prog, max_help_position=30, width=110)
 
@@ -170,6 +170,19 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
     explicit |= {"seed"} if arguments.seed is not None and not own_seed else set()
     wanted = Run(arguments.run, arguments.task, preset or "paper", seed, stages)
     return open_run(arguments.run, wanted, explicit, preset_given=preset is not None)
+
+
+def open_existing(path: Path) -> "Run":
+    """The run in a folder, whatever its task; InputError where there is none."""
+    from vae.errors import InputError
+    from vae.runs import load_run
+    from vae.storage import read_json
+
+    stored = read_json(path / "config.json", "name a run's folder with --run")
+    name = stored.get("task") if isinstance(stored, dict) else None
+    if name not in TASKS:
+        raise InputError(f"{path / 'config.json'}: not a run's configuration (task {name!r})")
+    return load_run(path, {stage: type(config) for stage, config in task(name).presets["paper"].stages.items()})
 
 
 def need(run: "Run", stage: str, script: str) -> None:

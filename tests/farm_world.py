@@ -88,6 +88,8 @@ TASK = Task(
     collector=lambda config: TakeCoverScript("random_hold"),
     frame_bytes=1,
     episode_length=lambda env: 100,
+    dream_env="",
+    frames_per_second=1,
 )
 SETUP = Setup(CountingConfig(), games_per_rank=5)
 

@@ -87,6 +87,7 @@ def train_vae(folder: Path, data: FrameStream, held_out: np.ndarray, config: VAE
     with deferred_interrupts() as interrupt, Progress("V", total * config.batch_size, "frames", done) as progress:
         for update, frames in zip(range(first + 1, total + 1), data.batches(first), strict=False):
             eps = stream(seed, Purpose.VAE, 5, update).standard_normal((len(frames), config.z_size), np.float32)
+            trainer.optimizer.learning_rate.assign(config.learning_rate * config.decay ** (update - 1))
             loss = trainer.update(frames, eps)
             validates = update % config.validate_every == 0 or update == total
             if update % LOG_EVERY == 0 or validates:

@@ -1,0 +1,116 @@
+"""The figures of `report.py`: data in, a Matplotlib figure out; one style, legible without colour vision."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+OURS, THEIRS, THIRD, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe and Ito's, safe for the colour-blind
+plt.rcParams.update(
+    {
+        "font.size": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.color": "#DDDDDD",
+        "figure.dpi": 110,
+        "legend.frameon": False,
+        "svg.hashsalt": "world-models",
+    }
+)
+
+
+def pictures(rows: list[tuple[str, np.ndarray]], columns: list[str] | None = None) -> Figure:
+    """Strips of pictures uint8 [n, 64, 64, 3], one below the other, each with its label; shorter ones end in white."""
+    longest = max(len(frames) for _, frames in rows)
+    figure, axes = plt.subplots(len(rows), 1, figsize=(1 + 0.9 * longest, 0.95 * len(rows) + 0.3), squeeze=False)
+    for axis, (label, frames) in zip(axes[:, 0], rows, strict=True):
+        strip = np.full((64, 66 * longest - 2, 3), 255, np.uint8)
+        for place, frame in enumerate(frames):
+            strip[:, 66 * place : 66 * place + 64] = frame
+        axis.imshow(strip, aspect="auto", interpolation="nearest")
+        axis.set_ylabel(label, rotation=0, ha="right", va="center")
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.grid(False)
+        for spine in axis.spines.values():
+            spine.set_visible(False)
+    if columns:
+        axes[-1, 0].set_xticks([66 * i + 32 for i in range(len(columns))], columns)
+        axes[-1, 0].tick_params(length=0)
+    figure.tight_layout(h_pad=0.2)
+    return figure
+
+
+def lines(
+    curves: list[tuple[str, str, list[float], list[float]]], x: str, y: str, log: bool = False, style: str = "-"
+) -> Figure:
+    """Curves (label, colour, xs, ys)."""
+    figure, axis = plt.subplots(figsize=(7, 3.4))
+    for number, (label, color, xs, ys) in enumerate(curves):
+        axis.plot(xs, ys, ("-", "--", ":", "-.")[number % 4], color=color, label=label, lw=1.8)
+    axis.set_xlabel(x)
+    axis.set_ylabel(y)
+    if log:
+        axis.set_xscale("log")
+    axis.legend()
+    figure.tight_layout()
+    return figure
+
+
+def probes(points: list[tuple[str, float, float]], agents: list[tuple[str, float, float]]) -> Figure:
+    """Survival of scripted policies (name, dream, real) in both worlds, with the diagonal of a truthful dream."""
+    figure, axis = plt.subplots(figsize=(5.4, 5))
+    values = [value for _, dream, real in [*points, *agents] for value in (dream, real)]
+    low, high = 0.8 * min(values), 1.25 * max(values)
+    axis.plot([low, high], [low, high], "--", color=GREY, lw=1, label="a truthful dream")
+    for marker, color, label, group in (("o", OURS, "scripted policies", points), ("*", THEIRS, "agents", agents)):
+        if group:
+            axis.plot([r for _, _, r in group], [d for _, d, _ in group], marker, color=color, ms=8, label=label)
+        for name, dream, real in group:
+            axis.annotate(name, (real, dream), xytext=(6, 4), textcoords="offset points", fontsize=8)
+    axis.set(xscale="log", yscale="log", xlabel="steps survived in the real game", ylabel="steps survived in the dream")
+    axis.set_xlim(low, high)
+    axis.set_ylim(low, high)
+    axis.legend(loc="upper left")
+    figure.tight_layout()
+    return figure
+
+
+def histogram(scores: list[float], label: str, published: tuple[str, float, float] | None, unit: str) -> Figure:
+    """Scores of an evaluation, their mean, and the published mean and standard deviation."""
+    figure, axis = plt.subplots(figsize=(7, 3))
+    axis.hist(scores, bins=25, color=OURS, alpha=0.75)
+    axis.axvline(
+        float(np.mean(scores)), color=OURS, lw=2, label=f"{label}: {np.mean(scores):.0f} ± {np.std(scores):.0f}"
+    )
+    if published:
+        name, mean, std = published
+        axis.axvline(mean, color=THEIRS, lw=2, ls="--", label=f"{name}: {mean:.0f} ± {std:.0f}")
+        axis.axvspan(mean - std, mean + std, color=THEIRS, alpha=0.12)
+    axis.set(xlabel=unit, ylabel="episodes")
+    axis.legend()
+    figure.tight_layout()
+    return figure
+
+
+def foresight(done: np.ndarray | None, density: np.ndarray, grid: np.ndarray, values: np.ndarray) -> Figure:
+    """M along a real game: the mixture of one latent dimension with what came, and the probability of the end."""
+    rows = 1 if done is None else 2
+    figure, axes = plt.subplots(rows, 1, figsize=(8, 1 + 2 * rows), squeeze=False, sharex=True)
+    steps = np.arange(1, len(values) + 1)
+    axes[0, 0].pcolormesh(steps, grid, np.sqrt(density.T), cmap="Blues", shading="nearest", rasterized=True)
+    axes[0, 0].plot(steps, values, ".", color=THEIRS, ms=2, label="what came")
+    axes[0, 0].set_ylabel("one dimension of z")
+    axes[0, 0].legend(loc="upper right")
+    axes[0, 0].grid(False)
+    if done is not None:
+        axes[1, 0].plot(steps, done, color=OURS, lw=1)
+        axes[1, 0].axhline(0.5, color=GREY, ls="--", lw=1)
+        axes[1, 0].set(ylabel="probability of the end", ylim=(-0.03, 1.03))
+    axes[-1, 0].set_xlabel("step of the real game")
+    figure.tight_layout()
+    return figure

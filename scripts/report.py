@@ -1,0 +1,332 @@
+"""Draw what a run has learned: figures, videos, and one page that holds them all.
+
+    python scripts/report.py --run runs/demo
+
+Writes report/index.html (self-contained), *.png, *.svg and *.mp4; it shows whatever stages there are and says what is
+missing.
+"""
+
+import base64
+import html
+import io
+import json
+from pathlib import Path
+
+import cli
+
+PAPER = Path(__file__).parents[1] / "results" / "paper.json"
+TEMPERATURES = (0.1, 0.5, 1.0, 1.15, 1.3)
+STRIP, STRIDE, STEPS = 12, 20, 400  # pictures in a strip, steps between them, longest drive of a video
+STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}
+img,video{max-width:100%}video{width:600px;image-rendering:pixelated}h2{margin-top:2em;border-bottom:1px solid #ddd}
+table{border-collapse:collapse}td,th{padding:.25em .8em;border-bottom:1px solid #ddd;text-align:left}
+.missing{color:#777}"""
+
+
+def main() -> None:
+    """Parse and draw."""
+    parser = cli.Parser(description=__doc__, formatter_class=cli.Formatter)
+    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
+    parser.add_argument("--controller", metavar="NAME", help="whose drive to show (default: the best evaluated)")
+    parser.add_argument("--seed", type=int, default=11, help="seed of the drives shown (default 11)")
+    arguments = parser.parse_args()
+    with cli.ending_well():
+        page = Page(arguments.run / "report")
+        report = Report(cli.open_existing(arguments.run), page, arguments.controller, arguments.seed)
+        report.draw()
+        print(f"report: {page.count} pictures and videos; wrote {page.save(report.title)}")
+
+
+class Page:
+    """The HTML page under construction; what is added is written beside it too."""
+
+    def __init__(self, folder: Path):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder, self.parts, self.count = folder, [], 0
+
+    def heading(self, text: str, comment: str = "") -> None:
+        """A section."""
+        self.parts.append(f"<h2>{html.escape(text)}</h2><p>{html.escape(comment)}</p>")
+
+    def missing(self, text: str) -> None:
+        """What could not be drawn, and why."""
+        self.parts.append(f'<p class="missing">Not there yet: {html.escape(text)}</p>')
+
+    def figure(self, name: str, figure, alt: str) -> None:
+        """A Matplotlib figure, as PNG in the page, and as PNG and SVG beside it."""
+        from matplotlib import pyplot as plt
+
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png")
+        figure.savefig(self.folder / f"{name}.svg", metadata={"Date": None})
+        plt.close(figure)
+        (self.folder / f"{name}.png").write_bytes(buffer.getvalue())
+        self._embed(f'<img alt="{html.escape(alt)}" src="data:image/png;base64,', buffer.getvalue(), '">')
+
+    def video(self, name: str, frames, fps: int) -> None:
+        """An mp4 of frames uint8 [T, height, width, 3]."""
+        path = self.folder / f"{name}.mp4"
+        write_video(path, frames, fps)
+        self._embed('<video controls loop muted src="data:video/mp4;base64,', path.read_bytes(), '"></video>')
+
+    def table(self, rows: list[tuple[str, ...]]) -> None:
+        """Rows of text, the first of which are the heads."""
+        lines = [
+            "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
+            for tag, row in zip(["th", *["td"] * (len(rows) - 1)], rows, strict=True)
+        ]
+        self.parts.append("<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>")
+
+    def _embed(self, before: str, data: bytes, after: str) -> None:
+        self.parts.append(f"<p>{before}{base64.b64encode(data).decode()}{after}</p>")
+        self.count += 1
+
+    def save(self, title: str) -> Path:
+        """Write the page."""
+        from vae.storage import atomic_write
+
+        head = f"<meta charset=utf-8><title>{html.escape(title)}</title><style>{STYLE}</style>"
+        body = f"<h1>{html.escape(title)}</h1>" + "\n".join(self.parts)
+        atomic_write(self.folder / "index.html", f"<!doctype html><html lang=en>{head}{body}</html>\n".encode())
+        return self.folder / "index.html"
+
+
+def write_video(path: Path, frames, fps: int, scale: int = 4) -> None:
+    """Frames uint8 [T, height, width, 3] as an H.264 mp4, enlarged without smoothing."""
+    import imageio_ffmpeg
+    import numpy as np
+
+    large = np.repeat(np.repeat(frames, scale, axis=1), scale, axis=2)
+    size = (large.shape[2], large.shape[1])
+    writer = imageio_ffmpeg.write_frames(str(path), size, fps=fps, codec="libx264", macro_block_size=8, quality=7)
+    writer.send(None)
+    for frame in large:
+        writer.send(np.ascontiguousarray(frame))
+    writer.close()
+
+
+class Report:
+    """The sections of a run's page, in the order of the pipeline."""
+
+    def __init__(self, run, page: Page, controller: str | None, seed: int):
+        from vae.runs import finished
+
+        self.run, self.page, self.name, self.seed = run, page, controller, seed
+        self.task = cli.task(run.task)
+        self.paper = json.loads(PAPER.read_text())[run.task]
+        self.has = {stage for stage in ("collect", "vae", "series", "rnn") if finished(run.folder(stage))}
+        self.title = f"World Models: {run.task}, preset {run.preset}, run {run.path.name}"
+
+    def draw(self) -> None:
+        """All sections."""
+        import figures
+
+        self.figures = figures
+        cli.load_tensorflow()
+        self.scores()
+        self.vision()
+        self.memory()
+        self.dreams()
+        self.learning()
+
+    def _models(self):
+        from rnn.training import load_rnn
+        from vae.training import load_vae
+
+        return load_vae(self.run.folder("vae")), load_rnn(self.run.folder("rnn"))
+
+    def _held_out(self):
+        """A held-out episode, the longest of the first few."""
+        from vae.episodes import list_episodes, read_episode, split_episodes
+
+        paths = split_episodes(list_episodes(self.run.folder("collect")), self.run.seed)[1][:8]
+        return max((read_episode(path, self.task.action_size) for path in paths), key=len)
+
+    # --- scores ---
+
+    def scores(self) -> None:
+        """Tables, histograms and probes from the evaluations."""
+        from controller.evaluation import load_evaluations, row
+
+        self.page.heading("Scores", "Mean ± std [95 % interval of the mean] (episodes); the paper's rows below.")
+        found = load_evaluations(self.run.path / "evaluation")
+        if not found:
+            return self.page.missing("no evaluations; run scripts/evaluate.py")
+        worlds = ("dream", "real")
+        who = sorted({(e.who, e.seed) for e in found}, key=lambda pair: (pair[0] in self.task.policies, pair))
+        best = {}
+        for e in sorted(found, key=lambda e: e.episodes):
+            best[e.who, e.seed, e.world] = e
+        rows = [(f"{n}, seed {s}", *(row(best[n, s, w]) if (n, s, w) in best else "" for w in worlds)) for n, s in who]
+        self.page.table([("policy", "dream", "real task"), *rows, *self.task.published])
+        agents = [e for e in best.values() if e.controller and e.world == "real"]
+        for e in agents:
+            figure = self.figures.histogram(e.scores, e.who, self._published(e.who), self.task.score)
+            self.page.figure(f"scores-{e.who}-seed{e.seed}", figure, f"scores of {e.who}")
+        self._probes(best)
+        return None
+
+    def _published(self, who: str) -> tuple[str, float, float] | None:
+        """The paper's row that an agent belongs to."""
+        for entry in self.paper["table"]:
+            if "temperature" in entry and f"tau{entry['temperature']:.2f}" in who:
+                return f"paper, tau {entry['temperature']}", entry["real"]["mean"], entry["real"]["std"]
+            if entry.get("method") and f"-{entry['method']}-" in who:
+                return f"paper, {entry['method']}", entry["mean"], entry["std"]
+        return None
+
+    def _probes(self, best) -> None:
+        if self.task.world != "dream":
+            return None
+        self.page.heading("Probes", "Policies that look at nothing, and the agents, in the dream and in the real game.")
+        both = [(n, best[n, s, "dream"].mean, e.mean, e.controller) for (n, s, w), e in best.items()
+                if w == "real" and (n, s, "dream") in best]  # fmt: skip
+        if not both:
+            return self.page.missing("no policy was evaluated in both worlds")
+        groups = ([p[:3] for p in both if not p[3]], [p[:3] for p in both if p[3]])
+        self.page.figure("probes", self.figures.probes(*groups), "survival in the dream against the real game")
+        return None
+
+    # --- V and M ---
+
+    def vision(self) -> None:
+        """V's reconstructions of held-out frames, and its losses."""
+        from controller.showcase import decode, encode
+
+        self.page.heading("V", "Frames that V was not trained on, and what it makes of them.")
+        if not {"collect", "vae"} <= self.has:
+            return self.page.missing("frames and a trained V; run scripts/collect_rollouts.py and scripts/train_vae.py")
+        from vae.training import load_vae
+
+        vae, obs = load_vae(self.run.folder("vae")), self._held_out().obs
+        frames = obs[:: max(1, len(obs) // STRIP)][:STRIP]
+        shown = [("real", frames), ("V", decode(vae, encode(vae, frames)))]
+        self.page.figure("reconstructions", self.figures.pictures(shown), "frames and reconstructions")
+        return self._losses("vae", "reconstruction", "frames", self.run.stages["vae"].batch_size)
+
+    def _losses(self, stage: str, key: str, unit: str, size: int) -> None:
+        from vae.runs import read_rows
+
+        rows, figures = read_rows(self.run.folder(stage) / "metrics.jsonl"), self.figures
+        curves = [("training", figures.OURS, [r["step"] * size for r in rows], [r[key] for r in rows])]
+        tests = [r for r in rows if f"validation_{key}" in r]
+        xs, ys = [r["step"] * size for r in tests], [r[f"validation_{key}"] for r in tests]
+        curves.append(("held out", figures.THIRD, xs, ys))
+        theirs = self.paper.get(f"{stage}_loss")
+        if theirs:
+            size, column = (100, "recon_loss") if stage == "vae" else (50_000, "z_cost")
+            curves.append(("authors' run", figures.THEIRS, [s * size for s in theirs["step"]], theirs[column]))
+        figure = figures.lines(curves, f"{unit} seen", f"{key} loss", log=True)
+        self.page.figure(f"{stage}-loss", figure, f"losses of {stage}")
+
+    def memory(self) -> None:
+        """M's predictions along a held-out episode, and its losses."""
+        from controller.showcase import Drive, predict
+
+        self.page.heading("M", "Along a real episode, each step foretold from those before it.")
+        if not {"collect", "vae", "rnn"} <= self.has:
+            return self.page.missing("a trained M; run scripts/train_rnn.py")
+        episode = self._held_out()
+        drive = Drive(episode.obs[-STEPS:], episode.action[-STEPS:])
+        found = predict(*self._models(), drive)
+        at = slice(0, len(found.frames), max(1, len(found.frames) // STRIP))
+        shown = [("real", drive.frames[1:][at][:STRIP]), ("foretold", found.frames[at][:STRIP])]
+        self.page.figure("predictions", self.figures.pictures(shown), "next frames, real and foretold")
+        figure = self.figures.foresight(found.done, found.density, found.grid, found.values)
+        self.page.figure("foresight", figure, "mixture and probability of the end")
+        config = self.run.stages["rnn"]
+        return self._losses("rnn", "z", "frames", config.batch_size * config.sequence_length)
+
+    # --- the dream ---
+
+    def dreams(self) -> None:
+        """Strips of dreams at five temperatures, and videos of the agent in both worlds."""
+        from controller.showcase import encode, follow_dream
+
+        comment = f"The same first frame and the same actions; every {STRIDE}th step. White: the dream has ended."
+        self.page.heading("The dream", comment)
+        if not {"collect", "vae", "series", "rnn"} <= self.has:
+            return self.page.missing("a trained M; run scripts/train_rnn.py")
+        episode = self._held_out()
+        vae, _ = self._models()
+        length = min(len(episode), STRIP * STRIDE)
+        first, rows = encode(vae, episode.obs[:1])[0], [("real", episode.obs[:length:STRIDE])]
+        for tau in TEMPERATURES:
+            dreamt = follow_dream(self._env(tau), episode.action[:length], first, self.seed)
+            rows.append((f"tau {tau:g}", dreamt[::STRIDE]))
+        columns = [str(step) for step in range(0, length, STRIDE)]
+        self.page.figure("dreams", self.figures.pictures(rows, columns), "dreams at five temperatures")
+        return self._videos(vae)
+
+    def _env(self, temperature: float):
+        import gymnasium
+
+        name = self.task.dream_env
+        return gymnasium.make(name, run=self.run.path, temperature=temperature, render_mode="rgb_array").unwrapped
+
+    def _videos(self, vae) -> None:
+        """The agent's real drive, V's view of it, and its drive in the dream from the same first frame."""
+        import numpy as np
+
+        from controller.agent import Agent
+        from controller.policies import Policy
+        from controller.showcase import decode, drive_dream, drive_real, encode
+        from controller.training import find_controller, load_controller
+
+        self.page.heading("The agent", "From left: the real task, V's view of it, the agent in its own dream.")
+        if not list(self.run.path.glob("controller/*/best.json")):
+            return self.page.missing("a trained controller; run scripts/train_controller.py")
+        folder = find_controller(self.run.path, self.name or self._best_controller())
+        shape, weights = load_controller(folder, "best")
+        policy, (_, rnn) = Policy(shape, self.task.squash), self._models()
+        games = self.task.games(1, self.run.stages["env"], False)
+        real = drive_real(games, Agent(vae, rnn, policy), weights, self.seed, STEPS)
+        games.close()
+        z = encode(vae, real.frames)
+        env = self._env(cli.controller_temperature(self.run, folder.name))
+        dreamt = drive_dream(env, policy, weights, z[0], self.seed, STEPS)
+        rows = [("real", real.frames[::STRIDE][:STRIP]), ("dream", dreamt.frames[::STRIDE][:STRIP])]
+        columns = [str(STRIDE * n) for n in range(STRIP)]
+        self.page.figure("agent", self.figures.pictures(rows, columns), f"{folder.name} in both worlds")
+        panels = [real.frames, decode(vae, z), dreamt.frames]
+        whole = max(map(len, panels))
+        held = [np.concatenate([p, np.repeat(p[-1:], whole - len(p), axis=0)]) for p in panels]
+        self.page.video("agent", np.concatenate(held, axis=2), self.task.frames_per_second)
+        return None
+
+    def _best_controller(self) -> str | None:
+        """The controller with the highest mean in the real task."""
+        from controller.evaluation import load_evaluations
+
+        there = {path.parent.name for path in self.run.path.glob("controller/*/best.json")}
+        found = [
+            e for e in load_evaluations(self.run.path / "evaluation") if e.world == "real" and e.controller in there
+        ]
+        return max(found, key=lambda e: e.mean).controller if found else sorted(there)[0]
+
+    # --- C ---
+
+    def learning(self) -> None:
+        """Learning curves over the authors'."""
+        from vae.runs import read_rows
+
+        figures, theirs = self.figures, self.paper["learning"]
+        self.page.heading("C", "Mean return of a generation of CMA-ES, over the authors' published run.")
+        curves, colors = [], (figures.OURS, figures.THIRD, figures.GREY)
+        for number, folder in enumerate(sorted(self.run.path.glob("controller/*/metrics.jsonl"))):
+            rows = read_rows(folder)
+            if rows:
+                xs, ys = [r["step"] for r in rows], [r["mean"] for r in rows]
+                curves.append((folder.parent.name, colors[number % 3], xs, ys))
+        if not curves:
+            return self.page.missing("a trained controller; run scripts/train_controller.py")
+        last = 4 * max(curve[2][-1] for curve in curves)
+        shown = [n for n, generation in enumerate(theirs["generation"]) if generation <= last]
+        xs, ys = [theirs["generation"][n] for n in shown], [theirs["mean"][n] for n in shown]
+        curves.append(("authors' run", figures.THEIRS, xs, ys))
+        self.page.figure("learning", figures.lines(curves, "generation", f"mean {self.task.score}"), "learning curves")
+        return None
+
+
+if __name__ == "__main__":
+    main()
