@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from controller.config import CollectConfig
 from vae.config import Settings, setting
+from vae.pictures import PREPROCESSES
 
 RENDERERS = ("fast", "gymnasium")
 VIEWS = ("v3", "v0")
@@ -17,6 +18,7 @@ class CarRacingEnvConfig(Settings):
     time_limit: int = setting(1000, "longest episode", unit="steps", source="paper, section 3.3", least=1)
     renderer: str = setting("fast", "who draws: ours, or Gymnasium's own at a fortieth of the speed", choices=RENDERERS)
     view: str = setting("v3", "what is drawn: Gymnasium's picture, or that of 2018 (fast renderer only)", choices=VIEWS)
+    preprocess: str = setting("plain", "authors: as their V was fed, for their weights only", choices=PREPROCESSES)
 
 
 @dataclass(frozen=True)

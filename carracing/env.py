@@ -13,6 +13,7 @@ from gymnasium.envs.box2d.car_racing import CarRacing
 
 from carracing.config import RENDERERS, VIEWS
 from carracing.render import SIZE, Painter, Road, resize
+from vae.pictures import PREPROCESSES, as_authors_fed
 
 LOW, HIGH = np.array([-1.0, 0.0, 0.0], np.float32), np.ones(3, np.float32)  # steer, gas, brake
 
@@ -60,13 +61,20 @@ class CarRacingGame:
         time_limit: steps after which an episode is truncated (paper, section 3.3: 1,000).
         renderer: "fast" or "gymnasium".
         view: "v3", or "v0" for the picture of 2018.
+        preprocess: "plain", or "authors" for their released weights (see `vae.pictures`).
         endless: neither the lap's end nor the field's edge ends the episode (authors' code, for collecting).
     Raises:
         ValueError: a setting is out of range.
     """
 
     def __init__(
-        self, *, time_limit: int = 1000, renderer: str = "fast", view: str = "v3", endless: bool = False
+        self,
+        *,
+        time_limit: int = 1000,
+        renderer: str = "fast",
+        view: str = "v3",
+        preprocess: str = "plain",
+        endless: bool = False,
     ) -> None:
         if time_limit < 1:
             raise ValueError(f"time_limit must be at least 1, not {time_limit}")
@@ -74,7 +82,9 @@ class CarRacingGame:
             raise ValueError(f"there is no renderer {renderer!r} with a view {view!r}")
         if renderer == "gymnasium" and view != "v3":
             raise ValueError(f"Gymnasium draws the view 'v3' only, not {view!r}; use renderer='fast'")
-        self.time_limit, self.endless = time_limit, endless
+        if preprocess not in PREPROCESSES:
+            raise ValueError(f"preprocess must be one of {', '.join(PREPROCESSES)}, not {preprocess!r}")
+        self.time_limit, self.endless, self._as_authors = time_limit, endless, preprocess == "authors"
         self.circuit = Circuit(view if renderer == "fast" else None)
         self._steps, self._over = 0, True
 
@@ -82,7 +92,7 @@ class CarRacingGame:
         """Begin the track of this seed (0 to 2**32 - 1); returns the first observation, uint8 [64, 64, 3]."""
         self._steps, self._over = 0, False
         self.circuit.reset(seed=int(seed))
-        return self.circuit.painted
+        return self._observation()
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool]:
         """Drive for one frame (1/50 s).
@@ -104,7 +114,11 @@ class CarRacingGame:
         terminated = bool(terminated) and not self.endless
         truncated = not terminated and self._steps >= self.time_limit
         self._over = terminated or truncated
-        return self.circuit.painted, float(reward), terminated, truncated
+        return self._observation(), float(reward), terminated, truncated
+
+    def _observation(self) -> np.ndarray:
+        picture = self.circuit.painted
+        return as_authors_fed(picture) if self._as_authors else picture
 
     def close(self) -> None:
         """End the game. Closing twice does no harm."""

@@ -22,8 +22,7 @@ def make_games(count: int, config: CarRacingEnvConfig, recording: bool) -> Any:
     """A batch of games in this process; recorded ones go on to the last frame whatever happens."""
     from carracing.games import CarRacingGames
 
-    settings = {"time_limit": config.time_limit, "renderer": config.renderer, "view": config.view}
-    return CarRacingGames(count, **settings, endless=recording)
+    return CarRacingGames(count, **vars(config), endless=recording)
 
 
 TASK = Task(

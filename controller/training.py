@@ -195,9 +195,8 @@ class ControllerTrainer:
         return float(self.table.play(f"mean {generation} {world}", world, weights, keys).score.mean())
 
     def _save(self, name: str, weights: np.ndarray, generation: int, score: float | None) -> None:
-        write_npz(self.folder / f"{name}.npz", {"weights": rounded(weights)})
-        config = {**self.shape.config(), "world": self.world, "generation": generation, "score": score}
-        write_json(self.folder / f"{name}.json", config)
+        labels = {"world": self.world, "generation": generation, "score": score}
+        save_controller(self.folder, name, self.shape, weights, labels)
 
 
 def _append(file: Path, row: dict[str, Any]) -> None:
@@ -205,6 +204,14 @@ def _append(file: Path, row: dict[str, Any]) -> None:
         handle.write(json.dumps(row) + "\n")
         handle.flush()
         os.fsync(handle.fileno())
+
+
+def save_controller(
+    folder: Path, checkpoint: str, shape: PolicyShape, weights: np.ndarray, labels: dict[str, Any]
+) -> None:
+    """Write flat weights [P], as rollouts use them, and what rebuilds their policy; `labels` stand beside it."""
+    write_npz(folder / f"{checkpoint}.npz", {"weights": rounded(weights)})
+    write_json(folder / f"{checkpoint}.json", {**shape.config(), **labels})
 
 
 def load_controller(folder: Path, checkpoint: str) -> tuple[PolicyShape, np.ndarray]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from controller.config import CollectConfig
 from vae.config import Settings, setting
+from vae.pictures import PREPROCESSES
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class DoomEnvConfig(Settings):
         14, "engine tics before the first step", unit="tics", source="ViZDoom's scenario", least=1
     )
     width: int = setting(160, "width of the engine's screen", unit="pixels", choices=(160, 320, 640))
+    preprocess: str = setting("plain", "authors: as their V was fed, for their weights only", choices=PREPROCESSES)
 
 
 @dataclass(frozen=True)

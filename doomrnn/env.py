@@ -21,6 +21,8 @@ import gymnasium
 import numpy as np
 import vizdoom
 
+from vae.pictures import PREPROCESSES, as_authors_fed
+
 log = logging.getLogger(__name__)
 
 ACTION_THRESHOLD = 1 / 3  # authors' code: the action's range is cut into three equal parts
@@ -138,6 +140,7 @@ class TakeCoverGame:
         width, height: the engine's screen, pixels, a resolution of ViZDoom (authors' code: 640×480; ours:
             160×120, seven times as fast).
         observation_size: side of the observation, pixels (paper: 64).
+        preprocess: "plain", or "authors" for their released weights (see `vae.pictures`).
     Raises:
         ValueError: a setting is out of range.
     """
@@ -151,6 +154,7 @@ class TakeCoverGame:
         width: int = 160,
         height: int = 120,
         observation_size: int = 64,
+        preprocess: str = "plain",
     ) -> None:
         _check_whole("skill", skill, 1, 5)
         _check_whole("time_limit", time_limit, 1, 2**31 - 1)
@@ -159,8 +163,11 @@ class TakeCoverGame:
         if resolution is None:
             raise ValueError(f"ViZDoom has no screen of {width}x{height}; it has 160x120 and 640x480, say")
         _check_whole("observation_size", observation_size, 1, min(width, height * 5 // 6))
+        if preprocess not in PREPROCESSES:
+            raise ValueError(f"preprocess must be one of {', '.join(PREPROCESSES)}, not {preprocess!r}")
         self.time_limit = time_limit
         self.observation_size = observation_size
+        self._as_authors = preprocess == "authors"
         self._configure = functools.partial(_configure, skill, start_time, resolution)
         self._engine: vizdoom.DoomGame | None = None
         self._blank = np.zeros((height, width, 3), np.uint8)
@@ -182,7 +189,7 @@ class TakeCoverGame:
         _check_whole("seed", seed, 0, 2**32 - 1)
         self._seed, self._pressed, self._over = int(seed), [], False
         self._run(self._begin)
-        return observe(self.screen, self.observation_size)
+        return self._observation()
 
     def step(self, action: float) -> tuple[np.ndarray, float, bool, bool]:
         """Plays one tic (1/35 s).
@@ -207,7 +214,12 @@ class TakeCoverGame:
         terminated = self._engine.is_episode_finished()
         truncated = not terminated and len(self._pressed) >= self.time_limit
         self._over = terminated or truncated
-        return observe(self.screen, self.observation_size), 1.0, terminated, truncated
+        return self._observation(), 1.0, terminated, truncated
+
+    def _observation(self) -> np.ndarray:
+        """What V sees of the screen now, uint8 [observation_size, observation_size, 3]."""
+        picture = observe(self.screen, self.observation_size)
+        return as_authors_fed(picture) if self._as_authors else picture
 
     @property
     def screen(self) -> np.ndarray:
@@ -324,7 +336,7 @@ class DoomTakeCover(gymnasium.Env):
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 35}
 
-    def __init__(self, *, render_mode: str | None = None, **settings: int) -> None:
+    def __init__(self, *, render_mode: str | None = None, **settings: Any) -> None:
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be None or 'rgb_array', not {render_mode!r}")
         self.render_mode = render_mode

@@ -5,7 +5,7 @@ A rank carries one such batch: every row is a game of its own, which may begin a
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class TakeCoverGames:
         ValueError: a setting is out of range.
     """
 
-    def __init__(self, count: int, *, threads: int = 1, **settings: int) -> None:
+    def __init__(self, count: int, *, threads: int = 1, **settings: Any) -> None:
         if count < 1 or threads < 1:
             raise ValueError(f"count and threads must be at least 1, not {count} and {threads}")
         self._games = [TakeCoverGame(**settings) for _ in range(count)]

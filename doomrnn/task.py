@@ -29,6 +29,7 @@ def make_games(count: int, config: DoomEnvConfig, recording: bool) -> Any:
         start_time=config.start_time,
         width=config.width,
         height=config.width * 3 // 4,
+        preprocess=config.preprocess,
     )
 
 

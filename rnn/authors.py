@@ -15,8 +15,8 @@ import numpy as np
 
 from rnn.mdn import head_size
 from rnn.model import MDNRNN
+from vae.authors import UNIT, to_units
 
-UNIT = 1e-4
 FORGET_BIAS = 1.0
 GATES = [0, 2, 1, 3]  # i, g, f, o to i, f, g, o, and back: a swap is its own inverse
 
@@ -60,7 +60,7 @@ def mdnrnn_to_authors(model: MDNRNN) -> list[np.ndarray]:
     kernel = np.concatenate([np.asarray(model.lstm.kernel), np.asarray(model.lstm.recurrent_kernel)])
     bias = np.asarray(model.lstm.bias, np.float64) - np.repeat([0.0, FORGET_BIAS, 0.0, 0.0], model.hidden_size)
     arrays = [head[:, order], head_bias[order], _swap_gates(kernel), _swap_gates(bias)]
-    return [np.rint(np.asarray(array, np.float64) / UNIT).astype(np.int64) for array in arrays]
+    return [to_units(array) for array in arrays]
 
 
 def _swap_gates(weights: np.ndarray) -> np.ndarray:

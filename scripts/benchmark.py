@@ -16,12 +16,16 @@ from pathlib import Path
 
 import cli
 
-TARGETS = {  # figure: (unit, what it must reach)
+TARGETS = {  # figure: (unit, what it must reach, or None)
     "collect": ("frames/s on one core, written to disk", 1700),
     "vae_training": ("frames/s, all cores", 443),
     "vae_encoding": ("frames/s, all cores", 5000),
     "rnn_training": ("frames/s at 100 x 100, all cores", 7000),
     "dream": ("steps/s of rollouts still alive, a rank a core", 25000),
+    "carracing_environment": ("steps/s on one core, observation included", 4500),
+    "carracing_gymnasium": ("steps/s of Gymnasium's CarRacing-v3 on one core", None),
+    "carracing_agent": ("steps/s of V, M, C and the task, a rank a core", 2500),
+    "carracing_memory": ("MB grown from the 1,000th reset to the 10,000th", None),
 }
 REPEATS = 5
 
@@ -39,7 +43,8 @@ def main() -> None:
     for name, values in figures.items():
         unit, target = TARGETS[name]
         median = sorted(values)[len(values) // 2]
-        print(f"{name:14} {median:9,.0f} {unit} (from {min(values):,.0f} to {max(values):,.0f}; target {target:,})")
+        aim = f"; target {target:,}" if target else ""
+        print(f"{name:21} {median:9,.0f} {unit} (from {min(values):,.0f} to {max(values):,.0f}{aim})")
     if arguments.json:
         from vae.runs import environment
         from vae.storage import write_json
@@ -54,12 +59,12 @@ def launch(name: str) -> list[float]:
 
     command = [sys.executable, __file__, "--only", name, "--inside"]
     settings = dict(os.environ)
-    if name == "collect":
+    if name in ("collect", "carracing_environment", "carracing_gymnasium", "carracing_memory"):
         command = ["taskset", "-c", "0", *command]
-    if name == "dream":
+    if name in ("dream", "carracing_agent"):
         command = [reproduce.find_mpirun(), "-n", str(os.cpu_count()), "--bind-to", "none", *command]
         settings |= reproduce.MPI_SETTINGS
-    if name in ("collect", "dream"):
+    if name not in ("vae_training", "vae_encoding", "rnn_training"):
         settings |= cli.ONE_THREAD
     done = subprocess.run(command, env=settings, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -161,6 +166,98 @@ def measure_dream() -> None:
         lengths = [outcome.length for outcome in farm.play(rollouts)]
         found.append(sum(lengths) / (time.monotonic() - start))
         print(f"generation {generation}: lengths {min(lengths)} to {max(lengths)}, mean {np.mean(lengths):.0f}")
+    farm.close()
+    print(json.dumps(found[1:]))
+    return None
+
+
+def measure_carracing_environment() -> None:
+    """Our environment, driven by the wandering policy."""
+    import numpy as np
+
+    from carracing.env import CarRacingGame
+    from carracing.scripted import CarRacingScript
+
+    game, found = CarRacingGame(), []
+    for seed in range(REPEATS + 1):
+        actions = CarRacingScript("brownian").actions(np.random.default_rng(seed), 1000)
+        start = time.monotonic()
+        game.reset(seed)
+        steps = 0
+        for action in actions:
+            steps += 1
+            if any(game.step(action)[2:]):
+                break
+        found.append(steps / (time.monotonic() - start))
+    print(json.dumps(found[1:]))
+
+
+def measure_carracing_gymnasium() -> None:
+    """Gymnasium's own environment, the same drive."""
+    import gymnasium
+    import numpy as np
+
+    from carracing.scripted import CarRacingScript
+
+    env, found = gymnasium.make("CarRacing-v3"), []
+    for seed in range(REPEATS):
+        actions = CarRacingScript("brownian").actions(np.random.default_rng(seed), 200)
+        start = time.monotonic()
+        env.reset(seed=seed)
+        for action in actions:
+            env.step(action)
+        found.append(len(actions) / (time.monotonic() - start))
+    print(json.dumps(found))
+
+
+def measure_carracing_memory() -> None:
+    """The highest resident memory while tracks come and go."""
+    import resource
+
+    from carracing.env import CarRacingGame
+
+    game, sizes = CarRacingGame(), {}
+    for number in range(10_000):
+        game.reset(number)
+        for _ in range(10):
+            game.step((0.1, 0.5, 0.0))
+        if number + 1 in (1000, 10_000):
+            sizes[number + 1] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(json.dumps([sizes[10_000] - sizes[1000]]))
+
+
+def measure_carracing_agent() -> None:
+    """A generation of the real task's agent, untrained, played by all ranks: 64 rollouts of at most 1,000 steps."""
+    import numpy as np
+
+    from controller.cast import Setup, TaskCast, Weights
+    from controller.farm import Farm, work
+    from controller.rollouts import Rollout
+    from controller.training import fitness_keys
+    from rnn.model import MDNRNN
+    from rnn.training import MODEL_FIELDS
+    from vae.model import VAE
+
+    comm, task = cli.world(), cli.task("carracing")
+    stages = task.presets["paper"].stages
+    vae, rnn = VAE(32), MDNRNN(32, 3, 256)
+    models = [
+        Weights({f: getattr(model, f) for f in names}, [v.numpy() for v in model.variables])
+        for model, names in ((vae, ("z_size", "precision")), (rnn, MODEL_FIELDS))
+    ]
+    shape = task.policy_shape("zh", 32, 256, 40)
+    games = stages["evaluate"].games_per_rank
+    cast = TaskCast(task, Setup(stages["env"], games, vae=models[0], rnn=models[1], policy=shape))
+    if cli.rank() != 0:
+        return work(cast, comm)
+    farm, found = Farm(cast, comm), []
+    for generation in range(3):
+        weights = np.random.default_rng(generation).normal(0, 0.1, (64, shape.size)).astype(np.float32)
+        keys = [row[0] for row in fitness_keys(stages["controller"], generation)]
+        rollouts = [Rollout(i, "real", (0, *key), weights[i]) for i, key in enumerate(keys)]
+        start = time.monotonic()
+        lengths = [outcome.length for outcome in farm.play(rollouts)]
+        found.append(sum(lengths) / (time.monotonic() - start))
     farm.close()
     print(json.dumps(found[1:]))
     return None

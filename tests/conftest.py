@@ -40,6 +40,7 @@ ORDER = (
     "test_collecting.py",
     # the whole pipeline
     "test_bad_input.py",
+    "test_import_weights.py",
     "test_fitness_ranks.py",
     "test_resume_pipeline.py",
     "test_carracing_pipeline.py",

@@ -1,0 +1,97 @@
+"""How far our drawing of CarRacing is from Gymnasium's, over many frames of many tracks.
+
+    python scripts/compare_renderers.py [--json results/carracing_renderer.json] [--picture docs/carracing_renderer.png]
+
+Four kinds of driving take the tracks by turns: wandering, spinning, straight on (over the grass to the field's edge),
+and following the road.
+"""
+
+import argparse
+import math
+from pathlib import Path
+
+import cli
+
+DRIVERS = ("wandering", "spinning", "straight on", "along the road")
+
+
+def main() -> None:
+    """Parse, drive, compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tracks", type=cli.positive, default=20, help="tracks (default 20)")
+    parser.add_argument("--frames", type=cli.positive, default=520, help="frames of each track (default 520)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw both side by side there")
+    arguments = parser.parse_args()
+    rows, shown = [], []
+    for seed in range(arguments.tracks):
+        driver = DRIVERS[seed % len(DRIVERS)]
+        differences, pairs = compare(seed, driver, arguments.frames)
+        mean, worst = sum(differences) / len(differences), max(differences)
+        rows.append({"track": seed, "driver": driver, "mean": mean, "worst_frame": worst})
+        print(f"track {seed:2}, {driver:14}: mean {mean:.3f}, worst frame {worst:.3f} grey levels", flush=True)
+        shown += pairs if seed < len(DRIVERS) else []
+    frames = arguments.tracks * arguments.frames
+    mean, worst = sum(row["mean"] for row in rows) / len(rows), max(row["worst_frame"] for row in rows)
+    print(f"{frames:,} frames of {arguments.tracks} tracks: mean {mean:.3f}, worst frame {worst:.3f} grey levels")
+    if arguments.json:
+        from vae.runs import environment
+        from vae.storage import write_json
+
+        figures = {"frames": frames, "tracks": arguments.tracks, "mean": mean, "worst_frame": worst, "rows": rows}
+        write_json(arguments.json, {"command": "python scripts/compare_renderers.py", **figures, **environment()})
+    if arguments.picture:
+        draw(shown, arguments.picture)
+
+
+def compare(seed: int, driver: str, frames: int):
+    """(mean absolute difference of every frame, a few (Gymnasium's, ours) pairs) of one track."""
+    import numpy as np
+
+    from carracing.env import Circuit
+    from carracing.render import Painter, Road
+
+    circuit, painter = Circuit(None), Painter("v3")
+    circuit.reset(seed=seed)
+    road, differences, pairs = Road(circuit), [], []
+    walk = np.clip(np.cumsum(np.random.default_rng(seed).normal(0, 0.2, frames)), -1, 1)
+    for step in range(frames):
+        circuit.step(np.float32(act(circuit, driver, step, float(walk[step]))))
+        ours = painter.cropped(circuit, road)
+        differences.append(float(np.abs(ours.astype(int) - circuit.painted).mean()))
+        if step in (5, 30, 100, 160, 240, 400):
+            pairs.append((circuit.painted.copy(), ours))
+    circuit.close()
+    return differences, pairs
+
+
+def act(circuit, driver: str, step: int, walk: float) -> tuple[float, float, float]:
+    """Steer, gas and brake of a driver at a step."""
+    if driver == "wandering":
+        return walk, 0.3 + 0.3 * walk, 0.0
+    if driver == "spinning":
+        return math.copysign(1, math.sin(step / 60)), 0.7, 0.3 * (step % 100 > 80)
+    if driver == "straight on":
+        return 0.0, 1.0, 0.0
+    hull = circuit.car.hull
+    x, y = hull.position
+    nearest = min(range(len(circuit.track)), key=lambda n: math.hypot(circuit.track[n][2] - x, circuit.track[n][3] - y))
+    _, _, tx, ty = circuit.track[(nearest + 4) % len(circuit.track)]
+    wanted = math.atan2(-(tx - x), ty - y)
+    turn = (wanted - hull.angle + math.pi) % (2 * math.pi) - math.pi
+    speed = math.hypot(*hull.linearVelocity)
+    return max(-1.0, min(1.0, -1.5 * turn)), 0.4 * (speed < 40), 0.2 * (speed > 55)
+
+
+def draw(pairs, path: Path) -> None:
+    """Gymnasium's picture above, ours below."""
+    import figures
+    import numpy as np
+
+    theirs, ours = (np.stack(column) for column in zip(*pairs[:: max(1, len(pairs) // 12)], strict=True))
+    figures.pictures([("Gymnasium", theirs[:12]), ("ours", ours[:12])]).savefig(path)
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""Bring the authors' released JSON weights into a run folder that every script accepts, or write a run's so.
+
+    python scripts/import_weights.py carracing --source WorldModelsExperiments/carracing --run runs/authors
+    python scripts/import_weights.py doomrnn --source exported --run runs/demo --export
+
+The source is laid out as their repository's folder of the task. What it does not hold is named and left out. An
+imported run is fed pictures as theirs were (env.preprocess=authors).
+"""
+
+import json
+from pathlib import Path
+
+import cli
+
+LAYOUT = {  # where their repository keeps things
+    "carracing": {
+        "vae": "vae/vae.json",
+        "rnn": "rnn/rnn.json",
+        "series": "initial_z/initial_z.json",
+        "controller": "log/carracing.cma.16.64.best.json",
+    },
+    "doomrnn": {
+        "vae": "tf_models/vae.json",
+        "rnn": "tf_models/rnn.json",
+        "series": "tf_models/initial_z.json",
+        "controller": "log/doomrnn.cma.16.64.best.json",
+    },
+}
+LARGEST_FILE = 200_000_000  # bytes; their largest holds 27 MB
+
+
+def main() -> None:
+    """Parse, then import or export."""
+    parser = cli.Parser(description=__doc__, formatter_class=cli.Formatter)
+    parser.add_argument("task", choices=cli.TASKS, metavar="TASK", help=f"one of: {', '.join(cli.TASKS)}")
+    parser.add_argument("--source", type=Path, required=True, metavar="DIR", help="the folder in the authors' format")
+    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
+    parser.add_argument("--controller", metavar="NAME", help="which to export (default: the only one there)")
+    parser.add_argument("--export", action="store_true", help="write the run's weights into --source instead")
+    arguments = parser.parse_args()
+    with cli.ending_well():
+        if arguments.export:
+            export_run(arguments)
+        else:
+            import_run(arguments)
+
+
+# --- from their format ---
+
+
+def import_run(arguments) -> None:
+    """Every part that the source holds becomes a finished stage."""
+    from vae.errors import InputError
+
+    files = {part: arguments.source / path for part, path in LAYOUT[arguments.task].items()}
+    there = {part: path for part, path in files.items() if path.exists()}
+    if not there:
+        known = ", ".join(LAYOUT[arguments.task].values())
+        raise InputError(f"{arguments.source}: holds none of {known}; name the authors' folder of {arguments.task}")
+    if (arguments.run / "config.json").exists():
+        raise InputError(f"{arguments.run}: there is a run already; name another --run")
+    task, contents = cli.task(arguments.task), {part: read_numbers(path) for part, path in there.items()}
+    cli.load_tensorflow()
+    models = {}
+    for part, content in contents.items():  # everything is checked before anything is written
+        try:
+            models[part] = PARTS[part](task, content)
+        except (ValueError, TypeError, IndexError) as error:
+            raise InputError(f"{there[part]}: not what it should be ({str(error)[:300]})") from None
+    store(arguments, task, models)
+    print(f"import: {', '.join(models)} from {arguments.source}; wrote {arguments.run}")
+    for part in set(files) - set(there):
+        print(f"import: no {part} ({files[part]} is not there)")
+
+
+def read_numbers(path: Path):
+    """The JSON of a file of their format: a list; InputError where it is not one."""
+    from vae.errors import InputError
+    from vae.storage import read_json
+
+    if path.stat().st_size > LARGEST_FILE:
+        raise InputError(f"{path}: larger than {LARGEST_FILE:,} bytes, so not one of the authors' files")
+    content = read_json(path)
+    if not isinstance(content, list) or not content:
+        raise InputError(f"{path}: not a list of weights")
+    return content
+
+
+def arrays(content) -> list:
+    """Nested lists as arrays; ValueError where one is ragged, or holds anything but finite numbers."""
+    import numpy as np
+
+    made = [np.asarray(part, np.float64) for part in content]
+    if not all(np.isfinite(array).all() for array in made):
+        raise ValueError("holds NaN or infinity")
+    return made
+
+
+def vae_of(task, content):
+    """V."""
+    from vae.authors import vae_from_authors
+
+    return vae_from_authors(arrays(content), paper(task, "vae").z_size)
+
+
+def rnn_of(task, content):
+    """M, of the paper's sizes."""
+    from rnn.authors import mdnrnn_from_authors
+
+    model, config = (
+        mdnrnn_from_authors(arrays(content), paper(task, "vae").z_size, task.action_size),
+        paper(task, "rnn"),
+    )
+    found = model.hidden_size, model.mixtures, model.done_head
+    if found != (config.hidden_size, config.mixtures, config.done_head):
+        raise ValueError(f"hidden size, mixtures and done head are {found}, not the paper's")
+    return model
+
+
+def initial_of(task, content):
+    """First frames."""
+    import numpy as np
+
+    from rnn.latents import InitialLatents
+    from vae.authors import UNIT
+
+    mu, logvar = (np.float32(array * UNIT) for array in arrays(content))
+    if mu.shape != logvar.shape or mu.ndim != 2 or mu.shape[1] != paper(task, "vae").z_size:
+        raise ValueError(f"shapes {mu.shape} and {logvar.shape}")
+    return InitialLatents(mu, logvar)
+
+
+def controller_of(task, content):
+    """(shape, weights, evaluated mean) of C."""
+    weights = arrays(content[:1])[0]
+    shape = paper_shape(task)
+    if weights.shape != (shape.size,):
+        raise ValueError(f"{weights.shape} weights, not ({shape.size},)")
+    return shape, weights, float(content[1])
+
+
+PARTS = {"vae": vae_of, "rnn": rnn_of, "series": initial_of, "controller": controller_of}
+
+
+def paper(task, stage: str):
+    """The paper's settings of a stage."""
+    return task.presets["paper"].stages[stage]
+
+
+def paper_shape(task):
+    """The controller of the paper."""
+    sizes = paper(task, "vae").z_size, paper(task, "rnn").hidden_size
+    return task.policy_shape(task.variant, *sizes, paper(task, "controller").hidden_size)
+
+
+def store(arguments, task, models) -> None:
+    """Write the run: its configuration, and a finished stage for each part."""
+    from controller.training import controller_name, save_controller
+    from rnn.latents import write_initial
+    from rnn.training import MODEL_FIELDS
+    from vae.config import override
+    from vae.runs import Run, finish, open_run, working
+    from vae.weights import save_model
+
+    stages = override(task.presets["paper"].stages, "env.preprocess=authors")
+    run = Run(arguments.run, task.name, "paper", 0, stages)
+    open_run(arguments.run, run, set(), preset_given=True)
+    summary = {"imported_from": str(arguments.source)}
+    for part, model in models.items():
+        if part == "controller":
+            shape, weights, score = model
+            name = controller_name(task.world, task.variant, stages["controller"].temperature, 0)
+            folder = run.path / "controller" / name
+            record = {"world": task.world, "temperature": stages["controller"].temperature, "seed": 0}
+        else:
+            folder, record = run.folder(part), {part: vars(stages[part])}
+        with working(folder, record):
+            if part == "controller":
+                for checkpoint in ("best", "last"):
+                    save_controller(folder, checkpoint, shape, weights, {"world": task.world, "score": score})
+            elif part == "series":
+                write_initial(folder, model)
+            else:
+                fields = MODEL_FIELDS if part == "rnn" else ("z_size", "precision")
+                save_model(folder, "weights", model.variables, {field: getattr(model, field) for field in fields})
+            finish(folder, summary)
+
+
+# --- to their format ---
+
+
+def export_run(arguments) -> None:
+    """Every part that the run has, written as the authors would have."""
+    from controller.training import find_controller, load_controller
+    from rnn.authors import mdnrnn_to_authors
+    from rnn.latents import load_initial
+    from rnn.training import load_rnn
+    from vae.authors import to_units, vae_to_authors
+    from vae.errors import InputError
+    from vae.runs import finished
+    from vae.storage import atomic_write, read_json
+    from vae.training import load_vae
+
+    run = cli.open_existing(arguments.run)
+    if run.task != arguments.task:
+        raise InputError(f"{run.path}: belongs to task {run.task}, not {arguments.task}")
+    cli.load_tensorflow()
+    contents = {}
+    if finished(run.folder("vae")):
+        contents["vae"] = [array.tolist() for array in vae_to_authors(load_vae(run.folder("vae")))]
+    if finished(run.folder("rnn")):
+        contents["rnn"] = [array.tolist() for array in mdnrnn_to_authors(load_rnn(run.folder("rnn")))]
+    if finished(run.folder("series")):
+        initial = load_initial(run.folder("series"), run.stages["vae"].z_size)
+        contents["series"] = [to_units(part).tolist() for part in (initial.mu, initial.logvar)]
+    if arguments.controller or list(run.path.glob("controller/*/best.json")):
+        folder = find_controller(run.path, arguments.controller)
+        _, weights = load_controller(folder, "best")
+        score = read_json(folder / "best.json")["score"]
+        contents["controller"] = [[round(float(w), 4) for w in weights], score]
+    if not contents:
+        raise InputError(f"{run.path}: nothing to export yet; train V first")
+    for part, content in contents.items():
+        path = arguments.source / LAYOUT[arguments.task][part]
+        atomic_write(path, (json.dumps(content) + "\n").encode())
+        print(f"export: wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""The authors' released files, and our own weights there and back in their format."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from controller.training import load_controller
+from rnn.latents import load_initial
+from rnn.losses import mdnrnn_loss
+from rnn.training import load_rnn
+from vae.authors import vae_from_authors, vae_to_authors
+from vae.model import VAE
+from vae.pictures import as_authors_fed
+
+REFERENCE = os.environ.get("WORLD_MODELS_REFERENCE")
+published = pytest.mark.skipif(
+    not REFERENCE, reason="WORLD_MODELS_REFERENCE is not set: the authors' data are not here"
+)
+PLACES = {  # in their repository
+    "carracing": {"rnn": "rnn/rnn.json", "initial_z": "initial_z/initial_z.json"},
+    "doomrnn": {"initial_z": "tf_models/initial_z.json"},
+}
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A folder laid out as the authors' repository, with the files that are at hand."""
+
+    def lay(task: str) -> Path:
+        places = PLACES[task] | {"controller": f"log/{task}.cma.16.64.best.json"}
+        for part, place in places.items():
+            path = tmp_path / "theirs" / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(Path(REFERENCE, "weights", f"{task}_{part}.json"), path)
+        return tmp_path / "theirs"
+
+    return lay
+
+
+@published
+def test_the_authors_carracing_run(source, tmp_path, inside):
+    """M, the first z and C become finished stages; M's likelihood of the published latents is the published one."""
+    run = tmp_path / "run"
+    done = inside("import_weights.py", "carracing", "--source", source("carracing"), "--run", run)
+    assert done.returncode == 0, done.stderr
+    assert "no vae" in done.stdout
+    shape, weights = load_controller(run / "controller" / "real-zh-s0", "best")
+    assert (shape.variant, shape.size) == ("zh", 867)
+    told = json.loads(Path(REFERENCE, "weights", "carracing_controller.json").read_text())
+    assert np.allclose(weights, told[0], atol=1e-4)
+    assert json.loads((run / "config.json").read_text())["stages"]["env"]["preprocess"] == "authors"
+    latents = np.load(Path(REFERENCE, "latents", "carracing_frames_1_500.npz"))
+    z = np.asarray(latents["mu"], np.float32)[None]
+    model = load_rnn(run / "rnn")
+    assert model.count_params() == 422_368
+    action = np.tile(np.float32([0, 0.2, 0]), (1, 499, 1))
+    params, _, _ = model.sequence(z[:, :-1], action, None, *model.zero_state(1))
+    assert float(mdnrnn_loss(params, z[:, 1:]).total) == pytest.approx(0.5474, abs=5e-4)
+
+
+@published
+def test_the_authors_doom_run(source, tmp_path, inside):
+    """What is there is brought over, the rest is named; the run can be gone on with."""
+    run = tmp_path / "run"
+    done = inside("import_weights.py", "doomrnn", "--source", source("doomrnn"), "--run", run)
+    assert done.returncode == 0 and "no rnn" in done.stdout and "no vae" in done.stdout
+    shape, weights = load_controller(run / "controller" / "dream-zch-tau1.15-s0", "best")
+    assert shape.size == len(weights) == 1088
+    assert load_initial(run / "series", 64).mu.shape == (1000, 64)
+    again = inside("import_weights.py", "doomrnn", "--source", source("doomrnn"), "--run", run)
+    assert again.returncode == 2 and "there is a run already" in again.stderr
+
+
+@published
+def test_their_frames_are_fed_as_theirs_were():
+    """Beyond the field their CarRacing is white, where the task is black; Doom's contrast is not stretched."""
+    import cv2
+
+    car, doom = (cv2.imread(str(Path(REFERENCE, "frames", f"{name}_001.png"))) for name in ("carracing", "doomrnn"))
+    corner = car[:8, :20]
+    assert (corner == 255).all() and np.array_equal(as_authors_fed(np.zeros_like(corner)), corner)
+    assert doom.max() < 150
+
+
+def test_black_turns_white():
+    """By hand: less one, modulo 256."""
+    assert as_authors_fed(np.array([0, 1, 128, 255], np.uint8)).tolist() == [255, 0, 127, 254]
+
+
+def test_v_there_and_back():
+    """Our V in their format gives our V again, to their four decimals."""
+    model = VAE(32, seed=5)
+    back = vae_from_authors(vae_to_authors(model), 32)
+    for ours, theirs in zip(model.variables, back.variables, strict=True):
+        assert np.abs(np.asarray(ours) - np.asarray(theirs)).max() <= 5.1e-5
+    with pytest.raises(ValueError, match="do not fit"):
+        vae_from_authors(vae_to_authors(model), 64)
+    with pytest.raises(ValueError, match="do not fit"):
+        vae_from_authors(vae_to_authors(model)[1:], 32)
+
+
+def test_a_run_there_and_back(smoke, tmp_path, inside):
+    """Everything a run has learned, written in their format; what does not fit is refused in one line."""
+    out, words = tmp_path / "out", ("doomrnn", "--source", tmp_path / "out", "--run")
+    done = inside("import_weights.py", *words, smoke.path, "--export")
+    assert done.returncode == 0, done.stderr
+    assert len(list(out.rglob("*.json"))) == 4
+    refused = inside("import_weights.py", *words, tmp_path / "back")  # the smoke preset's M is smaller than the paper's
+    assert refused.returncode == 2 and "rnn.json" in refused.stderr and len(refused.stderr.splitlines()) == 1
+    (out / "tf_models" / "rnn.json").unlink()
+    (out / "log" / "doomrnn.cma.16.64.best.json").unlink()
+    done = inside("import_weights.py", *words, tmp_path / "back")
+    assert done.returncode == 0, done.stderr
+    ours, theirs = load_initial(smoke.path / "series", 64), load_initial(tmp_path / "back" / "series", 64)
+    assert np.abs(ours.mu - theirs.mu).max() <= 5.1e-5
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{}", "not JSON", "[[1, 2], [NaN]]", "[[1, [2]], 3]", '[["a"], 1.0]', "[" * 5000 + "]" * 5000]
+)
+def test_files_of_others(tmp_path, inside, content):
+    """One line with the file's name, and no run is begun."""
+    path = tmp_path / "theirs" / "tf_models" / "initial_z.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    done = inside("import_weights.py", "doomrnn", "--source", tmp_path / "theirs", "--run", tmp_path / "run")
+    assert done.returncode == 2 and "initial_z.json" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
