@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import tensorflow as tf
 
 from rnn.config import SeriesConfig
 from rnn.latents import InitialLatents, Series, read_shard, shard_path, write_initial, write_shard
-from vae.episodes import Episode, episode_length, list_episodes, read_episode, split_episodes
+from vae.episodes import FRAME_SHAPE, Episode, episode_length, list_episodes, read_episode, split_episodes
 from vae.errors import NumericalError
 from vae.model import VAE
 from vae.progress import Progress
@@ -29,11 +30,7 @@ def encode_episodes(
     encode = compile_encoder(model)
     with Progress("series", frames, "frames") as progress:
         for number, group in missing:
-            series = []
-            for path, episode in _read_ahead(group, action_size):
-                series.append(_encode(encode, episode, config.batch_size, path in held_out, path))
-                progress.update(len(episode))
-            write_shard(shard_path(folder, number), series)
+            write_shard(shard_path(folder, number), _encode(encode, group, held_out, action_size, config, progress))
     _write_initial(folder, len(groups), model.z_size, action_size, config.initial_frames)
     return {"episodes": len(paths), "frames_per_second": round(progress.rate, 1)}
 
@@ -59,17 +56,41 @@ def compile_encoder(model: VAE) -> Encode:
     return encode
 
 
-def _encode(encode: Encode, episode: Episode, batch_size: int, held_out: bool, path: Path) -> Series:
-    """One episode's latents; a last batch of one frame is doubled, since one row alone rounds differently."""
-    parts = []
-    for start in range(0, len(episode), batch_size):
-        frames = episode.obs[start : start + batch_size]
-        rows = frames if len(frames) > 1 else np.repeat(frames, 2, axis=0)
-        parts.append([np.asarray(v)[: len(frames)] for v in encode(rows)])
-    mu, logvar = (np.concatenate(column).astype(np.float16) for column in zip(*parts, strict=True))
-    if not (np.isfinite(mu).all() and np.isfinite(logvar).all()):
-        raise NumericalError(f"series: V gives NaN or infinity for {path}; train V again")
-    return Series(mu, logvar, episode.action, episode.reward, episode.terminated, held_out)
+def _encode(
+    encode: Encode, paths: list[Path], held_out: set[Path], action_size: int, config: SeriesConfig, progress: Progress
+) -> list[Series]:
+    """The latents of a shard's episodes, encoded in batches that run on from one episode to the next."""
+    episodes: list[Episode] = []
+    parts: list[tuple[np.ndarray, np.ndarray]] = []
+    waiting = np.empty((0, *FRAME_SHAPE), np.uint8)
+    for _, episode in _read_ahead(paths, action_size):
+        waiting = np.concatenate([waiting, episode.obs])
+        episodes.append(replace(episode, obs=episode.obs[:0]))  # pictures are not kept
+        whole = len(waiting) // config.batch_size * config.batch_size
+        for start in range(0, whole, config.batch_size):
+            parts.append(_halves(encode, waiting[start : start + config.batch_size]))
+        waiting = waiting[whole:]
+        progress.update(whole)
+    if len(waiting):
+        filled = np.concatenate([waiting, np.zeros((config.batch_size - len(waiting), *FRAME_SHAPE), np.uint8)])
+        parts.append(tuple(part[: len(waiting)] for part in _halves(encode, filled)))
+        progress.update(len(waiting))
+    mu, logvar = (np.concatenate(column) for column in zip(*parts, strict=True))
+    stops = np.cumsum([len(episode.action) for episode in episodes])
+    series = []
+    for path, episode, stop in zip(paths, episodes, stops, strict=True):
+        rows = slice(stop - len(episode.action), stop)
+        if not (np.isfinite(mu[rows]).all() and np.isfinite(logvar[rows]).all()):
+            raise NumericalError(f"series: V gives NaN or infinity for {path}; train V again")
+        columns = episode.action, episode.reward, episode.terminated
+        series.append(Series(mu[rows], logvar[rows], *columns, path in held_out))
+    return series
+
+
+def _halves(encode: Encode, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """mu and logvar float16 [n, Z] of frames uint8 [n, 64, 64, 3]."""
+    mu, logvar = (np.asarray(part).astype(np.float16) for part in encode(frames))
+    return mu, logvar
 
 
 def _write_initial(folder: Path, shards: int, z_size: int, action_size: int, count: int) -> None:

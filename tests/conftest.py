@@ -30,6 +30,7 @@ ORDER = (
     "test_mdn.py",
     "test_rnn_model.py",
     "test_published_rnn.py",
+    "test_encoding.py",
     "test_training.py",
     "test_dream.py",
     "test_agent.py",
