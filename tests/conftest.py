@@ -24,6 +24,7 @@ ORDER = (
     "test_batches.py",
     "test_es.py",
     "test_evaluation.py",
+    "test_claims.py",
     # networks
     "test_policies.py",
     "test_vae_model.py",
