@@ -24,6 +24,7 @@ from vae.errors import InputError, NumericalError
 from vae.frames import FrameStream, sample_frames
 from vae.progress import Progress
 from vae.runs import read_rows
+from vae.training import learning_rate as v_learning_rate
 from vae.training import load_vae, train_vae
 from vae.weights import save_checkpoint
 
@@ -153,8 +154,12 @@ def test_m_learns_from_whole_episodes(tmp_path):
     assert load_rnn(tmp_path).done_head is False
 
 
-def test_learning_rate_by_hand():
-    """(first - last) · decay^update + last."""
+def test_learning_rates_by_hand():
+    """V's a straight line, constant in the paper's preset; M's (first - last) · decay^update + last."""
+    line = VAEConfig(learning_rate=1e-3, final_learning_rate=2e-4)
+    assert [v_learning_rate(line, update, 5) for update in range(1, 6)] == pytest.approx([1e-3, 8e-4, 6e-4, 4e-4, 2e-4])
+    assert {v_learning_rate(VAEConfig(), update, 30_000) for update in (1, 15_000, 30_000)} == {1e-4}
+    assert v_learning_rate(line, 1, 1) == 1e-3
     config = RNNConfig()
     assert learning_rate(config, 0) == pytest.approx(1e-3)
     assert learning_rate(config, 10_000) == pytest.approx((1e-3 - 1e-5) * 0.99999**10_000 + 1e-5)

@@ -126,7 +126,9 @@ class VAEConfig(Settings):
         0.5, "floor of the KL term per latent dimension", unit="nats", source="authors' code", least=0.0
     )
     learning_rate: float = setting(1e-4, "Adam's step size", source="authors' code", above=0.0)
-    decay: float = setting(1.0, "factor on the step size with every update (1: constant)", above=0.0)
+    final_learning_rate: float = setting(
+        1e-4, "step size at the end, reached in a straight line", source="authors' code: constant", above=0.0
+    )
     batch_size: int = setting(100, "frames in an update", unit="frames", source="authors' code", least=1)
     epochs: float = setting(
         1.0, "passes over the training frames", unit="passes", source="paper, appendix A.1", above=0.0

@@ -73,6 +73,11 @@ class VAETrainer:
         return {f"validation_{name}": float(v) for name, v in zip(VAELoss._fields, mean, strict=True)}
 
 
+def learning_rate(config: VAEConfig, update: int, total: int) -> float:
+    """The step size of update 1 to `total`: a straight line from the first to the last."""
+    return config.learning_rate + (config.final_learning_rate - config.learning_rate) * (update - 1) / max(1, total - 1)
+
+
 def train_vae(folder: Path, data: FrameStream, held_out: np.ndarray, config: VAEConfig, seed: int) -> dict[str, float]:
     """Train V on `data` into `folder`, from its checkpoint if there is one; returns the last validation.
 
@@ -87,7 +92,7 @@ def train_vae(folder: Path, data: FrameStream, held_out: np.ndarray, config: VAE
     with deferred_interrupts() as interrupt, Progress("V", total * config.batch_size, "frames", done) as progress:
         for update, frames in zip(range(first + 1, total + 1), data.batches(first), strict=False):
             eps = stream(seed, Purpose.VAE, 5, update).standard_normal((len(frames), config.z_size), np.float32)
-            trainer.optimizer.learning_rate.assign(config.learning_rate * config.decay ** (update - 1))
+            trainer.optimizer.learning_rate.assign(learning_rate(config, update, total))
             loss = trainer.update(frames, eps)
             validates = update % config.validate_every == 0 or update == total
             if update % LOG_EVERY == 0 or validates:
