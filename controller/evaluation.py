@@ -138,6 +138,12 @@ def row(evaluation: Evaluation) -> str:
     return f"{evaluation.mean:.0f} ± {evaluation.std:.0f} [{low:.0f}, {high:.0f}] ({evaluation.episodes})"
 
 
+def over_seeds(means: list[float]) -> str:
+    """The mean, sample standard deviation and range of the means of several seeds, in words."""
+    spread = f"{np.mean(means):.0f} ± {np.std(means, ddof=1):.0f}"
+    return f"{spread} over {len(means)} seeds of CMA-ES ({min(means):.0f} to {max(means):.0f})"
+
+
 def table(rows: list[tuple[str, ...]], heads: tuple[str, ...]) -> str:
     """Rows of text in columns, as Markdown."""
     widths = [max(len(cell) for cell in column) for column in zip(heads, *rows, strict=True)]

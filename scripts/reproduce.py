@@ -160,6 +160,18 @@ def report(run, task, controllers: list[str], temperature: float) -> None:
                 f"{name} {verb} {other} in the real task: {real[name].mean:.0f} to {real[other].mean:.0f}, "
                 f"Welch's p = {p:.2g}"
             )
+    for line in spreads(controllers, {name: real[name].mean for name in controllers}):
+        print(line)
+
+
+def spreads(controllers: list[str], means: dict[str, float]) -> list[str]:
+    """A line for each controller that was trained from several seeds: the mean and spread of its means."""
+    from controller.evaluation import over_seeds
+
+    families: dict[str, list[float]] = {}
+    for name in controllers:
+        families.setdefault(name.rpartition("-s")[0], []).append(means[name])
+    return [f"{family}: {over_seeds(found)}" for family, found in families.items() if len(found) > 1]
 
 
 if __name__ == "__main__":

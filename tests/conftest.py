@@ -45,6 +45,7 @@ ORDER = (
     "test_import_weights.py",
     "test_fitness_ranks.py",
     "test_resume_pipeline.py",
+    "test_report.py",
     "test_carracing_pipeline.py",
 )
 

@@ -130,3 +130,8 @@ def test_digest_is_of_the_values():
         == evaluation.digest({"b": 2, "a": 1})
         != evaluation.digest({"a": 1, "b": 3})
     )
+
+
+def test_seeds_summed_up():
+    """The spread of the means, with ddof 1, and their range."""
+    assert evaluation.over_seeds([700.0, 800.0, 900.0]) == "800 ± 100 over 3 seeds of CMA-ES (700 to 900)"

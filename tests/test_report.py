@@ -1,0 +1,62 @@
+"""The report of a run: every picture of what is there, and words for what is not."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+
+from vae.episodes import list_episodes
+
+STAGES = ("rollouts", "vae", "series", "rnn", "controller", "evaluation")
+
+
+def test_the_page_of_a_whole_run(smoke, tmp_path, inside):
+    """All figures, one page that needs no other file, and a video of three panels."""
+    import imageio_ffmpeg
+
+    run = tmp_path / "run"
+    shutil.copytree(smoke.path, run)
+    done = inside("report.py", "--run", run)
+    assert done.returncode == 0, done.stderr
+    page = (run / "report" / "index.html").read_text()
+    names = ["reconstructions", "vae-loss", "predictions", "foresight", "rnn-loss"]
+    names += ["dreams", "agent", "probes", "learning"]
+    for name in names:
+        for kind in ("png", "svg"):
+            assert (run / "report" / f"{name}.{kind}").stat().st_size > 1000, name
+    assert page.count("data:image/png;base64,") >= len(names) + 1 and page.count("data:video/mp4;base64,") == 1
+    assert "Not there yet" not in page and "1092 ± 556" in page
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    frames = imageio_ffmpeg.read_frames(str(run / "report" / "agent.mp4"))
+    assert next(frames)["size"] == (3 * 256, 256)
+    picture = np.frombuffer(next(frames), np.uint8).reshape(256, 768, 3)
+    assert picture[:, :256].std() > 5  # the game is there
+
+
+def test_a_run_that_has_only_begun(smoke, tmp_path, inside):
+    """What is missing is said, section by section; and a folder without a run is refused."""
+    run = tmp_path / "run"
+    (run / "rollouts").mkdir(parents=True)
+    shutil.copy(smoke.path / "config.json", run)
+    for path in [*list_episodes(smoke.path / "rollouts"), smoke.path / "rollouts" / "done.json"]:
+        shutil.copy(path, run / "rollouts")
+    done = inside("report.py", "--run", run)
+    assert done.returncode == 0, done.stderr
+    page = (run / "report" / "index.html").read_text()
+    assert page.count("Not there yet") == 6 and "scripts/train_vae.py" in page
+    refused = inside("report.py", "--run", tmp_path / "nowhere")
+    assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 1
+
+
+def test_published_numbers_are_there():
+    """Every row of both tables with its N, and the authors' learning curves."""
+    from commands import ROOT
+
+    paper = json.loads((ROOT / "results" / "paper.json").read_text())
+    assert [row["mean"] for row in paper["carracing"]["table"]] == [343, 591, 652, 838, 632, 788, 906]
+    assert [row["real"]["mean"] for row in paper["doomrnn"]["table"]] == [193, 196, 868, 1092, 753]
+    for task in ("carracing", "doomrnn"):
+        assert all(row["episodes"] == 100 and row["source"] for row in paper[task]["table"])
+        learning = paper[task]["learning"]
+        assert len(learning["generation"]) == len(learning["mean"]) and learning["generation"][-1] == 1800
