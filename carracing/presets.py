@@ -26,8 +26,18 @@ QUICK = {
     # a wandering policy leaves the first bend behind, which the authors' seldom does in a hundred episodes
     "collect": CarRacingCollectConfig(minimum_length=1, episodes=150, policy="brownian"),
     "vae": replace(VAE, batch_size=32, learning_rate=1e-3, final_learning_rate=3e-4, max_frames=90_000),
-    # rewards are predicted too, so that `train_controller.py carracing --world dream` works on a quick run
-    "rnn": replace(RNN, reward_head=True, batch_size=16, epochs=12.0, decay=0.97, validate_every=20),
+    # short rows of joined drives make many updates of little data; rewards are predicted too, so that
+    # `train_controller.py carracing --world dream` works on a quick run
+    "rnn": replace(
+        RNN,
+        reward_head=True,
+        regime="concatenated",
+        batch_size=32,
+        sequence_length=64,
+        epochs=12.0,
+        decay=0.9975,
+        validate_every=200,
+    ),
     # the first 400 frames tell good drivers from bad ones
     "controller": replace(
         CONTROLLER, popsize=24, rollouts=2, time_limit=400, generations=55, evaluate_every=5, evaluate_rollouts=16
