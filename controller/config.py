@@ -29,7 +29,13 @@ class ControllerConfig(Settings):
     sigma_init: float = setting(0.1, "CMA-ES's first step size", source="authors' code", above=0.0)
     generations: int = setting(1800, "generations of CMA-ES", source="authors' code", least=1)
     temperature: float = setting(1.15, "temperature of the dream", source="paper, table 2", above=0.0)
-    time_limit: int = setting(2100, "longest rollout in training", unit="steps", source="paper, section 4.1", least=1)
+    time_limit: int = setting(
+        2100,
+        "longest rollout in training, in either world (evaluations last env.time_limit)",
+        unit="steps",
+        source="paper, section 4.1",
+        least=1,
+    )
     evaluate_every: int = setting(25, "generations between evaluations of the mean", source="authors' code", least=1)
     evaluate_rollouts: int = setting(1024, "rollouts of such an evaluation", source="authors' code", least=1)
     validation_games: int = setting(

@@ -23,7 +23,7 @@ def play_setup(run: Run, worlds: set[str], learned: bool, temperature: float, po
         rnn=_rnn_weights(run, config.precision) if dreams or agents else None,
         initial=load_initial(run.folder("series"), run.stages["vae"].z_size) if dreams else None,
         temperature=temperature,
-        time_limit=config.time_limit,
+        time_limit=run.stages["env"].time_limit,
         batch_size=config.batch_size,
         policy=policy,
     )

@@ -21,13 +21,16 @@ QUICK = {
     **PAPER,
     # long holds show M what happens at a wall, which short ones never reach; and games are cheap, deaths in them rare:
     # M's idea of the end generalises by their number (measured: docs/deviations.md)
-    "collect": TakeCoverCollectConfig(episodes=1400, max_hold=80),
+    "collect": TakeCoverCollectConfig(episodes=1200, max_hold=80),
     # many small updates: what V has learned of fireballs after so few frames decides what M can, and a V that sees too
     # little of them gives a dream in which standing still is safe (measured: docs/deviations.md)
-    "vae": VAEConfig(batch_size=32, learning_rate=1e-3, final_learning_rate=3e-4, max_frames=180_000),
+    "vae": VAEConfig(batch_size=32, learning_rate=1e-3, final_learning_rate=3e-4, max_frames=165_000),
     "rnn": RNNConfig(batch_size=32, sequence_length=64, epochs=6.0, decay=0.9985, validate_every=300),
-    "controller": ControllerConfig(generations=15, evaluate_every=3, evaluate_rollouts=64, validation_games=40),
-    "evaluate": EvaluateConfig(dream_episodes=256, games_per_rank=20),
+    # a dream this young is soon outlived: what lies beyond 1,000 steps of it costs minutes and teaches its tricks
+    "controller": ControllerConfig(
+        generations=15, time_limit=1000, evaluate_every=4, evaluate_rollouts=64, validation_games=32
+    ),
+    "evaluate": EvaluateConfig(dream_episodes=256),
 }
 
 SMOKE = {

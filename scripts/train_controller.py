@@ -53,7 +53,11 @@ def prepare(arguments, task, run):
     cli.load_tensorflow()
     worlds = {world, "real"} if config.validation_games else {world}
     setup = play_setup(run, worlds, True, temperature, shape)
-    setup = replace(setup, env=replace(setup.env, time_limit=min(setup.env.time_limit, config.time_limit)))
+    limit = min(setup.env.time_limit, config.time_limit)
+    if world == "dream":
+        setup = replace(setup, time_limit=limit)
+    else:
+        setup = replace(setup, env=replace(setup.env, time_limit=limit))
     folder = run.path / "controller" / controller_name(world, variant, temperature, seed)
     return setup, {"folder": folder, "shape": shape, "world": world, "seed": seed, "temperature": temperature}
 

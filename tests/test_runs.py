@@ -106,7 +106,7 @@ def test_another_preset(path):
     changed = ask(path, preset="quick")
     assert changed.stages == PRESETS["quick"].stages and changed.preset == "quick" and changed.seed == 4
     begin(changed, "collect")
-    with pytest.raises(InputError, match=r"env.time_limit is 2100, asked .*collect.episodes is 1400, asked 6"):
+    with pytest.raises(InputError, match=r"env.time_limit is 2100, asked .*collect.episodes is 1200, asked 6"):
         ask(path, preset="smoke")
     assert ask(path).preset == "quick"
 
