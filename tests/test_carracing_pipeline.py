@@ -31,4 +31,4 @@ def test_from_collecting_to_the_table(tmp_path):
     assert dreamt.returncode == 0, dreamt.stderr
     (file,) = (path / "evaluation").glob("dream-dream-zh-tau0.70-s0-tau0.70-*.json")
     found = json.loads(file.read_text())
-    assert found["lengths"] == [20] * 5 and len(set(found["scores"])) == 5 and np.isfinite(found["scores"]).all()
+    assert found["lengths"] == [40] * 5 and len(set(found["scores"])) == 5 and np.isfinite(found["scores"]).all()
