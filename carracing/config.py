@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from controller.config import CollectConfig
 from vae.config import Settings, setting
+from vae.errors import InputError
 from vae.pictures import PREPROCESSES
 
 RENDERERS = ("fast", "gymnasium")
@@ -19,6 +20,11 @@ class CarRacingEnvConfig(Settings):
     renderer: str = setting("fast", "who draws: ours, or Gymnasium's own at a fortieth of the speed", choices=RENDERERS)
     view: str = setting("v3", "what is drawn: Gymnasium's picture, or that of 2018 (fast renderer only)", choices=VIEWS)
     preprocess: str = setting("plain", "authors: as their V was fed, for their weights only", choices=PREPROCESSES)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.renderer == "gymnasium" and self.view != "v3":
+            raise InputError(f"view={self.view!r}: Gymnasium draws 'v3' only; use renderer=fast")
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,8 @@ class CarRacingGame:
         renderer: "fast" or "gymnasium".
         view: "v3", or "v0" for the picture of 2018.
         preprocess: "plain", or "authors" for their released weights (see `vae.pictures`).
-        endless: neither the lap's end nor the field's edge ends the episode (authors' code, for collecting).
+        endless: neither the lap's end nor the field's edge ends the episode (authors' code, for collecting); what
+            comes after one earns nothing, where Gymnasium would pay -100 on every further step.
     Raises:
         ValueError: a setting is out of range.
     """
@@ -86,11 +87,11 @@ class CarRacingGame:
             raise ValueError(f"preprocess must be one of {', '.join(PREPROCESSES)}, not {preprocess!r}")
         self.time_limit, self.endless, self._as_authors = time_limit, endless, preprocess == "authors"
         self.circuit = Circuit(view if renderer == "fast" else None)
-        self._steps, self._over = 0, True
+        self._steps, self._over, self._ended = 0, True, False
 
     def reset(self, seed: int) -> np.ndarray:
         """Begin the track of this seed (0 to 2**32 - 1); returns the first observation, uint8 [64, 64, 3]."""
-        self._steps, self._over = 0, False
+        self._steps, self._over, self._ended = 0, False, False
         self.circuit.reset(seed=int(seed))
         return self._observation()
 
@@ -111,10 +112,11 @@ class CarRacingGame:
             raise RuntimeError("no episode is under way: call reset(seed) first")
         _, reward, terminated, _, _ = self.circuit.step(action)
         self._steps += 1
+        reward, self._ended = 0.0 if self._ended else float(reward), self._ended or bool(terminated)
         terminated = bool(terminated) and not self.endless
         truncated = not terminated and self._steps >= self.time_limit
         self._over = terminated or truncated
-        return self._observation(), float(reward), terminated, truncated
+        return self._observation(), reward, terminated, truncated
 
     def _observation(self) -> np.ndarray:
         picture = self.circuit.painted

@@ -1,21 +1,13 @@
 """Many games of CarRacing in one process; a rank carries one such batch."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from carracing.env import CarRacingGame
 from carracing.render import SIZE
-
-
-class Steps(NamedTuple):
-    """Results of one step of n games, in the order in which the games were named."""
-
-    observations: np.ndarray  # uint8 [n, 64, 64, 3]
-    rewards: np.ndarray  # float32 [n]
-    terminated: np.ndarray  # bool [n]
-    truncated: np.ndarray  # bool [n]
+from controller.games import Steps
 
 
 class CarRacingGames:

@@ -7,9 +7,12 @@ No verdict is given from fewer than 100 episodes.
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
+
+from controller.evaluation import welch_p
 
 FEWEST = 100  # episodes
 LEVEL = 0.05  # of the whole table
@@ -27,8 +30,7 @@ class Published:
     episodes: int = 100
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """A verdict, and the figures it stands on in words."""
 
     verdict: str
@@ -88,10 +90,7 @@ def greater(scores: list[float], others: list[float], what: str) -> Finding:
     """Whether one mean is above another: one-sided Welch at 5 %."""
     if (short := few(scores) or few(others)) is not None:
         return short
-    if np.std(scores) == 0 and np.std(others) == 0:
-        p = float(np.mean(scores) <= np.mean(others))
-    else:
-        p = float(stats.ttest_ind(scores, others, equal_var=False, alternative="greater").pvalue)
+    p = welch_p(scores, others, "greater")
     figures = f"{what}: {np.mean(scores):.0f} to {np.mean(others):.0f}, p = {p:.2g}"
     return Finding(HOLDS if p < LEVEL else FAILS, figures)
 

@@ -68,12 +68,12 @@ class DreamEnv(gymnasium.Env):
         """Dream one step: the reward that M expects (1 without a reward head), terminated where it says so.
 
         Raises:
-            ValueError: the action has not the space's shape or is not finite.
+            ValueError: the action is not one of the action space.
             RuntimeError: no dream is under way.
         """
         action = np.asarray(action, np.float32)
-        if action.shape != self.action_space.shape or not np.isfinite(action).all():
-            raise ValueError(f"action must be finite numbers of shape {self.action_space.shape}, not {action}")
+        if not self.action_space.contains(action):
+            raise ValueError(f"action must be one of {self.action_space}, not {action}")
         if self._state is None:
             raise RuntimeError("no dream is under way: call reset() first")
         noise = np.zeros((2, 1, self.dream.model.z_size), np.float32)

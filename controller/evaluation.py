@@ -66,11 +66,12 @@ def bootstrap_interval(scores: np.ndarray, seed: int = 0) -> list[float]:
     return [float(v) for v in np.percentile(means, [2.5, 97.5])]
 
 
-def welch_p(scores: np.ndarray, others: np.ndarray) -> float:
-    """Two-sided p of Welch's test that two means are equal."""
+def welch_p(scores: np.ndarray, others: np.ndarray, alternative: str = "two-sided") -> float:
+    """p of Welch's test that two means are equal, against `alternative` ("greater": the first one is above)."""
     if np.std(scores) == 0 and np.std(others) == 0:
-        return float(np.mean(scores) == np.mean(others))
-    return float(stats.ttest_ind(scores, others, equal_var=False).pvalue)
+        equal = np.mean(scores) <= np.mean(others) if alternative == "greater" else np.mean(scores) == np.mean(others)
+        return float(equal)
+    return float(stats.ttest_ind(scores, others, equal_var=False, alternative=alternative).pvalue)
 
 
 Player = np.ndarray | Script

@@ -11,13 +11,13 @@ from vae.episodes import Episode, episode_bytes
 from vae.streams import Purpose, engine_seed
 
 
-class Steps(Protocol):
-    """What one step of n games gives: observations uint8 [n, 64, 64, 3], rewards, terminated, truncated [n]."""
+class Steps(NamedTuple):
+    """What one step of n games gives, in the order in which they were named."""
 
-    observations: np.ndarray
-    rewards: np.ndarray
-    terminated: np.ndarray
-    truncated: np.ndarray
+    observations: np.ndarray  # uint8 [n, 64, 64, 3]
+    rewards: np.ndarray  # float32 [n]
+    terminated: np.ndarray  # bool [n]
+    truncated: np.ndarray  # bool [n]
 
 
 class Games(Protocol):

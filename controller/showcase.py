@@ -28,7 +28,7 @@ class Drive(NamedTuple):
 class Prediction(NamedTuple):
     """What M says along a drive, of each step from the ones before it.
 
-    frames: V's pictures of the expected next z, uint8 [T - 1, 64, 64, 3]. done: probability of the end [T - 1] or None.
+    frames: V's pictures of the expected next z, uint8 [T - 1, 64, 64, 3]. done: probability of the end [T] or None.
     density: of one latent dimension's next value, float [T - 1, n] at `grid` [n]; values: what came [T - 1].
     """
 
@@ -97,6 +97,7 @@ def predict(vae: VAE, rnn: MDNRNN, drive: Drive, points: int = 120) -> Predictio
     restart = np.eye(1, len(z), dtype=np.float32) if rnn.done_head else None
     state = rnn.zero_state(1)
     parameters, _, _ = rnn.sequence(z[None], drive.actions[None], restart, *state)
+    done = None if parameters.done_logit is None else np.asarray(tf.sigmoid(parameters.done_logit[0]))
     parameters = MDNParameters(*(None if part is None else part[0, :-1] for part in parameters))
     weights = tf.nn.softmax(parameters.logmix, axis=1)
     expected = tf.reduce_sum(weights * parameters.mean, axis=1)
@@ -106,5 +107,4 @@ def predict(vae: VAE, rnn: MDNRNN, drive: Drive, points: int = 120) -> Predictio
         np.asarray(part)[:, :, liveliest, None] for part in (weights, parameters.mean, tf.exp(parameters.logstd))
     )
     density = np.sum(share * np.exp(-0.5 * ((grid - mean) / std) ** 2) / (std * np.sqrt(2 * np.pi)), axis=1)
-    done = None if parameters.done_logit is None else np.asarray(tf.sigmoid(parameters.done_logit))
     return Prediction(decode(vae, np.asarray(expected)), done, density, grid, z[1:, liveliest])

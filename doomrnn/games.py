@@ -5,20 +5,12 @@ A rank carries one such batch: every row is a game of its own, which may begin a
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from controller.games import Steps
 from doomrnn.env import TakeCoverGame
-
-
-class Steps(NamedTuple):
-    """Results of one step of n games, in the order in which the games were named."""
-
-    observations: np.ndarray  # uint8 [n, size, size, 3]
-    rewards: np.ndarray  # float32 [n], all 1
-    terminated: np.ndarray  # bool [n]
-    truncated: np.ndarray  # bool [n]
 
 
 class TakeCoverGames:

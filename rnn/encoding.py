@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,12 +59,12 @@ def _encode(
     encode: Encode, paths: list[Path], held_out: set[Path], action_size: int, config: SeriesConfig, progress: Progress
 ) -> list[Series]:
     """The latents of a shard's episodes, encoded in batches that run on from one episode to the next."""
-    episodes: list[Episode] = []
+    columns: list[tuple[np.ndarray, ...]] = []  # of each episode; its pictures are not kept
     parts: list[tuple[np.ndarray, np.ndarray]] = []
     waiting = np.empty((0, *FRAME_SHAPE), np.uint8)
     for _, episode in _read_ahead(paths, action_size):
         waiting = np.concatenate([waiting, episode.obs])
-        episodes.append(replace(episode, obs=episode.obs[:0]))  # pictures are not kept
+        columns.append((episode.action, episode.reward, episode.terminated))
         whole = len(waiting) // config.batch_size * config.batch_size
         for start in range(0, whole, config.batch_size):
             parts.append(_halves(encode, waiting[start : start + config.batch_size]))
@@ -76,14 +75,13 @@ def _encode(
         parts.append(tuple(part[: len(waiting)] for part in _halves(encode, filled)))
         progress.update(len(waiting))
     mu, logvar = (np.concatenate(column) for column in zip(*parts, strict=True))
-    stops = np.cumsum([len(episode.action) for episode in episodes])
+    stops = np.cumsum([len(actions) for actions, *_ in columns])
     series = []
-    for path, episode, stop in zip(paths, episodes, stops, strict=True):
-        rows = slice(stop - len(episode.action), stop)
+    for path, column, stop in zip(paths, columns, stops, strict=True):
+        rows = slice(stop - len(column[0]), stop)
         if not (np.isfinite(mu[rows]).all() and np.isfinite(logvar[rows]).all()):
             raise NumericalError(f"series: V gives NaN or infinity for {path}; train V again")
-        columns = episode.action, episode.reward, episode.terminated
-        series.append(Series(mu[rows], logvar[rows], *columns, path in held_out))
+        series.append(Series(mu[rows], logvar[rows], *column, path in held_out))
     return series
 
 

@@ -71,10 +71,10 @@ class MDNRNN(keras.Model):
     def step(
         self, z: Tensor, action: Tensor, restart: Tensor | None, h: Tensor, c: Tensor
     ) -> tuple[MDNParameters, Tensor, Tensor]:
-        """One step: z [B, Z], action [B, A], restart [B, 1] (None without a done head), state h, c [B, H].
+        """One step: z [B, Z], action [B, A], restart [B, 1] or None, state h, c [B, H].
 
         Returns the prediction of the next z [B, ...] and the new state (h, c). Where restart is 1 the state is cleared
-        before the step, as in `sequence`.
+        before the step, as in `sequence`; a model with a done head also reads it, and needs it.
         """
         x = self._inputs(z, action, restart)
         if restart is not None:
@@ -101,9 +101,9 @@ class MDNRNN(keras.Model):
         return self.sequence(z, action, restart, h0, c0)
 
     def _inputs(self, z: Tensor, action: Tensor, restart: Tensor | None) -> Tensor:
-        if (restart is not None) != self.done_head:
-            raise ValueError("restart is an input of a model with a done head, and only of one")
-        return ops.concatenate([z, action] if restart is None else [z, action, restart], axis=-1)
+        if self.done_head and restart is None:
+            raise ValueError("restart is an input of a model with a done head")
+        return ops.concatenate([z, action, restart] if self.done_head else [z, action], axis=-1)
 
     def _predict(self, h: Tensor) -> MDNParameters:
         """The head on h [..., H]: one product over all rows."""

@@ -71,9 +71,8 @@ class RNNTrainer:
 
     def _loss(self, batch: Batch, h: tf.Tensor, c: tf.Tensor) -> tuple[MDNRNNLoss, tf.Tensor, tf.Tensor]:
         """The costs of a batch from state (h, c) [B, H], and the state after it."""
-        done_head = self.config.done_head
-        params, h, c = self.model.sequence(batch.z[:, :-1], batch.action, batch.restart if done_head else None, h, c)
-        targets = batch.done if done_head else None, batch.mask, batch.z_mask, self.config.done_weight
+        params, h, c = self.model.sequence(batch.z[:, :-1], batch.action, batch.restart, h, c)
+        targets = batch.done if self.config.done_head else None, batch.mask, batch.z_mask, self.config.done_weight
         reward = batch.reward if self.config.reward_head else None
         return mdnrnn_loss(params, batch.z[:, 1:], *targets, reward), h, c
 

@@ -8,6 +8,7 @@ Each figure is the median of several repetitions in a process of its own; let th
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -42,7 +43,7 @@ def main() -> None:
     figures = {name: launch(name) for name in ([arguments.only] if arguments.only else TARGETS)}
     for name, values in figures.items():
         unit, target = TARGETS[name]
-        median = sorted(values)[len(values) // 2]
+        median = statistics.median(values)
         aim = f"; target {target:,}" if target else ""
         print(f"{name:21} {median:9,.0f} {unit} (from {min(values):,.0f} to {max(values):,.0f}{aim})")
     if arguments.json:
@@ -251,7 +252,7 @@ def measure_carracing_agent() -> None:
     if cli.rank() != 0:
         return work(cast, comm)
     farm, found = Farm(cast, comm), []
-    for generation in range(3):
+    for generation in range(4):
         weights = np.random.default_rng(generation).normal(0, 0.1, (64, shape.size)).astype(np.float32)
         keys = [row[0] for row in fitness_keys(stages["controller"], generation)]
         rollouts = [Rollout(i, "real", (0, *key), weights[i]) for i, key in enumerate(keys)]

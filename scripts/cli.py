@@ -91,7 +91,7 @@ def parser(doc: str, preset: bool = True, fields: bool = True, seed_help: str = 
         made.add_argument(
             "--preset", metavar="P", help="settings to start from: paper, quick or smoke (default: the run's own)"
         )
-    made.add_argument("--seed", type=_seed, default=None, help=f"{seed_help} (default 0)")
+    made.add_argument("--seed", type=seed, default=None, help=f"{seed_help} (default 0)")
     made.add_argument(
         "--set",
         dest="overrides",
@@ -118,7 +118,8 @@ def _all_fields() -> str:
     return "\n".join(parts).replace("%", "%%")
 
 
-def _seed(text: str) -> int:
+def seed(text: str) -> int:
+    """An argument that is a seed."""
     value = int(text)
     if not 0 <= value < 2**31:
         raise argparse.ArgumentTypeError(f"{text}: a seed is a whole number from 0 to 2147483647")
@@ -185,6 +186,18 @@ def open_existing(path: Path) -> "Run":
     return load_run(path, {stage: type(config) for stage, config in task(name).presets["paper"].stages.items()})
 
 
+def need_telling_dream(run: "Run") -> None:
+    """InputError where M foretells neither an end nor rewards, so that all players are alike in its dream."""
+    from vae.errors import InputError
+
+    config = run.stages["rnn"]
+    if not (config.done_head or config.reward_head):
+        raise InputError(
+            f"{run.folder('rnn')}: this M foretells neither an end nor rewards, so that nothing can be learned or "
+            "scored in its dream; train one with --set rnn.reward_head=true in another --run"
+        )
+
+
 def need(run: "Run", stage: str, script: str) -> None:
     """InputError naming the script to run first where a stage is not finished."""
     from vae.errors import InputError
@@ -212,8 +225,8 @@ def run_stage(run: "Run", stage: str, produce: Callable[[Path], dict[str, Any]],
 
 
 def _figures(summary: dict[str, Any]) -> str:
-    shown = {k: f"{v:,.4g}" if isinstance(v, float) else f"{v:,}" for k, v in summary.items()}
-    return ", ".join(f"{name} {value}" for name, value in shown.items())
+    forms = {float: "{:,.4g}", int: "{:,}"}
+    return ", ".join(f"{name} {forms.get(type(value), '{}').format(value)}" for name, value in summary.items())
 
 
 def on_farm(

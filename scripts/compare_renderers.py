@@ -40,7 +40,7 @@ def main() -> None:
 
         figures = {"frames": frames, "tracks": arguments.tracks, "mean": mean, "worst_frame": worst, "rows": rows}
         write_json(arguments.json, {"command": "python scripts/compare_renderers.py", **figures, **environment()})
-    if arguments.picture:
+    if arguments.picture and shown:
         draw(shown, arguments.picture)
 
 

@@ -56,6 +56,8 @@ def prepare(arguments, run):
     from controller.setup import play_setup
     from controller.training import find_controller, load_controller
 
+    if "dream" in arguments.world:
+        cli.need_telling_dream(run)
     name = shape = weights = None
     if "agent" in arguments.policy:
         folder = find_controller(run.path, arguments.controller)

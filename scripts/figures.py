@@ -39,15 +39,13 @@ def pictures(rows: list[tuple[str, np.ndarray]], columns: list[str] | None = Non
         for spine in axis.spines.values():
             spine.set_visible(False)
     if columns:
-        axes[-1, 0].set_xticks([66 * i + 32 for i in range(len(columns))], columns)
+        axes[-1, 0].set_xticks([66 * i + 32 for i in range(longest)], columns[:longest])
         axes[-1, 0].tick_params(length=0)
     figure.tight_layout(h_pad=0.2)
     return figure
 
 
-def lines(
-    curves: list[tuple[str, str, list[float], list[float]]], x: str, y: str, log: bool = False, style: str = "-"
-) -> Figure:
+def lines(curves: list[tuple[str, str, list[float], list[float]]], x: str, y: str, log: bool = False) -> Figure:
     """Curves (label, colour, xs, ys)."""
     figure, axis = plt.subplots(figsize=(7, 3.4))
     for number, (label, color, xs, ys) in enumerate(curves):
@@ -61,7 +59,7 @@ def lines(
     return figure
 
 
-def probes(points: list[tuple[str, float, float]], agents: list[tuple[str, float, float]]) -> Figure:
+def probes(points: list[tuple[str, float, float]], agents: list[tuple[str, float, float]], tau: float) -> Figure:
     """Survival of scripted policies (name, dream, real) in both worlds, with the diagonal of a truthful dream."""
     figure, axis = plt.subplots(figsize=(5.4, 5))
     values = [value for _, dream, real in [*points, *agents] for value in (dream, real)]
@@ -72,7 +70,7 @@ def probes(points: list[tuple[str, float, float]], agents: list[tuple[str, float
             axis.plot([r for _, _, r in group], [d for _, d, _ in group], marker, color=color, ms=8, label=label)
         for name, dream, real in group:
             axis.annotate(name, (real, dream), xytext=(6, 4), textcoords="offset points", fontsize=8)
-    axis.set(xscale="log", yscale="log", xlabel="steps survived in the real game", ylabel="steps survived in the dream")
+    axis.set(xscale="log", yscale="log", xlabel="steps survived in the real game", ylabel=f"in the dream, tau {tau:g}")
     axis.set_xlim(low, high)
     axis.set_ylim(low, high)
     axis.legend(loc="upper left")
@@ -108,7 +106,7 @@ def foresight(done: np.ndarray | None, density: np.ndarray, grid: np.ndarray, va
     axes[0, 0].legend(loc="upper right")
     axes[0, 0].grid(False)
     if done is not None:
-        axes[1, 0].plot(steps, done, color=OURS, lw=1)
+        axes[1, 0].plot(np.arange(1, len(done) + 1), done, color=OURS, lw=1)
         axes[1, 0].axhline(0.5, color=GREY, ls="--", lw=1)
         axes[1, 0].set(ylabel="probability of the end", ylim=(-0.03, 1.03))
     axes[-1, 0].set_xlabel("step of the real game")

@@ -26,6 +26,7 @@ LAYOUT = {  # where their repository keeps things
         "controller": "log/doomrnn.cma.16.64.best.json",
     },
 }
+LARGEST_NUMBER = 1e12  # of their units
 LARGEST_FILE = 200_000_000  # bytes; their largest holds 27 MB
 
 
@@ -36,6 +37,12 @@ def main() -> None:
     parser.add_argument("--source", type=Path, required=True, metavar="DIR", help="the folder in the authors' format")
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     parser.add_argument("--controller", metavar="NAME", help="which to export (default: the only one there)")
+    parser.add_argument(
+        "--preprocess",
+        choices=("authors", "plain"),
+        default="authors",
+        help="how V's pictures were made: plain for weights that --export wrote (default authors)",
+    )
     parser.add_argument("--export", action="store_true", help="write the run's weights into --source instead")
     arguments = parser.parse_args()
     with cli.ending_well():
@@ -65,7 +72,7 @@ def import_run(arguments) -> None:
     for part, content in contents.items():  # everything is checked before anything is written
         try:
             models[part] = PARTS[part](task, content)
-        except (ValueError, TypeError, IndexError) as error:
+        except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise InputError(f"{there[part]}: not what it should be ({str(error)[:300]})") from None
     store(arguments, task, models)
     print(f"import: {', '.join(models)} from {arguments.source}; wrote {arguments.run}")
@@ -91,8 +98,8 @@ def arrays(content) -> list:
     import numpy as np
 
     made = [np.asarray(part, np.float64) for part in content]
-    if not all(np.isfinite(array).all() for array in made):
-        raise ValueError("holds NaN or infinity")
+    if not all((np.abs(array) < LARGEST_NUMBER).all() for array in made):  # nor is NaN
+        raise ValueError("holds NaN, infinity or a number beyond reason")
     return made
 
 
@@ -132,11 +139,13 @@ def initial_of(task, content):
 
 def controller_of(task, content):
     """(shape, weights, evaluated mean) of C."""
-    weights = arrays(content[:1])[0]
+    weights, score = arrays(content)
     shape = paper_shape(task)
     if weights.shape != (shape.size,):
         raise ValueError(f"{weights.shape} weights, not ({shape.size},)")
-    return shape, weights, float(content[1])
+    if score.shape != ():
+        raise ValueError("the second entry is not an evaluated mean")
+    return shape, weights, float(score)
 
 
 PARTS = {"vae": vae_of, "rnn": rnn_of, "series": initial_of, "controller": controller_of}
@@ -162,9 +171,8 @@ def store(arguments, task, models) -> None:
     from vae.runs import Run, finish, open_run, working
     from vae.weights import save_model
 
-    stages = override(task.presets["paper"].stages, "env.preprocess=authors")
+    stages = override(task.presets["paper"].stages, f"env.preprocess={arguments.preprocess}")
     run = Run(arguments.run, task.name, "paper", 0, stages)
-    open_run(arguments.run, run, set(), preset_given=True)
     summary = {"imported_from": str(arguments.source)}
     for part, model in models.items():
         if part == "controller":
@@ -183,7 +191,9 @@ def store(arguments, task, models) -> None:
             else:
                 fields = MODEL_FIELDS if part == "rnn" else ("z_size", "precision")
                 save_model(folder, "weights", model.variables, {field: getattr(model, field) for field in fields})
-            finish(folder, summary)
+            if part != "series" or "rnn" in models:  # else the series are still to be encoded
+                finish(folder, summary)
+    open_run(arguments.run, run, set(), preset_given=True)  # last: without it there is no run yet
 
 
 # --- to their format ---
@@ -224,6 +234,10 @@ def export_run(arguments) -> None:
         path = arguments.source / LAYOUT[arguments.task][part]
         atomic_write(path, (json.dumps(content) + "\n").encode())
         print(f"export: wrote {path}")
+    if run.stages["env"].preprocess == "plain":
+        print("export: V was trained on plain pictures; an import of it wants --preprocess plain")
+    if run.stages["rnn"].reward_head and "rnn" in contents:
+        print("export: M's reward head is left out; their format has none")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ missing.
 """
 
 import base64
+import functools
 import html
 import io
 import json
@@ -28,11 +29,12 @@ def main() -> None:
     parser = cli.Parser(description=__doc__, formatter_class=cli.Formatter)
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     parser.add_argument("--controller", metavar="NAME", help="whose drive to show (default: the best evaluated)")
-    parser.add_argument("--seed", type=int, default=11, help="seed of the drives shown (default 11)")
+    parser.add_argument("--seed", type=cli.seed, default=11, help="seed of the drives shown (default 11)")
     arguments = parser.parse_args()
     with cli.ending_well():
+        run = cli.open_existing(arguments.run)
         page = Page(arguments.run / "report")
-        report = Report(cli.open_existing(arguments.run), page, arguments.controller, arguments.seed)
+        report = Report(run, page, arguments.controller, arguments.seed)
         report.draw()
         print(f"report: {page.count} pictures and videos; wrote {page.save(report.title)}")
 
@@ -127,15 +129,25 @@ class Report:
         self.vision()
         self.memory()
         self.dreams()
+        self.agent()
         self.learning()
 
-    def _models(self):
-        from rnn.training import load_rnn
+    @functools.cached_property
+    def vae(self):
+        """The trained V."""
         from vae.training import load_vae
 
-        return load_vae(self.run.folder("vae")), load_rnn(self.run.folder("rnn"))
+        return load_vae(self.run.folder("vae"))
 
-    def _held_out(self):
+    @functools.cached_property
+    def rnn(self):
+        """The trained M."""
+        from rnn.training import load_rnn
+
+        return load_rnn(self.run.folder("rnn"))
+
+    @functools.cached_property
+    def held_out(self):
         """A held-out episode, the longest of the first few."""
         from vae.episodes import list_episodes, read_episode, split_episodes
 
@@ -152,18 +164,24 @@ class Report:
         found = load_evaluations(self.run.path / "evaluation")
         if not found:
             return self.page.missing("no evaluations; run scripts/evaluate.py")
-        worlds = ("dream", "real")
-        who = sorted({(e.who, e.seed) for e in found}, key=lambda pair: (pair[0] in self.task.policies, pair))
-        best = {}
-        for e in sorted(found, key=lambda e: e.episodes):
-            best[e.who, e.seed, e.world] = e
-        rows = [(f"{n}, seed {s}", *(row(best[n, s, w]) if (n, s, w) in best else "" for w in worlds)) for n, s in who]
+        real = {(e.who, e.seed): e for e in sorted(found, key=lambda e: e.episodes) if e.world == "real"}
+        dreamt = {(e.who, e.seed, e.temperature): e for e in found if e.world == "dream"}
+        lone = [(*key, None) for key in real if not any(key == other[:2] for other in dreamt)]
+        keys = sorted([*dreamt, *lone], key=lambda key: (key[0] in self.task.policies, str(key)))
+        rows = [
+            (
+                f"{who}, seed {seed}",
+                f"{row(dreamt[who, seed, tau])} at tau {tau:g}" if tau else "",
+                row(real[who, seed]) if (who, seed) in real else "",
+            )
+            for who, seed, tau in keys
+        ]
         self.page.table([("policy", "dream", "real task"), *rows, *self.task.published])
-        agents = [e for e in best.values() if e.controller and e.world == "real"]
-        for e in agents:
-            figure = self.figures.histogram(e.scores, e.who, self._published(e.who), self.task.score)
-            self.page.figure(f"scores-{e.who}-seed{e.seed}", figure, f"scores of {e.who}")
-        self._probes(best)
+        for e in real.values():
+            if e.controller:
+                figure = self.figures.histogram(e.scores, e.who, self._published(e.who), self.task.score)
+                self.page.figure(f"scores-{e.who}-seed{e.seed}", figure, f"scores of {e.who}")
+        self._probes(real, dreamt)
         return None
 
     def _published(self, who: str) -> tuple[str, float, float] | None:
@@ -171,20 +189,26 @@ class Report:
         for entry in self.paper["table"]:
             if "temperature" in entry and f"tau{entry['temperature']:.2f}" in who:
                 return f"paper, tau {entry['temperature']}", entry["real"]["mean"], entry["real"]["std"]
-            if entry.get("method") and f"-{entry['method']}-" in who:
+            if entry.get("method") and who.startswith(f"real-{entry['method']}-"):
                 return f"paper, {entry['method']}", entry["mean"], entry["std"]
         return None
 
-    def _probes(self, best) -> None:
+    def _probes(self, real, dreamt) -> None:
+        """Survival in both worlds, at the temperature that most policies were probed at."""
         if self.task.world != "dream":
             return None
         self.page.heading("Probes", "Policies that look at nothing, and the agents, in the dream and in the real game.")
-        both = [(n, best[n, s, "dream"].mean, e.mean, e.controller) for (n, s, w), e in best.items()
-                if w == "real" and (n, s, "dream") in best]  # fmt: skip
+        both = [(e, real[e.who, e.seed]) for e in dreamt.values() if (e.who, e.seed) in real]
         if not both:
             return self.page.missing("no policy was evaluated in both worlds")
-        groups = ([p[:3] for p in both if not p[3]], [p[:3] for p in both if p[3]])
-        self.page.figure("probes", self.figures.probes(*groups), "survival in the dream against the real game")
+        taus = [dream.temperature for dream, _ in both]
+        tau = max(taus, key=taus.count)
+        shown = [(dream, other) for dream, other in both if dream.temperature == tau]
+        points = [(d.who, d.mean, r.mean) for d, r in shown if not d.controller]
+        agents = [(d.who, d.mean, r.mean) for d, r in shown if d.controller]
+        self.page.figure(
+            "probes", self.figures.probes(points, agents, tau), "survival in the dream and in the real game"
+        )
         return None
 
     # --- V and M ---
@@ -196,9 +220,7 @@ class Report:
         self.page.heading("V", "Frames that V was not trained on, and what it makes of them.")
         if not {"collect", "vae"} <= self.has:
             return self.page.missing("frames and a trained V; run scripts/collect_rollouts.py and scripts/train_vae.py")
-        from vae.training import load_vae
-
-        vae, obs = load_vae(self.run.folder("vae")), self._held_out().obs
+        vae, obs = self.vae, self.held_out.obs
         frames = obs[:: max(1, len(obs) // STRIP)][:STRIP]
         shown = [("real", frames), ("V", decode(vae, encode(vae, frames)))]
         self.page.figure("reconstructions", self.figures.pictures(shown), "frames and reconstructions")
@@ -207,7 +229,10 @@ class Report:
     def _losses(self, stage: str, key: str, unit: str, size: int) -> None:
         from vae.runs import read_rows
 
-        rows, figures = read_rows(self.run.folder(stage) / "metrics.jsonl"), self.figures
+        file, figures = self.run.folder(stage) / "metrics.jsonl", self.figures
+        if not file.exists():
+            return self.page.missing(f"{file} (imported weights have none)")
+        rows = read_rows(file)
         curves = [("training", figures.OURS, [r["step"] * size for r in rows], [r[key] for r in rows])]
         tests = [r for r in rows if f"validation_{key}" in r]
         xs, ys = [r["step"] * size for r in tests], [r[f"validation_{key}"] for r in tests]
@@ -218,6 +243,7 @@ class Report:
             curves.append(("authors' run", figures.THEIRS, [s * size for s in theirs["step"]], theirs[column]))
         figure = figures.lines(curves, f"{unit} seen", f"{key} loss", log=True)
         self.page.figure(f"{stage}-loss", figure, f"losses of {stage}")
+        return None
 
     def memory(self) -> None:
         """M's predictions along a held-out episode, and its losses."""
@@ -226,9 +252,9 @@ class Report:
         self.page.heading("M", "Along a real episode, each step foretold from those before it.")
         if not {"collect", "vae", "rnn"} <= self.has:
             return self.page.missing("a trained M; run scripts/train_rnn.py")
-        episode = self._held_out()
+        episode = self.held_out
         drive = Drive(episode.obs[-STEPS:], episode.action[-STEPS:])
-        found = predict(*self._models(), drive)
+        found = predict(self.vae, self.rnn, drive)
         at = slice(0, len(found.frames), max(1, len(found.frames) // STRIP))
         shown = [("real", drive.frames[1:][at][:STRIP]), ("foretold", found.frames[at][:STRIP])]
         self.page.figure("predictions", self.figures.pictures(shown), "next frames, real and foretold")
@@ -247,16 +273,15 @@ class Report:
         self.page.heading("The dream", comment)
         if not {"collect", "vae", "series", "rnn"} <= self.has:
             return self.page.missing("a trained M; run scripts/train_rnn.py")
-        episode = self._held_out()
-        vae, _ = self._models()
+        episode = self.held_out
         length = min(len(episode), STRIP * STRIDE)
-        first, rows = encode(vae, episode.obs[:1])[0], [("real", episode.obs[:length:STRIDE])]
+        first, rows = encode(self.vae, episode.obs[:1])[0], [("real", episode.obs[:length:STRIDE])]
         for tau in TEMPERATURES:
             dreamt = follow_dream(self._env(tau), episode.action[:length], first, self.seed)
             rows.append((f"tau {tau:g}", dreamt[::STRIDE]))
         columns = [str(step) for step in range(0, length, STRIDE)]
         self.page.figure("dreams", self.figures.pictures(rows, columns), "dreams at five temperatures")
-        return self._videos(vae)
+        return None
 
     def _env(self, temperature: float):
         import gymnasium
@@ -264,7 +289,7 @@ class Report:
         name = self.task.dream_env
         return gymnasium.make(name, run=self.run.path, temperature=temperature, render_mode="rgb_array").unwrapped
 
-    def _videos(self, vae) -> None:
+    def agent(self) -> None:
         """The agent's real drive, V's view of it, and its drive in the dream from the same first frame."""
         import numpy as np
 
@@ -274,13 +299,13 @@ class Report:
         from controller.training import find_controller, load_controller
 
         self.page.heading("The agent", "From left: the real task, V's view of it, the agent in its own dream.")
-        if not list(self.run.path.glob("controller/*/best.json")):
-            return self.page.missing("a trained controller; run scripts/train_controller.py")
+        if not {"vae", "series", "rnn"} <= self.has or not list(self.run.path.glob("controller/*/best.json")):
+            return self.page.missing("V, M and a trained controller; run scripts/train_controller.py")
         folder = find_controller(self.run.path, self.name or self._best_controller())
         shape, weights = load_controller(folder, "best")
-        policy, (_, rnn) = Policy(shape, self.task.squash), self._models()
+        policy, vae = Policy(shape, self.task.squash), self.vae
         games = self.task.games(1, self.run.stages["env"], False)
-        real = drive_real(games, Agent(vae, rnn, policy), weights, self.seed, STEPS)
+        real = drive_real(games, Agent(vae, self.rnn, policy), weights, self.seed, STEPS)
         games.close()
         z = encode(vae, real.frames)
         env = self._env(cli.controller_temperature(self.run, folder.name))

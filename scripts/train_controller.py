@@ -37,7 +37,6 @@ def prepare(arguments, task, run):
     """(setup of the ranks, everything the training needs); rank 0 only."""
     from controller.setup import play_setup
     from controller.training import controller_name
-    from vae.errors import InputError
 
     world, variant = arguments.world or task.world, arguments.variant or task.variant
     config, seed = run.stages["controller"], arguments.seed or 0
@@ -45,11 +44,8 @@ def prepare(arguments, task, run):
     for stage, script in (("vae", "train_vae.py"), ("series", "encode_series.py"), ("rnn", "train_rnn.py")):
         cli.need(run, stage, script)
     shape = task.policy_shape(variant, run.stages["vae"].z_size, run.stages["rnn"].hidden_size, config.hidden_size)
-    if world == "dream" and not (run.stages["rnn"].done_head or run.stages["rnn"].reward_head):
-        raise InputError(
-            f"{run.folder('rnn')}: this M foretells neither an end nor rewards, so that nothing can be learned in its "
-            "dream; train one with --set rnn.reward_head=true in another --run"
-        )
+    if world == "dream":
+        cli.need_telling_dream(run)
     cli.load_tensorflow()
     worlds = {world, "real"} if config.validation_games else {world}
     setup = play_setup(run, worlds, True, temperature, shape)

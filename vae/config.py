@@ -127,7 +127,7 @@ class VAEConfig(Settings):
     )
     learning_rate: float = setting(1e-4, "Adam's step size", source="authors' code", above=0.0)
     final_learning_rate: float = setting(
-        1e-4, "step size at the end, reached in a straight line", source="authors' code: constant", above=0.0
+        0.0, "step size at the end, reached in a straight line; 0: constant", source="authors' code", least=0.0
     )
     batch_size: int = setting(100, "frames in an update", unit="frames", source="authors' code", least=1)
     epochs: float = setting(

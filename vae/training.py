@@ -75,7 +75,8 @@ class VAETrainer:
 
 def learning_rate(config: VAEConfig, update: int, total: int) -> float:
     """The step size of update 1 to `total`: a straight line from the first to the last."""
-    return config.learning_rate + (config.final_learning_rate - config.learning_rate) * (update - 1) / max(1, total - 1)
+    last = config.final_learning_rate or config.learning_rate
+    return config.learning_rate + (last - config.learning_rate) * (update - 1) / max(1, total - 1)
 
 
 def train_vae(folder: Path, data: FrameStream, held_out: np.ndarray, config: VAEConfig, seed: int) -> dict[str, float]:
