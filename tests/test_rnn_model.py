@@ -126,13 +126,15 @@ def test_sequence_in_a_graph_that_knows_no_sizes():
         assert np.allclose(a, b, atol=1e-5)
 
 
-def test_a_restart_forgets_what_was_before():
-    model = MDNRNN(4, 1, 16, 2, True)
+@pytest.mark.parametrize("done_head", [False, True])
+def test_a_restart_forgets_what_was_before(done_head):
+    """Whether or not restart is an input too."""
+    model = MDNRNN(4, 1, 16, 2, done_head)
     z, action = normal(B, T, 4), normal(B, T, 1)
     restart = tf.constant(np.eye(T, dtype=np.float32)[[3] * B])  # before step 3
     params, h, c = model.sequence(z, action, restart, normal(B, 16), normal(B, 16))
     fresh, fresh_h, fresh_c = model.sequence(z[:, 3:], action[:, 3:], restart[:, 3:], *model.zero_state(B))
-    for whole, part in zip(params[:4], fresh[:4], strict=True):
+    for whole, part in zip(params[: 3 + done_head], fresh[: 3 + done_head], strict=True):
         assert np.allclose(whole[:, 3:], part, atol=1e-6)
     assert np.allclose(h, fresh_h, atol=1e-6) and np.allclose(c, fresh_c, atol=1e-6)
     other, *_ = model.sequence(z, action, restart, *model.zero_state(B))
@@ -156,11 +158,10 @@ def test_steps_are_the_sequence(done_head):
     assert params.mean.shape == (B, T, 3, 4) and (params.done_logit is None) == (not done_head)
 
 
-@pytest.mark.parametrize("done_head", [False, True])
-def test_restart_comes_with_the_done_head_only(done_head):
-    model = MDNRNN(4, 1, 16, 2, done_head)
+def test_a_done_head_needs_restart():
+    model = MDNRNN(4, 1, 16, 2, True)
     with pytest.raises(ValueError, match="restart"):
-        model.step(normal(B, 4), normal(B, 1), None if done_head else normal(B, 1), *model.zero_state(B))
+        model.step(normal(B, 4), normal(B, 1), None, *model.zero_state(B))
 
 
 def test_training_learns_a_sequence_and_repeats_itself():
