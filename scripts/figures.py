@@ -70,9 +70,12 @@ def probes(points: list[tuple[str, float, float]], agents: list[tuple[str, float
             axis.plot([r for _, _, r in group], [d for _, d, _ in group], marker, color=color, ms=8, label=label)
         for name, dream, real in group:
             axis.annotate(name, (real, dream), xytext=(6, 4), textcoords="offset points", fontsize=8)
-    axis.set(xscale="log", yscale="log", xlabel="steps survived in the real game", ylabel=f"in the dream, tau {tau:g}")
-    axis.set_xlim(low, high)
-    axis.set_ylim(low, high)
+    ticks = [tick for tick in (50, 100, 200, 400, 700, 1000, 2000) if low <= tick <= high]
+    for which in (axis.xaxis, axis.yaxis):
+        axis.set(**{f"{which.axis_name}scale": "log", f"{which.axis_name}lim": (low, high)})
+        which.set_ticks(ticks, [str(tick) for tick in ticks])
+        which.set_ticks([], minor=True)
+    axis.set(xlabel="steps survived in the real game", ylabel=f"in the dream, tau {tau:g}")
     axis.legend(loc="upper left")
     figure.tight_layout()
     return figure
