@@ -21,9 +21,7 @@ FORGET_BIAS = 1.0
 GATES = [0, 2, 1, 3]  # i, g, f, o to i, f, g, o, and back: a swap is its own inverse
 
 
-def mdnrnn_from_authors(
-    arrays: Sequence[np.ndarray], z_size: int, action_size: int, precision: str = "float32"
-) -> MDNRNN:
+def mdnrnn_from_authors(arrays: Sequence[np.ndarray], z_size: int, action_size: int) -> MDNRNN:
     """The authors' M as ours; H, K and the done head follow from the shapes.
 
     arrays: head kernel, head bias, LSTM kernel, LSTM bias, as published (integers, units of 1e-4).
@@ -41,7 +39,7 @@ def mdnrnn_from_authors(
     shapes = [array.shape for array in (head, head_bias, kernel, bias)]
     if done > 1 or mixtures < 1 or shapes != expected:
         raise ValueError(f"shapes {shapes} do not fit Z = {z_size}, A = {action_size}")
-    model = MDNRNN(z_size, action_size, hidden, mixtures, bool(done), precision=precision)
+    model = MDNRNN(z_size, action_size, hidden, mixtures, bool(done))
     kernel = _swap_gates(kernel)
     forget = np.repeat([0.0, FORGET_BIAS, 0.0, 0.0], hidden)
     model.lstm.kernel.assign(kernel[: inputs + done])

@@ -13,9 +13,9 @@ from vae.model import VAE
 UNIT = 1e-4
 
 
-def vae_from_authors(arrays: Sequence[np.ndarray], z_size: int, precision: str = "float32") -> VAE:
+def vae_from_authors(arrays: Sequence[np.ndarray], z_size: int) -> VAE:
     """The authors' V as ours. Raises ValueError where the arrays do not fit z_size."""
-    model = VAE(z_size, precision=precision)
+    model = VAE(z_size)
     shapes, wanted = [np.shape(array) for array in arrays], [tuple(variable.shape) for variable in model.variables]
     if shapes != wanted:
         raise ValueError(f"shapes {shapes} do not fit V with Z = {z_size}: {wanted}")
