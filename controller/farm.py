@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from controller.rollouts import Cast, Kind, Outcome, Player, Rollout
-from vae.errors import InputError, NumericalError
+from vae.errors import InputError, NumericalError, disk_trouble
 
 UNIT = 16  # rollouts handed out at least
 TAG_REQUEST, TAG_REPLY = 1, 2
@@ -214,14 +214,14 @@ def work(cast: Cast, comm: Any) -> None:
 def guarded(comm: Any) -> Iterator[None]:
     """Within, an unforeseen exception prints its traceback and ends every rank of the job with exit code 1.
 
-    InputError and NumericalError go on to who can say them in one line.
+    InputError, NumericalError and trouble with the disk go on to who can say them in one line.
     """
     try:
         yield
     except (InputError, NumericalError):
         raise
-    except Exception:
-        if comm is None or comm.Get_size() == 1:
+    except Exception as error:
+        if comm is None or comm.Get_size() == 1 or (isinstance(error, OSError) and disk_trouble(error)):
             raise
         traceback.print_exc()
         abort(comm, 1)

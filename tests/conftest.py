@@ -18,6 +18,7 @@ ORDER = (
     # no TensorFlow, no game, no other process
     "test_imports.py",
     "test_config.py",
+    "test_files.py",
     "test_storage.py",
     "test_runs.py",
     "test_frames.py",

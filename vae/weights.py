@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from vae.arrays import ArraySpec, check_finite, read_npz, write_npz
 from vae.errors import InputError, NumericalError
-from vae.storage import ArraySpec, check_finite, read_json, read_npz, write_json, write_npz
+from vae.files import read_json, write_json
 
 
 def weight_names(variables: list[Any]) -> list[str]:
