@@ -13,6 +13,11 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import pytest
 from commands import SCRIPTS, python, run
+from hypothesis import settings
+
+settings.register_profile("default", max_examples=30)
+settings.register_profile("torture", max_examples=500)
+settings.load_profile("default")
 
 ORDER = (
     # no TensorFlow, no game, no other process
@@ -21,6 +26,7 @@ ORDER = (
     "test_files.py",
     "test_storage.py",
     "test_runs.py",
+    "test_fuzz.py",
     "test_frames.py",
     "test_batches.py",
     "test_es.py",
