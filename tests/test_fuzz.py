@@ -173,6 +173,11 @@ EDITS = st.lists(
 )
 
 
+def peak_megabytes() -> float:
+    """The highest resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
 class OneFarm:
     """Plays by returning 1."""
 
@@ -184,11 +189,11 @@ class OneFarm:
 @pytest.fixture(scope="module", autouse=True)
 def report():
     """Write the tally where FUZZ_REPORT says."""
+    before = peak_megabytes()  # TensorFlow and the rest, imported
     yield
     path = os.environ.get("FUZZ_REPORT")
     if path:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-        Path(path).write_text(json.dumps({**tally, "peak_megabytes": peak}))
+        Path(path).write_text(json.dumps({**tally, "megabytes_grown": peak_megabytes() - before}))
 
 
 def attempt(read: Callable[[Path], Any], folder: Path) -> Any:

@@ -25,7 +25,7 @@ LARGEST_ARRAY = 2 << 30  # bytes; no file of this project comes near it
 
 @dataclass(frozen=True)
 class ArraySpec:
-    """What an array in a file must be: its dtype, and its shape with None where any length will do.
+    """What an array in a file must be: its dtype ("float32|float16": either), and its shape with None where any fits.
 
     The same letter in several specs of one file means the same length (``"T"`` in all arrays of an episode).
     """
@@ -118,7 +118,7 @@ def _read_member(
         raise ValueError(f"{name} is cut short")  # else zipfile would allocate what the directory promises
     with archive.open(f"{name}.npy") as member:
         shape, dtype, offset = _npy_header(member, name)
-        if dtype != np.dtype(spec.dtype):
+        if dtype not in [np.dtype(kind) for kind in spec.dtype.split("|")]:
             raise ValueError(f"{name} has dtype {dtype}, not {spec.dtype}")
         _check_shape(name, shape, spec, lengths)
         size = math.prod(shape) * dtype.itemsize
