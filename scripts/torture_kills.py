@@ -231,20 +231,20 @@ class Tortured:
     def _once(self, strikes: bool) -> bool:
         """Start it on some number of ranks; strike at some moment, unless it ends before; whether it was struck."""
         process = begin(self.stage, self.torn, self.rng.choice([1, 2, 3]), self.log)
-        members: list[int] = []
+        struck, members = False, list[int]()
         deadline = time.monotonic() + self.rng.uniform(0.2, 1.1) * self.seconds
         while strikes and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
         if strikes and process.poll() is None:
-            members = list(descendants(process.pid))
+            struck, members = True, list(descendants(process.pid))
             self.ways.append(strike(process, self.stage, self.rng))
             print(f"{self.stage}: kill {len(self.ways)}, {self.ways[-1]}", flush=True)
-        done = end(process, self.log, PATIENCE if members else 10 * self.seconds + PATIENCE)
+        done = end(process, self.log, PATIENCE if struck else 10 * self.seconds + PATIENCE)
         self.hung += done.hung or not gone(members)
-        if members:
+        if struck:
             self.codes.append(done.code)
             self.slowest = max(self.slowest, done.seconds)
-        return bool(members)
+        return struck
 
     def verdict(self) -> dict:
         """What came of it."""

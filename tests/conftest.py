@@ -50,6 +50,7 @@ ORDER = (
     # the whole pipeline
     "test_bad_input.py",
     "test_import_weights.py",
+    "test_release.py",
     "test_fitness_ranks.py",
     "test_resume_pipeline.py",
     "test_report.py",

@@ -220,6 +220,16 @@ def edited(data: bytes, edits: list[tuple[str, float, bytes]]) -> bytes:
     return data
 
 
+def before_and_after(folder: Path, name: str, edits: list[tuple[str, float, bytes]]) -> tuple[Any, Any]:
+    """What a reader makes of a good file, and what of it after the edits."""
+    make, read = KINDS[name]
+    make(folder)
+    good = attempt(read, folder)
+    assert good is not None
+    (folder / name).write_bytes(edited((folder / name).read_bytes(), edits))
+    return good, attempt(read, folder)
+
+
 def alike(found: Any, good: Any) -> bool:
     """Whether two nested values hold the same arrays and numbers."""
     if isinstance(good, dict):
@@ -234,12 +244,7 @@ def alike(found: Any, good: Any) -> bool:
 @given(edits=EDITS)
 def test_arrays_edited_anywhere(tmp_path, name, edits):
     """No manifest beside it: the file itself tells, or the edit changed nothing that counts."""
-    make, read = KINDS[name]
-    make(tmp_path)
-    good = attempt(read, tmp_path)
-    assert good is not None
-    (tmp_path / name).write_bytes(edited((tmp_path / name).read_bytes(), edits))
-    found = attempt(read, tmp_path)
+    good, found = before_and_after(tmp_path, name, edits)
     assert found is None or alike(found, good)
 
 
@@ -248,12 +253,7 @@ def test_arrays_edited_anywhere(tmp_path, name, edits):
 @given(edits=EDITS)
 def test_json_edited_anywhere(tmp_path, name, edits):
     """Refused, or read as something of the right kind; what is sealed is the same as before or refused."""
-    make, read = KINDS[name]
-    make(tmp_path)
-    good = attempt(read, tmp_path)
-    assert good is not None
-    (tmp_path / name).write_bytes(edited((tmp_path / name).read_bytes(), edits))
-    found = attempt(read, tmp_path)
+    good, found = before_and_after(tmp_path, name, edits)
     if name in ("config.json", "begun.json", "done.json"):
         assert found is None or alike(found, good)
 
