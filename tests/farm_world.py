@@ -173,6 +173,7 @@ def happen(mode: str, silent: float | None) -> None:
     if mode == "woken":
         subprocess.Popen([sys.executable, "-c", WAKER, str(silent + 1)])
     if mode in ("stopped", "woken"):
+        print(f"rank {cli.rank()} stops", file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
