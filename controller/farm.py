@@ -2,112 +2,31 @@
 
 Every rank runs the same players, so an outcome does not depend on who played it. On rank 0 one thread answers the
 other ranks while the main thread plays; when nothing is left to hand out, idle ranks play what is still outstanding
-elsewhere, and the first outcome counts. An exception on any rank ends the whole job (see `guarded`).
+elsewhere, and the first outcome counts. A rank that stops answering is named, its rollouts are given to others, and
+nothing waits for it. An exception on any rank ends the whole job (see `guarded`).
 """
 
+import os
+import socket
 import sys
 import threading
 import time
 import traceback
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
+from controller.board import Board
+from controller.messages import Reply, Request, pack_reply, pack_request, unpack_reply, unpack_request
 from controller.rollouts import Cast, Kind, Outcome, Player, Rollout
+from controller.watch import Watch
 from vae.errors import InputError, NumericalError, disk_trouble
 
-UNIT = 16  # rollouts handed out at least
-TAG_REQUEST, TAG_REPLY = 1, 2
-POLL_SECONDS = 0.001
+TAG_HELLO, TAG_SETUP, TAG_REQUEST, TAG_REPLY = 1, 2, 3, 4
+POLL_SECONDS = 0.00025, 0.001  # rank 0's naps between two looks for messages: the first, and after some quiet
+IDLE_SECONDS = 0.00025, 0.005  # the other ranks': 31 idle ones should leave a core free
+SILENT_SECONDS = 120.0  # far above a block of games or the loading of a model, also where 16 ranks share a core
 LAST_WORDS_SECONDS = 0.3  # Open MPI may drop what a rank writes right before it aborts (seen on a loaded machine)
-
-
-class Request(NamedTuple):
-    """What a rank tells rank 0: what ended, and how many rollouts of each kind it has alive."""
-
-    outcomes: list[Outcome]
-    live: dict[Kind, int]
-
-
-class Reply(NamedTuple):
-    """What rank 0 answers: rollouts to start, ids to drop, and whether the work is over."""
-
-    rollouts: list[Rollout]
-    drop: list[int]
-    stop: bool = False
-
-
-class Board:
-    """The work of rank 0: what waits, who plays what, what came in. Every method holds its lock."""
-
-    def __init__(self, ranks: int, capacity: Callable[[Kind], int]):
-        self._ranks, self._capacity = ranks, capacity
-        self._changed = threading.Condition()
-        self._waiting: deque[Rollout] = deque()
-        self._outstanding: dict[int, Rollout] = {}
-        self._held: list[set[int]] = [set() for _ in range(ranks)]
-        self._arrived: list[Outcome] = []
-        self._repeats = True
-
-    def post(self, rollouts: Sequence[Rollout], repeats: bool) -> None:
-        """New work; `repeats` lets idle ranks play what others are slow to finish."""
-        with self._changed:
-            self._waiting.extend(rollouts)
-            self._outstanding.update({rollout.id: rollout for rollout in rollouts})
-            self._repeats = repeats
-
-    def clear(self) -> None:
-        """Forget all work that is left."""
-        with self._changed:
-            self._waiting.clear()
-            self._outstanding.clear()
-            self._arrived.clear()
-
-    def exchange(self, rank: int, request: Request) -> Reply:
-        """Take a rank's outcomes; give it work it has room for, and the ids it should drop."""
-        with self._changed:
-            for outcome in request.outcomes:
-                self._held[rank].discard(outcome.id)
-                if self._outstanding.pop(outcome.id, None) is not None:
-                    self._arrived.append(outcome)
-            stale = [key for key in self._held[rank] if key not in self._outstanding]
-            self._held[rank].difference_update(stale)
-            idle = not any(request.live.values())
-            portion = self._take(request.live) or (self._repeat(rank) if idle else [])
-            self._held[rank].update(rollout.id for rollout in portion)
-            if request.outcomes:
-                self._changed.notify_all()
-            return Reply(portion, stale)
-
-    def _take(self, live: dict[Kind, int]) -> list[Rollout]:
-        """A portion of one kind of what waits: smaller and smaller, so that the ranks end together."""
-        if not self._waiting:
-            return []
-        kind = self._waiting[0].kind
-        share = max(UNIT, -(-len(self._waiting) // (2 * self._ranks)))
-        portion: list[Rollout] = []
-        while self._waiting and self._waiting[0].kind == kind:
-            if len(portion) >= min(share, self._capacity(kind) - live.get(kind, 0)):
-                break
-            portion.append(self._waiting.popleft())
-        return portion
-
-    def _repeat(self, rank: int) -> list[Rollout]:
-        """What other ranks hold, for an idle one, the oldest first."""
-        if not self._repeats:
-            return []
-        others = [r for r in self._outstanding.values() if r.id not in self._held[rank]]
-        alike = [r for r in others if r.kind == others[0].kind]
-        return alike[: min(UNIT, self._capacity(others[0].kind))] if others else []
-
-    def gather(self, patience: float) -> list[Outcome]:
-        """What arrived since the last call, waiting up to `patience` seconds for something."""
-        with self._changed:
-            if not self._arrived and patience:
-                self._changed.wait(patience)
-            arrived, self._arrived = self._arrived, []
-            return arrived
 
 
 class Crew:
@@ -135,10 +54,42 @@ class Crew:
         return [outcome for player in self._players.values() if player.live() for outcome in player.advance()]
 
 
-class Farm:
-    """Rank 0's side: `play` yields outcomes as they come. `comm` is None for one process without MPI."""
+class Mail:
+    """Rank 0's messages. None waits for its other end, so that a stopped rank cannot hold up the rest."""
 
-    def __init__(self, cast: Cast, comm: Any = None):
+    def __init__(self, comm: Any):
+        from mpi4py import MPI
+
+        self._comm, self._mpi, self._status = comm, MPI, MPI.Status()
+        self._coming: list[tuple[int, int, Any]] = []
+        self._going: list[Any] = []
+
+    def send(self, message: Any, ranks: Sequence[int], tag: int) -> None:
+        """Send the same to several ranks."""
+        data = self._mpi.pickle.dumps(message)
+        self._going = [going for going in self._going if not going.Test()]
+        self._going += [self._comm.Isend([data, self._mpi.BYTE], dest=rank, tag=tag) for rank in ranks]
+
+    def received(self) -> list[tuple[int, int, Any]]:
+        """(rank, tag, message) of all that have come in whole."""
+        while (message := self._comm.improbe(status=self._status)) is not None:
+            self._coming.append((self._status.Get_source(), self._status.Get_tag(), message.irecv()))
+        tested = [(rank, tag, coming, coming.test()) for rank, tag, coming in self._coming]
+        self._coming = [(rank, tag, coming) for rank, tag, coming, (here, _) in tested if not here]
+        return [(rank, tag, message) for rank, tag, _, (here, message) in tested if here]
+
+    def flush(self) -> None:
+        """Wait until all that was sent is on its way."""
+        self._mpi.Request.Waitall(self._going)
+
+
+class Farm:
+    """Rank 0's side: `play` yields outcomes as they come.
+
+    comm: None for one process without MPI. setup: what the other ranks wait for in `await_setup`, if they do.
+    """
+
+    def __init__(self, cast: Cast, comm: Any = None, setup: Any = None):
         self._comm = comm
         self._ranks = comm.Get_size() if comm is not None else 1
         self._board = Board(self._ranks, cast.capacity)
@@ -146,7 +97,10 @@ class Farm:
         self._posted = 0
         self._closing = threading.Event()
         self._server = threading.Thread(target=self._serve_or_abort, name="farm", daemon=True)
+        self._watch = Watch(range(1, self._ranks), SILENT_SECONDS)
         if self._ranks > 1:
+            self._mail, self._idle, self._roused = Mail(comm), set[int](), set[int]()
+            self._mail.send(setup, range(1, self._ranks), TAG_SETUP)
             self._server.start()
 
     def play(self, rollouts: Sequence[Rollout], repeats: bool = True) -> Iterator[Outcome]:
@@ -165,49 +119,118 @@ class Farm:
             self._board.clear()
 
     def close(self) -> None:
-        """Send the other ranks home."""
+        """Send the other ranks home; with one that is silent, which no MPI job can leave behind, end all of them."""
         self._closing.set()
         if self._server.is_alive():
             self._server.join()
+        if self._watch.silent:
+            names = ", ".join(map(self._watch.name, self._watch.silent))
+            _say(f"all work is done and saved; {names} did not come home, so the job ends by MPI_Abort with code 0")
+            abort(self._comm, 0)
 
     def _serve_or_abort(self) -> None:
         with guarded(self._comm):
             self._serve()
 
     def _serve(self) -> None:
-        """Answer the other ranks until all were told to stop; a rank with nothing to do waits for its answer."""
-        from mpi4py import MPI
+        """Answer the other ranks until all are home or silent."""
+        version, nap = self._board.version, naps(POLL_SECONDS)
+        while not self._ended():
+            messages = self._mail.received()
+            for rank, tag, message in messages:
+                self._hear(rank, tag, message)
+            for rank in self._watch.look():
+                fate = "its rollouts are played by others" if self._board.share(rank) else "it has no work"
+                _say(f"{self._watch.name(rank)} has not answered for {self._watch.patience:g} s; {fate}")
+            if version != self._board.version:
+                version = self._board.version
+                for rank in sorted(self._idle):
+                    self._answer(rank, Request([], {}))
+            nap = naps(POLL_SECONDS) if messages else nap
+            time.sleep(next(nap))
 
-        status, home, idle = MPI.Status(), 0, dict[int, Request]()
-        while home < self._ranks - 1:
-            if self._comm.Iprobe(source=MPI.ANY_SOURCE, tag=TAG_REQUEST, status=status):
-                rank = status.Get_source()
-                idle[rank] = Request(*self._comm.recv(source=rank, tag=TAG_REQUEST))
-            else:
-                time.sleep(POLL_SECONDS)
-            for rank, request in sorted(idle.items()):
-                reply = self._board.exchange(rank, request)
-                busy = any(request.live.values()) or reply.rollouts or reply.drop
-                if busy or self._closing.is_set():
-                    home += not busy
-                    self._comm.send(reply if busy else Reply([], [], stop=True), dest=rank, tag=TAG_REPLY)
-                    del idle[rank]
-                else:
-                    idle[rank] = Request([], request.live)
+    def _hear(self, rank: int, tag: int, message: tuple) -> None:
+        if tag == TAG_HELLO:
+            self._watch.introduce(rank, *message)
+            return
+        late = self._watch.heard(rank)
+        if late is not None:
+            _say(f"{self._watch.name(rank)} answers again, after {late:.0f} s")
+        self._answer(rank, unpack_request(message))
+
+    def _answer(self, rank: int, request: Request) -> None:
+        """A rank with nothing to do waits for its answer."""
+        reply = self._board.exchange(rank, request)
+        if any(request.live.values()) or reply.rollouts or reply.drop:
+            self._reply(rank, reply)
+        else:
+            self._idle.add(rank)
+
+    def _reply(self, rank: int, reply: Reply) -> None:
+        self._idle.discard(rank)
+        self._mail.send(pack_reply(reply), [rank], TAG_REPLY)
+        self._watch.asked(rank)
+
+    def _ended(self) -> bool:
+        """Whether the work is over and all ranks are home or silent.
+
+        A rank that waits idle may have been stopped meanwhile, so each is roused once. All are sent home together:
+        mpirun may crash on an abort while ranks wait in MPI_Finalize for one that does not come (Open MPI 5.0).
+        """
+        if not self._closing.is_set():
+            return False
+        for rank in sorted(self._idle - self._roused):
+            self._roused.add(rank)
+            self._reply(rank, Reply([], []))
+        if len(self._idle) + len(self._watch.silent) < self._ranks - 1:
+            return False
+        if not self._watch.silent:
+            self._mail.send(pack_reply(Reply([], [], stop=True)), sorted(self._idle), TAG_REPLY)
+            self._mail.flush()
+        return True
+
+
+def introduce(comm: Any) -> None:
+    """Any other rank's first word: where it is."""
+    comm.send((socket.gethostname(), os.getpid()), dest=0, tag=TAG_HELLO)
+
+
+def await_setup(comm: Any) -> Any:
+    """What rank 0 sends every rank to play with."""
+    return _receive(comm, TAG_SETUP)
 
 
 def work(cast: Cast, comm: Any) -> None:
     """The side of every other rank: ask, play, report, until rank 0 says stop."""
     crew, outcomes = Crew(cast), []
     while True:
-        comm.send(tuple(Request(outcomes, crew.live())), dest=0, tag=TAG_REQUEST)
-        while not comm.Iprobe(source=0, tag=TAG_REPLY):  # a blocking receive would spin
-            time.sleep(POLL_SECONDS)
-        reply = comm.recv(source=0, tag=TAG_REPLY)
+        sent = comm.isend(pack_request(Request(outcomes, crew.live())), dest=0, tag=TAG_REQUEST)
+        reply = unpack_reply(_receive(comm, TAG_REPLY))
+        sent.wait()
         if reply.stop:
             return
         crew.follow(reply)
         outcomes = crew.advance()
+
+
+def _receive(comm: Any, tag: int) -> Any:
+    """The next message of rank 0; a blocking receive would spin."""
+    nap = naps(IDLE_SECONDS)
+    while not comm.Iprobe(source=0, tag=tag):
+        time.sleep(next(nap))
+    return comm.recv(source=0, tag=tag)
+
+
+def naps(limits: tuple[float, float]) -> Iterator[float]:
+    """Longer and longer ones, in seconds."""
+    first, longest = limits
+    while True:
+        yield first
+        first = min(1.2 * first, longest)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -229,6 +252,7 @@ def guarded(comm: Any) -> Iterator[None]:
 
 def abort(comm: Any, code: int) -> None:
     """End every rank of the job with this exit code, once what was said has gone through mpirun's pipes."""
+    sys.stdout.flush()
     sys.stderr.flush()
     time.sleep(LAST_WORDS_SECONDS)
     comm.Abort(code)

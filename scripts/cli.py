@@ -244,18 +244,17 @@ def on_farm(
     With `tensorflow` the other ranks load it meanwhile.
     """
     from controller.cast import TaskCast
-    from controller.farm import Farm, guarded, work
+    from controller.farm import Farm, await_setup, guarded, introduce, work
 
     with guarded(comm):
-        if rank() != 0 and tensorflow:
-            load_tensorflow()
-        setup, prepared = prepare() if rank() == 0 else (None, None)
-        setup = comm.bcast(setup) if comm is not None else setup
-        cast = TaskCast(task, setup)
         if rank() != 0:
-            work(cast, comm)
+            introduce(comm)
+            if tensorflow:
+                load_tensorflow()
+            work(TaskCast(task, await_setup(comm)), comm)
             return
-        farm = Farm(cast, comm)
+        setup, prepared = prepare()
+        farm = Farm(TaskCast(task, setup), comm, setup)
         job(prepared, farm)
         farm.close()
 

@@ -45,6 +45,7 @@ ORDER = (
     "test_carracing.py",
     # processes and games
     "test_farm.py",
+    "test_many_ranks.py",
     "test_doom_env.py",
     "test_collecting.py",
     # the whole pipeline

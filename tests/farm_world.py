@@ -1,10 +1,25 @@
-"""A task that needs neither TensorFlow nor an engine, and what the tests of the farm play on it; mpirun-able.
+"""A task that needs neither TensorFlow nor an engine, and what is tried on the farm with it; mpirun-able.
 
-farm_world.py MODE [RANK]     play, or fail or dawdle on one rank; rank 0 prints the outcomes as JSON
+farm_world.py MODE [RANK]     rank 0 prints what came of it as JSON
+
+MODE    play                the games alone
+        dawdle              one rank sleeps in every step
+        slowed              one rank is stopped nine tenths of the time
+        stopped             one rank is stopped for good in its 20th step
+        early, late         one rank is stopped for good before it asks for work, or when all work is done
+        woken               one rank is stopped in its 20th step, and goes on a second after it was given up
+        overhead            nothing is played: what handing out and taking in costs rank 0
+        NAME OF AN ERROR    one rank raises it in its 20th step
 """
 
+import argparse
+import hashlib
 import itertools
 import json
+import os
+import signal
+import socket
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -15,7 +30,7 @@ import numpy as np
 from commands import SCRIPTS
 
 from controller.cast import Setup
-from controller.rollouts import Rollout
+from controller.rollouts import Outcome, Rollout
 from controller.task import Task
 from doomrnn.scripted import TakeCoverScript
 from vae.config import Settings, setting
@@ -25,6 +40,18 @@ from vae.streams import Purpose
 ROLLOUTS = 90
 ERRORS = {kind.__name__: kind for kind in (RuntimeError, InputError, NumericalError)}
 DAWDLE_SECONDS = 0.3  # of one step
+EVENTFUL_STEP = 20
+WEIGHTS = 1088  # of the policies in mode overhead
+SLOWER = """
+import contextlib, os, signal, time
+rank = os.getppid()
+with contextlib.suppress(ProcessLookupError):
+    while os.getppid() == rank:
+        for number, seconds in ((signal.SIGSTOP, 0.09), (signal.SIGCONT, 0.01)):
+            os.kill(rank, number)
+            time.sleep(seconds)
+"""
+WAKER = "import os, signal, sys, time; time.sleep(float(sys.argv[1])); os.kill(os.getppid(), signal.SIGCONT)"
 
 
 @dataclass(frozen=True)
@@ -46,7 +73,7 @@ class Steps(NamedTuple):
 class CountingGames:
     """Games that reward the action times a number of their own, and end when its seed says."""
 
-    before_step = staticmethod(lambda: None)
+    before_step = staticmethod(lambda games: None)
 
     def __init__(self, count: int, config: CountingConfig, recording: bool = False):
         self._rngs, self._left = [None] * count, [0] * count
@@ -62,7 +89,7 @@ class CountingGames:
 
     def step(self, indices: Sequence[int], actions: np.ndarray) -> Steps:
         """Play one step."""
-        self.before_step()
+        self.before_step(len(indices))
         rewards = np.array([a * self._rngs[i].normal() for i, a in zip(indices, actions[:, 0], strict=True)])
         for index in indices:
             self._left[index] -= 1
@@ -100,38 +127,159 @@ def rollouts(count: int = ROLLOUTS) -> list[Rollout]:
     return [Rollout(n, "real", (3, int(Purpose.EVALUATE), n), scripts[n % 2]) for n in range(count)]
 
 
-def act_up(mode: str, here: bool) -> None:
-    """Make the games of one rank fail or dawdle, and the others' take their time meanwhile."""
-    if mode == "dawdle" and here:
-        CountingGames.before_step = staticmethod(lambda: time.sleep(DAWDLE_SECONDS))
-    if mode in ERRORS:
-        steps = itertools.count()
+def answer(outcomes: Sequence[Outcome]) -> list[tuple[int, str, int]]:
+    """Outcomes in their order, scores to the last bit."""
+    return sorted((o.id, o.score.hex(), o.length) for o in outcomes)
 
-        def step() -> None:
+
+def parse() -> argparse.Namespace:
+    """What to do."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mode")
+    parser.add_argument("rank", type=int, nargs="?")
+    parser.add_argument("--rollouts", type=int, default=ROLLOUTS, help="of a generation, or units of the overhead")
+    parser.add_argument("--generations", type=int, default=2, help="how often they are played")
+    parser.add_argument("--work", type=float, default=0.0, help="seconds of computing that a step of a game takes")
+    parser.add_argument("--silent", type=float, help="seconds after which a rank counts as silent")
+    parser.add_argument("--once", action="store_true", help="no rollout is played twice, as in collecting")
+    parser.add_argument("--portion", type=int, default=1, help="rollouts of a unit, in mode overhead")
+    return parser.parse_args()
+
+
+def act_up(words: argparse.Namespace, here: bool) -> None:
+    """Make the games cost what they should, and one rank (`here`) do as the mode says."""
+    steps = itertools.count()
+
+    def step(games: int) -> None:
+        compute(games * words.work)
+        if words.mode in ERRORS:
             time.sleep(0.005)
-            if here and next(steps) == 20:
-                raise ERRORS[mode](f"this is rank {cli.rank()}")
+        if here and words.mode == "dawdle":
+            time.sleep(DAWDLE_SECONDS)
+        if here and next(steps) == EVENTFUL_STEP:
+            happen(words.mode, words.silent)
 
-        CountingGames.before_step = staticmethod(step)
+    CountingGames.before_step = staticmethod(step)
+    if here and words.mode == "early":
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if here and words.mode == "slowed":
+        subprocess.Popen([sys.executable, "-c", SLOWER])
 
 
-def job(prepared: None, farm) -> None:
-    """Play all rollouts twice over, and print what came of them in their order; rank 0 only."""
-    started, counts = time.monotonic(), []
-    for _ in range(2):
-        outcomes = list(farm.play(rollouts()))
-        counts.append(sorted((o.id, o.score.hex(), o.length) for o in outcomes))
-    assert counts[0] == counts[1]
-    print(json.dumps({"outcomes": counts[0], "seconds": time.monotonic() - started}), flush=True)
+def happen(mode: str, silent: float | None) -> None:
+    """What becomes of a rank in the middle of its games."""
+    if mode in ERRORS:
+        raise ERRORS[mode](f"this is rank {cli.rank()}")
+    if mode == "woken":
+        subprocess.Popen([sys.executable, "-c", WAKER, str(silent + 1)])
+    if mode in ("stopped", "woken"):
+        print(f"rank {cli.rank()} stops", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def compute(seconds: float) -> None:
+    """Keep a core busy; time that this process was stopped does not count."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
+def job(prepared: tuple[argparse.Namespace, list[int] | None], farm) -> None:
+    """Play all rollouts several times over, and print what came of them in their order; rank 0 only."""
+    (words, pids), answers, seconds = prepared, [], []
+    for _ in range(words.generations):
+        started = time.monotonic()
+        answers.append(answer(farm.play(rollouts(words.rollouts), repeats=not words.once)))
+        seconds.append(time.monotonic() - started)
+        time.sleep(1.5 if words.mode == "woken" else 0)  # the rank wakes
+    assert all(found == answers[0] for found in answers)
+    sha256 = hashlib.sha256(json.dumps(answers[0]).encode()).hexdigest()
+    print(json.dumps({"outcomes": answers[0], "sha256": sha256, "seconds": seconds}), flush=True)
+    if pids:
+        time.sleep(0.2)  # all ranks wait for work
+        os.kill(pids[words.rank], signal.SIGSTOP)
+
+
+class Instant:
+    """A player whose rollouts end at once; rank 0's waits instead, so that the other ranks play all."""
+
+    def __init__(self):
+        self._ids: list[int] = []
+
+    def live(self) -> int:
+        """How many are under way."""
+        return len(self._ids)
+
+    def room(self) -> int:
+        """Always enough."""
+        return 1_000_000
+
+    def add(self, rollouts: Sequence[Rollout]) -> None:
+        """Start rollouts."""
+        self._ids += [rollout.id for rollout in rollouts]
+
+    def drop(self, ids: set[int]) -> None:
+        """Forget rollouts."""
+        self._ids = [number for number in self._ids if number not in ids]
+
+    def advance(self) -> list[Outcome]:
+        """All end."""
+        if cli.rank() == 0:
+            time.sleep(0.05)
+            return []
+        ended, self._ids = [Outcome(number, 1.0, 1) for number in self._ids], []
+        return ended
+
+
+class InstantCast:
+    """Players for the overhead."""
+
+    def __init__(self, portion: int):
+        self._portion = portion
+
+    def capacity(self, kind: tuple[str, bool]) -> int:
+        """A unit is all that a rank holds."""
+        return self._portion
+
+    def make(self, kind: tuple[str, bool]) -> Instant:
+        """The only one."""
+        return Instant()
+
+
+def overhead(comm, words: argparse.Namespace) -> None:
+    """What rank 0's process computes while the other ranks play: all its threads, from the first to the last unit."""
+    from controller.farm import Farm, work
+
+    cast = InstantCast(words.portion)
+    if cli.rank() != 0:
+        return work(cast, comm)
+    policies = np.random.default_rng(0).normal(size=(words.rollouts, WEIGHTS)).astype(np.float32)
+    units = [Rollout(n, "dream", (0, 1, n), policies[n // 16]) for n in range(words.rollouts)]
+    farm, found = Farm(cast, comm), []
+    for _ in range(words.generations + 1):
+        started, computed = time.monotonic(), time.process_time()
+        assert sum(outcome.length for outcome in farm.play(units)) == len(units)
+        found.append({"cpu": time.process_time() - computed, "seconds": time.monotonic() - started})
+    print(json.dumps(found[1:]), flush=True)
+    farm.close()
+    return None
 
 
 def main() -> None:
     """Take part."""
-    mode, rank = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else None
-    comm = cli.world()
-    act_up(mode, cli.rank() == rank)
+    from controller import farm
+
+    words, comm = parse(), cli.world()
+    here = cli.rank() == words.rank
+    farm.SILENT_SECONDS = words.silent or farm.SILENT_SECONDS
+    print(f"rank {cli.rank()} is pid {os.getpid()} on host {socket.gethostname()}", file=sys.stderr, flush=True)
+    pids = comm.gather(os.getpid()) if words.mode == "late" else None
+    act_up(words, here)
     with cli.ending_well(comm):
-        cli.on_farm(comm, TASK, lambda: (SETUP, None), job, tensorflow=False)
+        if words.mode == "overhead":
+            overhead(comm, words)
+        else:
+            cli.on_farm(comm, TASK, lambda: (SETUP, (words, pids)), job, tensorflow=False)
 
 
 if __name__ == "__main__":
