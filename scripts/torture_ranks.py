@@ -126,7 +126,7 @@ def two_hosts() -> dict[str, Any]:
         "exit_code": done.returncode,
         "ok": done.returncode == 0 and f"outcome {alone.result['sha256']}" in lines,
     }
-    return figures | ({"skipped": done.stderr.strip()} if done.returncode == 2 else {})
+    return figures | ({"skipped": done.stderr.strip(), "ok": None} if done.returncode == 2 else {})
 
 
 TRIALS = {trial.__name__: trial for trial in (many_ranks, slow_rank, stopped_rank, overhead, two_hosts)}
