@@ -113,7 +113,7 @@ def agent(job: Job) -> Measure | None:
     name, how = job.variant.split(" ")
     setup = agent_setup(name, how if how == "bfloat16" else "float32")
     if how == "growth" or job.smoke:
-        setup = replace(setup, env=replace(setup.env, time_limit=job.pick(60, 5)))
+        setup = replace(setup, env=replace(setup.env, time_limit=job.pick(40, 5)))
     full = GAMES * len(CORES) * (4 if name == "doomrnn" else 1)  # drives all last as long, games do not
 
     def play(farm: Any, number: int) -> dict[str, float]:

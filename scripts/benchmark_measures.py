@@ -150,7 +150,10 @@ DOOM_AGENT = MeasureOf(
 DOOM_COLLECTING = MeasureOf(
     "games of the random policy on disk, on one core",
     "frames/s",
-    {"ours": Contestant("benchmark_games.collecting", "the stage itself, 20 games", "one")},
+    {
+        "ours": Contestant("benchmark_games.collecting", "the stage itself, 20 games", "one"),
+        "engine": Contestant("benchmark_games.doom_engine", "ViZDoom alone on that core", "one"),
+    },
     {"episodes": growth("benchmark_games.collecting", "episodes", (4, 8, 16, 32), "one")},
 )
 SERIES = MeasureOf(
