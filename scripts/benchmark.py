@@ -5,7 +5,8 @@
 
 Ours and the others are measured in turn, again and again, each in a process of its own that is stopped meanwhile; a
 figure is the median of the ratios of the repetitions. It takes half an hour on 2 cores (20 minutes with --repeats 3),
-which should do nothing else. The others are an extra (pip install -e .[bench]); what is not installed is said to be missing.
+which should do nothing else. The others are an extra (pip install -e .[bench]); what is not installed is said to be
+missing.
 """
 
 import argparse
@@ -13,6 +14,8 @@ import datetime
 import sys
 import tempfile
 import time
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +126,8 @@ def command(arguments: argparse.Namespace) -> str:
 
 def peers() -> dict[str, str]:
     """The versions of what ours is held against."""
-    from vae.runs import _version
-
-    return {name: _version(name) for name in ("torch", "envpool", "gymnasium")}
+    names = ("torch", "envpool", "gymnasium")
+    return {name: metadata.version(name) if find_spec(name) else "not installed" for name in names}
 
 
 def row(name: str, measured: Measured) -> dict[str, Any]:
