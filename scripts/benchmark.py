@@ -141,6 +141,7 @@ def row(name: str, measured: Measured) -> dict[str, Any]:
             contestants[who] = compared(series, who, contestant.what)
     if pieces:
         contestants["ceiling"] = compared(series, "ceiling", CEILING)
+    contestants |= {aside: compared(series, aside, what) for aside, what in measure.asides.items()}
     growth = {
         key: growth_row(measure.growths[key].along, *found, LARGEST_EXPONENT) for key, found in measured.growth.items()
     }

@@ -26,7 +26,8 @@ class Growth:
 class MeasureOf:
     """A stage: what is counted in which unit, who competes, and growths.
 
-    prepare: a part that writes what the contestants read. once: one repetition does.
+    prepare: a part that writes what the contestants read. once: one repetition does. asides: other series in the same
+    unit that are shown too, in words.
     """
 
     what: str
@@ -35,6 +36,7 @@ class MeasureOf:
     growths: dict[str, Growth] = field(default_factory=dict)
     prepare: str = ""
     once: bool = False
+    asides: dict[str, str] = field(default_factory=dict)
 
 
 def ceilings(step: str, place: str = "all") -> dict[str, Contestant]:
@@ -69,6 +71,7 @@ DREAM = MeasureOf(
         "hidden": growth("benchmark_dreams.loop", OPERATIONS, HIDDEN_UNITS, "each", "hidden"),
     },
     prepare="benchmark_dreams.prepare",
+    asides={"PyTorch, all steps rate": "all it does, the steps of rows that have ended too"},
 )
 GENERATION = MeasureOf(
     "a generation of C's training as it is, CMA-ES, files and messages included",
@@ -97,6 +100,11 @@ CARRACING_AGENT = MeasureOf(
         "parts bfloat16": Contestant("benchmark_games.carracing_parts", "its parts apart", "each", "bfloat16"),
     },
     {"rollouts": growth("benchmark_games.agent", "rollouts", (32, 64, 128, 256), "ranks", "carracing growth")},
+    asides={
+        "parts, environment rate": "CarRacing alone on every core",
+        "parts, networks rate": "V, C and M alone on every core",
+        "parts bfloat16, networks rate": "V, C and M alone in bfloat16",
+    },
 )
 CARRACING_MEMORY = MeasureOf(
     "resident memory grown from the 1,000th track to the 10,000th",

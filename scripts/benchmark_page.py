@@ -32,8 +32,6 @@ WHY = {  # of a target that falls short: what other measurements say of it; {mea
     "dream: ours / ceiling": "the loop alone, its noise ready and no row ending, makes {dream/loop} steps/s, "
     "{dream/loop:dream/ceiling} of the ceiling: so much do gates, sampling and C leave; the rest of the way goes to "
     "drawing noise, refilling, and the last rows",
-    "carracing_agent: ours / parts": "the environments alone make {carracing_agent/parts, environment rate} steps/s, "
-    "the networks alone {carracing_agent/parts, networks rate}",
     "vae_training: ours / PyTorch": "ours is {vae_training/ours:vae_training/ceiling} of the ceiling, PyTorch "
     "{vae_training/PyTorch:vae_training/ceiling}",
     "rnn_training: ours / PyTorch": "ours is {rnn_training/ours:rnn_training/ceiling} of the ceiling, PyTorch "

@@ -175,7 +175,7 @@ def dream(job: Job) -> Measure:
     largest = POPSIZE * rollouts(job) // len(CORES)
     batches = [largest >> halvings for halvings in reversed(range(HALVINGS))]
 
-    def play(generation: int, rows: int) -> tuple[float, np.ndarray]:
+    def play(generation: int, rows: int) -> tuple[float, np.ndarray]:  # seconds, lengths
         policies = np.repeat(candidates(generation), rollouts(job), 0)[mine]
         start = time.perf_counter()
         lengths = [
@@ -197,7 +197,9 @@ def dream(job: Job) -> Measure:
 
     def measure(number: int) -> dict[str, float]:
         seconds, lengths = play(number, best)
-        return {"rate": float(lengths.sum() / seconds), "seconds": seconds, "length": float(lengths.mean())} | told
+        useful = float(lengths.sum() / seconds)
+        every = {"rate": useful, "all steps rate": useful / useful_share(lengths, best)}
+        return every | {"seconds": seconds, "length": float(lengths.mean())} | told
 
     return measure
 
