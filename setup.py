@@ -31,5 +31,8 @@ setup(
         "imageio-ffmpeg>=0.5",
         "tensorboard",
     ],
-    extras_require={"dev": ["pytest>=8", "hypothesis>=6", "ruff>=0.6", "opencv-python-headless"]},
+    extras_require={
+        "dev": ["pytest>=8", "hypothesis>=6", "ruff>=0.6", "opencv-python-headless"],
+        "bench": ["torch>=2.6,<3", "envpool>=1.2,<2"],  # what scripts/benchmark.py measures ours against
+    },
 )

@@ -1,295 +1,203 @@
-"""How fast the stages are on this machine, beside what they must reach.
+"""How fast every stage is on this machine: against its ceiling, and against what people would use instead.
 
-    python scripts/benchmark.py [--json FILE]
+    python scripts/benchmark.py [--only MEASURE]... [--repeats N] [--json FILE]
+    python scripts/benchmark.py --from results/benchmark.json --page docs/performance.md
 
-Each figure is the median of several repetitions in a process of its own; let the machine do nothing else meanwhile.
+Ours and the others are measured in turn, again and again, each in a process of its own that is stopped meanwhile; a
+figure is the median of the ratios of the repetitions. It takes half an hour on 2 cores (20 minutes with --repeats 3),
+which should do nothing else. The others are an extra (pip install -e .[bench]); what is not installed is said to be
+missing.
 """
 
 import argparse
-import json
-import os
-import statistics
-import subprocess
+import datetime
 import sys
 import tempfile
 import time
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import cli
+from benchmark_figures import (
+    AT_LEAST,
+    AT_MOST,
+    OPEN,
+    REACHED,
+    SHORT,
+    Spread,
+    Target,
+    ceiling,
+    growth_row,
+    judged,
+    paired,
+    spread_text,
+)
+from benchmark_measures import MEASURES, Measured
 
-TARGETS = {  # figure: (unit, what it must reach, or None)
-    "collect": ("frames/s on one core, written to disk", 1700),
-    "vae_training": ("frames/s, all cores", 443),
-    "vae_encoding": ("frames/s, all cores", 5000),
-    "rnn_training": ("frames/s at 100 x 100, all cores", 7000),
-    "dream": ("steps/s of rollouts still alive, a rank a core", 25000),
-    "carracing_environment": ("steps/s on one core, observation included", 4500),
-    "carracing_gymnasium": ("steps/s of Gymnasium's CarRacing-v3 on one core", None),
-    "carracing_agent": ("steps/s of V, M, C and the task, a rank a core", 2500),
-    "carracing_memory": ("MB grown from the 1,000th reset to the 10,000th", None),
-}
-REPEATS = 5
+TARGETS = (
+    Target("dream", "ours", "ceiling", "of the ceiling", AT_LEAST, 0.80),
+    Target("dream", "ours", "one at a time", "times one dream at a time", AT_LEAST, 20),
+    Target("dream", "ours", "PyTorch", "times PyTorch", AT_LEAST, 1.5),
+    Target("dream", "ours", "one rank", "times one rank", AT_LEAST, 1.85),
+    Target("generation", "ours, outside", "", "of the ranks' time outside rollouts", AT_MOST, 0.03),
+    Target("carracing_environment", "ours", "Gymnasium", "times Gymnasium, on one core", AT_LEAST, 30),
+    Target("carracing_environment", "ours", "EnvPool", "times EnvPool, on one core", AT_LEAST, 4),
+    Target("carracing_agent", "ours", "parts", "of what its parts allow", AT_LEAST, 0.90),
+    Target("carracing_agent", "bfloat16", "parts bfloat16", "of what its parts allow", AT_LEAST, 0.90),
+    Target("vae_training", "ours", "PyTorch", "times PyTorch", AT_LEAST, 1.2),
+    Target("vae_encoding", "ours", "", "frames/s", AT_LEAST, 5500),
+    Target("vae_encoding", "bfloat16", "", "frames/s", AT_LEAST, 9500),
+    Target("rnn_training", "ours", "PyTorch", "times PyTorch", AT_LEAST, 1.2),
+    Target("doom_collecting", "ours", "", "frames/s on one core", AT_LEAST, 2000),
+    Target("doom_collecting", "ours, bytes", "", "bytes a frame on disk", AT_MOST, 5000),
+    Target("doom_collecting", "ours, differing", "", "frames of a game not as they were shown", AT_MOST, 0),
+)
+LARGEST_EXPONENT = 1.05  # of a measure's time over its size: a higher one is another class of growth
+CEILING = "all products of a step, each at the best rate that was measured of it"
+GROWTH_ROUNDS, GROWTH_SECONDS = 3, 0.5
 
 
 def main() -> None:
-    """Measure everything, each in a process of its own."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
-    parser.add_argument("--only", choices=TARGETS, help="measure one figure")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.inside:
-        return globals()[f"measure_{arguments.only}"]()
-    figures = {name: launch(name) for name in ([arguments.only] if arguments.only else TARGETS)}
-    for name, values in figures.items():
-        unit, target = TARGETS[name]
-        median = statistics.median(values)
-        aim = f"; target {target:,}" if target else ""
-        print(f"{name:21} {median:9,.0f} {unit} (from {min(values):,.0f} to {max(values):,.0f}{aim})")
-    if arguments.json:
-        from vae.files import write_json
-        from vae.runs import environment
+    """Measure, or make the page of what was measured."""
+    if sys.argv[1:2] == ["--inside"]:
+        from benchmark_workers import serve
 
-        write_json(arguments.json, {"command": "python scripts/benchmark.py", "figures": figures, **environment()})
+        return serve(*sys.argv[2:])
+    arguments = parse()
+    with cli.ending_well():
+        if arguments.source:
+            from vae.files import read_json
+
+            results = read_json(arguments.source, "make it with scripts/benchmark.py --json")
+        else:
+            results = run(arguments)
+        if arguments.page:
+            from benchmark_page import page
+
+            arguments.page.write_text(page(results))
+            print(f"wrote {arguments.page}")
     return None
 
 
-def launch(name: str) -> list[float]:
-    """Run one measurement in its own process, or on all ranks, and read its figures."""
-    import reproduce
-
-    command = [sys.executable, __file__, "--only", name, "--inside"]
-    settings = dict(os.environ)
-    if name in ("collect", "carracing_environment", "carracing_gymnasium", "carracing_memory"):
-        command = ["taskset", "-c", "0", *command]
-    if name in ("dream", "carracing_agent"):
-        command = [reproduce.find_mpirun(), "-n", str(os.cpu_count()), "--bind-to", "none", *command]
-        settings |= reproduce.MPI_SETTINGS
-    if name not in ("vae_training", "vae_encoding", "rnn_training"):
-        settings |= cli.ONE_THREAD
-    done = subprocess.run(command, env=settings, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+def parse() -> argparse.Namespace:
+    """The arguments."""
+    parser = cli.Parser(description=__doc__, formatter_class=cli.Formatter)
+    parser.add_argument("--only", action="append", choices=MEASURES, metavar="MEASURE", help=", ".join(MEASURES))
+    parser.add_argument("--repeats", type=cli.positive, default=5, metavar="N", help="of every contestant (default 5)")
+    parser.add_argument("--seconds", type=float, default=2.5, help="a repetition lasts, where it can be cut (2.5)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, after every measure")
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that all works; figures mean nothing")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the page of the figures there")
+    parser.add_argument("--from", dest="source", type=Path, metavar="FILE", help="measure nothing, read the figures")
+    return parser.parse_args()
 
 
-def rates(step, amount: int, seconds: float = 3.0) -> None:
-    """Print amounts per second of REPEATS repetitions of a few seconds each."""
-    step()
-    found = []
-    for _ in range(REPEATS):
-        count, start = 0, time.monotonic()
-        while time.monotonic() - start < seconds:
-            step()
-            count += amount
-        found.append(count / (time.monotonic() - start))
-    print(json.dumps(found))
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Measure, print, and write what is known so far after each measure."""
+    from vae.files import write_json
+    from vae.runs import environment
+
+    started, repeats, results = time.monotonic(), arguments.repeats, {"command": command(arguments)}
+    results |= {"date": str(datetime.date.today()), "repeats": repeats, **environment(), "peers": peers()}
+    results |= before(arguments)
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        for name in dict.fromkeys(arguments.only or MEASURES):
+            begun = time.monotonic()
+            with Measured(MEASURES[name], Path(folder), arguments.seconds, arguments.smoke) as measured:
+                measured.compete(repeats)
+            measured.grow(min(GROWTH_ROUNDS, repeats), min(GROWTH_SECONDS, arguments.seconds))
+            results["measures"][name] = row(name, measured) | {"minutes": (time.monotonic() - begun) / 60}
+            results["targets"] += [judged(t, measured.series) for t in TARGETS if t.measure == name]
+            results["minutes"] = (time.monotonic() - started) / 60
+            show(name, results)
+            if arguments.json:
+                write_json(arguments.json, results)
+    verdicts(results)
+    return results
 
 
-def measure_collect() -> None:
-    """The collecting stage itself, on one core (the engine shares it)."""
-    from controller.cast import Setup, TaskCast
-    from controller.collecting import collect
-    from controller.farm import Farm
-    from doomrnn.config import TakeCoverCollectConfig
+def before(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What an earlier run left in the file of the measures that are not asked for now; nothing where all are."""
+    from vae.files import read_json
 
-    task, found, config = cli.task("doomrnn"), [], TakeCoverCollectConfig(episodes=20)
-    cast = TaskCast(task, Setup(task.presets["paper"].stages["env"], 1, 101))
-    farm = Farm(cast)
-    for seed in range(REPEATS):
-        with tempfile.TemporaryDirectory() as folder:
-            start = time.monotonic()
-            frames = collect(Path(folder), farm, config, task.collector(config), seed)["frames"]
-            found.append(frames / (time.monotonic() - start))
-    print(json.dumps(found))
+    found: dict[str, Any] = {"measures": {}, "targets": []}
+    if arguments.only and arguments.json and arguments.json.exists():
+        earlier = read_json(arguments.json)
+        found["measures"] = {k: v for k, v in earlier["measures"].items() if k not in arguments.only}
+        found["targets"] = [t for t in earlier["targets"] if t["name"].split(":")[0] not in arguments.only]
+    return found
 
 
-def measure_vae_training() -> None:
-    """Updates of V on batches of 100 frames in memory."""
-    import numpy as np
-
-    from vae.config import VAEConfig
-    from vae.training import VAETrainer, build_vae
-
-    config = VAEConfig()
-    trainer = VAETrainer(build_vae(config, 0), config)
-    frames = np.random.default_rng(0).integers(0, 256, (100, 64, 64, 3), np.uint8)
-    eps = np.zeros((100, 64), np.float32)
-    rates(lambda: float(trainer.update(frames, eps).total), 100)
+def command(arguments: argparse.Namespace) -> str:
+    """The line to type for the same again."""
+    words = [word for name in arguments.only or [] for word in ("--only", name)] + ["--smoke"] * arguments.smoke
+    return " ".join(["python scripts/benchmark.py", *words, "--repeats", str(arguments.repeats)])
 
 
-def measure_vae_encoding() -> None:
-    """Encoding frames in memory."""
-    import numpy as np
-
-    from rnn.encoding import compile_encoder
-    from vae.model import VAE
-
-    encode = compile_encoder(VAE(64))
-    frames = np.random.default_rng(0).integers(0, 256, (256, 64, 64, 3), np.uint8)
-    rates(lambda: encode(frames)[0].numpy(), len(frames))
+def peers() -> dict[str, str]:
+    """The versions of what ours is held against."""
+    names = ("torch", "envpool", "gymnasium")
+    return {name: metadata.version(name) if find_spec(name) else "not installed" for name in names}
 
 
-def measure_rnn_training() -> None:
-    """Updates of M on 100 rows of 100 steps."""
-    import numpy as np
-    import tensorflow as tf
-
-    from rnn.batches import Batch
-    from rnn.config import RNNConfig
-    from rnn.training import RNNTrainer, build_rnn
-
-    config = RNNConfig(sequence_length=100)
-    trainer, rng = RNNTrainer(build_rnn(config, 64, 1, 0), config), np.random.default_rng(0)
-    flags = (rng.random((100, 100)) < 0.003).astype(np.float32)
-    z, action = rng.standard_normal((100, 101, 64), np.float32), rng.uniform(-1, 1, (100, 100, 1)).astype(np.float32)
-    batch = Batch(z, action, flags, flags, *np.ones((2, 100, 100), np.float32), 1 - flags)
-    rates(lambda: float(trainer.update(batch, tf.constant(1e-4)).total), 10_000)
-
-
-def measure_dream() -> None:
-    """Generations of 64 x 16 rollouts of uneven lengths (mean about 400), played by all ranks."""
-    import numpy as np
-
-    from controller.cast import TaskCast
-    from controller.farm import Farm, work
-    from controller.rollouts import Rollout
-    from controller.training import fitness_keys
-
-    comm, task = cli.world(), cli.task("doomrnn")
-    cast = TaskCast(task, dream_setup(task))
-    if cli.rank() != 0:
-        return work(cast, comm)
-    farm, found, config = Farm(cast, comm), [], task.presets["paper"].stages["controller"]
-    for generation in range(REPEATS + 1):
-        weights = np.random.default_rng(generation).normal(0, 0.1, (config.popsize, 1088)).astype(np.float32)
-        keys = [key for row in fitness_keys(config, generation) for key in row]
-        rollouts = [Rollout(i, "dream", (0, *key), weights[i // config.rollouts]) for i, key in enumerate(keys)]
-        start = time.monotonic()
-        lengths = [outcome.length for outcome in farm.play(rollouts)]
-        found.append(sum(lengths) / (time.monotonic() - start))
-        print(f"generation {generation}: lengths {min(lengths)} to {max(lengths)}, mean {np.mean(lengths):.0f}")
-    farm.close()
-    print(json.dumps(found[1:]))
-    return None
+def row(name: str, measured: Measured) -> dict[str, Any]:
+    """A measure in the JSON: every repetition, what it was compared with, how it grows, what is missing."""
+    measure, series = MEASURES[name], measured.series
+    pieces, contestants = measured.pieces, {}
+    if pieces:
+        series["ceiling"] = [ceiling(list(found)) for found in zip(*pieces.values(), strict=True)]
+    for who, contestant in measure.contestants.items():
+        if who not in pieces:
+            contestants[who] = compared(series, who, contestant.what)
+    if pieces:
+        contestants["ceiling"] = compared(series, "ceiling", CEILING)
+    contestants |= {aside: compared(series, aside, what) for aside, what in measure.asides.items()}
+    growth = {
+        key: growth_row(measure.growths[key].along, *found, LARGEST_EXPONENT) for key, found in measured.growth.items()
+    }
+    figures = {"what": measure.what, "unit": measure.unit, "contestants": contestants, "series": series}
+    return figures | {"growth": growth, "missing": measured.missing, "pieces": measured.layers()}
 
 
-def measure_carracing_environment() -> None:
-    """Our environment, driven by the wandering policy."""
-    import numpy as np
-
-    from carracing.env import CarRacingGame
-    from carracing.scripted import CarRacingScript
-
-    game, found = CarRacingGame(), []
-    for seed in range(REPEATS + 1):
-        actions = CarRacingScript("brownian").actions(np.random.default_rng(seed), 1000)
-        start = time.monotonic()
-        game.reset(seed)
-        steps = 0
-        for action in actions:
-            steps += 1
-            if any(game.step(action)[2:]):
-                break
-        found.append(steps / (time.monotonic() - start))
-    print(json.dumps(found[1:]))
+def compared(series: dict[str, Any], who: str, what: str) -> dict[str, Any]:
+    """A contestant's rates, and how many times as fast ours is."""
+    values, ours = series.get(who), series.get("ours")
+    found: dict[str, Any] = {"what": what, "rate": None, "ours_over": None}
+    if values:
+        found["rate"] = vars(Spread.of(values))
+        found["ours_over"] = vars(Spread.of(paired(ours, values))) if ours and who != "ours" else None
+    return found
 
 
-def measure_carracing_gymnasium() -> None:
-    """Gymnasium's own environment, the same drive."""
-    import gymnasium
-    import numpy as np
-
-    from carracing.scripted import CarRacingScript
-
-    env, found = gymnasium.make("CarRacing-v3"), []
-    for seed in range(REPEATS):
-        actions = CarRacingScript("brownian").actions(np.random.default_rng(seed), 200)
-        start = time.monotonic()
-        env.reset(seed=seed)
-        for action in actions:
-            env.step(action)
-        found.append(len(actions) / (time.monotonic() - start))
-    print(json.dumps(found))
+def show(name: str, results: dict[str, Any]) -> None:
+    """Print a measure."""
+    measure = results["measures"][name]
+    print(f"\n{name}: {measure['what']} ({measure['unit']}; {measure['minutes']:.1f} minutes)")
+    for who, found in measure["contestants"].items():
+        if found["rate"]:
+            over = f"; ours is {spread_text(**found['ours_over'])} times that" if found["ours_over"] else ""
+            print(f"  {who:16} {spread_text(**found['rate']):>32}{over}  ({found['what']})")
+    for who, why in measure["missing"].items():
+        print(f"  {who:16} {why}")
+    for found in measure["growth"].values():
+        grows = spread_text(found["exponent"], found["low"], found["high"])
+        print(f"  time over {found['along']}: exponent {grows}, at most {found['bound']}: {found['verdict']}")
+    sys.stdout.flush()
 
 
-def measure_carracing_memory() -> None:
-    """The highest resident memory while tracks come and go."""
-    import resource
-
-    from carracing.env import CarRacingGame
-
-    game, sizes = CarRacingGame(), {}
-    for number in range(10_000):
-        game.reset(number)
-        for _ in range(10):
-            game.step((0.1, 0.5, 0.0))
-        if number + 1 in (1000, 10_000):
-            sizes[number + 1] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
-    print(json.dumps([sizes[10_000] - sizes[1000]]))
-
-
-def measure_carracing_agent() -> None:
-    """A generation of the real task's agent, untrained, played by all ranks: 64 rollouts of at most 1,000 steps."""
-    import numpy as np
-
-    from controller.cast import Setup, TaskCast, Weights
-    from controller.farm import Farm, work
-    from controller.rollouts import Rollout
-    from controller.training import fitness_keys
-    from rnn.model import MDNRNN
-    from rnn.training import MODEL_FIELDS
-    from vae.model import VAE
-
-    comm, task = cli.world(), cli.task("carracing")
-    stages = task.presets["paper"].stages
-    vae, rnn = VAE(32), MDNRNN(32, 3, 256)
-    models = [
-        Weights({f: getattr(model, f) for f in names}, [v.numpy() for v in model.variables])
-        for model, names in ((vae, ("z_size", "precision")), (rnn, MODEL_FIELDS))
-    ]
-    shape = task.policy_shape("zh", 32, 256, 40)
-    games = stages["evaluate"].games_per_rank
-    cast = TaskCast(task, Setup(stages["env"], games, vae=models[0], rnn=models[1], policy=shape))
-    if cli.rank() != 0:
-        return work(cast, comm)
-    farm, found = Farm(cast, comm), []
-    for generation in range(4):
-        weights = np.random.default_rng(generation).normal(0, 0.1, (64, shape.size)).astype(np.float32)
-        keys = [row[0] for row in fitness_keys(stages["controller"], generation)]
-        rollouts = [Rollout(i, "real", (0, *key), weights[i]) for i, key in enumerate(keys)]
-        start = time.monotonic()
-        lengths = [outcome.length for outcome in farm.play(rollouts)]
-        found.append(sum(lengths) / (time.monotonic() - start))
-    farm.close()
-    print(json.dumps(found[1:]))
-    return None
-
-
-def dream_setup(task):
-    """An untrained M whose done logit is shifted so that dreams end after some 400 steps."""
-    import numpy as np
-
-    from controller.cast import Setup, Weights
-    from rnn.latents import InitialLatents
-    from rnn.model import MDNRNN
-    from rnn.training import MODEL_FIELDS
-
-    model, rng = MDNRNN(64, 1, 512, done_head=True), np.random.default_rng(0)
-    kernel, bias = model.head.kernel.numpy(), model.head.bias.numpy()
-    kernel[:, -1] = rng.normal(0, 0.2, len(kernel))
-    model.head.kernel.assign(kernel)
-    h, c = (np.zeros((512, 512), np.float32) for _ in range(2))
-    logits = []
-    for _ in range(60):
-        z, action = rng.standard_normal((512, 64), np.float32), rng.uniform(-1, 1, (512, 1)).astype(np.float32)
-        params, h, c = model.step(z, action, np.zeros((512, 1), np.float32), h, c)
-        logits.append(params.done_logit.numpy())
-    bias[-1] -= np.quantile(np.concatenate(logits[10:]), 1 - 1 / 400)
-    model.head.bias.assign(bias)
-    first = InitialLatents(np.zeros((10, 64), np.float32), np.zeros((10, 64), np.float32))
-    weights = Weights({f: getattr(model, f) for f in MODEL_FIELDS}, [v.numpy() for v in model.variables])
-    stages = task.presets["paper"].stages
-    shape = task.policy_shape("zch", 64, 512, 40)
-    return Setup(stages["env"], 16, rnn=weights, initial=first, temperature=1.15, policy=shape)
+def verdicts(results: dict[str, Any]) -> None:
+    """Print what was to be reached."""
+    print()
+    for target in results["targets"]:
+        value = "?" if target["value"] is None else spread_text(target["value"], target["low"], target["high"])
+        bound = f"{target['sense']} {target['bound']:,}"
+        print(f"{target['verdict']:12} {target['name']}: {value} {target['unit']}; {bound}")
+    found = [t["verdict"] for t in results["targets"]]
+    found += [growth["verdict"] for m in results["measures"].values() for growth in m["growth"].values()]
+    counts = ", ".join(f"{found.count(verdict)} {verdict}" for verdict in (REACHED, SHORT, OPEN) if verdict in found)
+    print(f"{counts}; {results['minutes']:.1f} minutes")
 
 
 if __name__ == "__main__":

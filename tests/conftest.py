@@ -32,6 +32,7 @@ ORDER = (
     "test_es.py",
     "test_evaluation.py",
     "test_claims.py",
+    "test_benchmark.py",
     # networks
     "test_policies.py",
     "test_vae_model.py",

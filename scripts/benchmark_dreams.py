@@ -1,0 +1,329 @@
+"""The project's own contestants among dreams: generations on the farm, one dream at a time, the loop alone, CMA-ES.
+
+All dream the same model, which `prepare` writes: M as it starts, its done logit shifted so that dreams last some 210
+steps, from 20 to 1,000. Generation g has the same candidates for all.
+"""
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cli
+import numpy as np
+from benchmark_parts import step_operations
+from benchmark_workers import CORES, Job, Measure
+
+FILE = "dream.npz"
+SETTLING = 0.3  # seconds for other ranks to hear that a generation is over, before all are stopped
+POPSIZE = 64  # paper, appendix A.4
+TEMPERATURE, ONE_IN = 1.15, 330
+Z, HIDDEN, POLICY = 64, 512, 1088
+
+
+def rollouts(job: Job) -> int:
+    """Of a candidate (paper, appendix A.4)."""
+    return job.pick(16, 2)
+
+
+def time_limit(job: Job) -> int:
+    """Steps of the longest dream."""
+    return job.pick(1000, 64)
+
+
+def candidates(generation: int) -> np.ndarray:
+    """Flat weights float32 [64, 1088] of a generation, as CMA-ES starts."""
+    return np.random.default_rng(generation).normal(0, 0.1, (POPSIZE, POLICY)).astype(np.float32)
+
+
+def prepare(job: Job) -> Measure:
+    """Writes the model's arrays to the job's folder."""
+
+    def measure(number: int) -> dict[str, float]:
+        model = untrained()
+        shift_ends(model)
+        np.savez(job.folder / FILE, *(v.numpy() for v in model.variables))
+        return {}
+
+    return measure
+
+
+def untrained(hidden: int = HIDDEN) -> Any:
+    """Doom's M before training, its done logit varied."""
+    from rnn.model import MDNRNN
+
+    model = MDNRNN(Z, 1, hidden, done_head=True)
+    kernel = model.head.kernel.numpy()
+    kernel[:, -1] = np.random.default_rng(0).normal(0, 0.2, hidden)
+    model.head.kernel.assign(kernel)
+    return model
+
+
+def shift_ends(model: Any) -> None:
+    """Shift the done logit so that one step in ONE_IN ends a dream, at random z and actions."""
+    rng, rows, logits = np.random.default_rng(1), 512, []
+    h, c = model.zero_state(rows)
+    for _ in range(60):
+        z, action = rng.standard_normal((rows, Z), np.float32), rng.uniform(-1, 1, (rows, 1)).astype(np.float32)
+        params, h, c = model.step(z, action, np.zeros((rows, 1), np.float32), h, c)
+        logits.append(params.done_logit.numpy())
+    bias = model.head.bias.numpy()
+    bias[-1] -= np.quantile(np.concatenate(logits[10:]), 1 - 1 / ONE_IN)
+    model.head.bias.assign(bias)
+
+
+def arrays(folder: Path) -> list[np.ndarray]:
+    """The prepared model's arrays: LSTM kernel, recurrent kernel, bias, head kernel, bias."""
+    with np.load(folder / FILE) as stored:
+        return [stored[name] for name in stored.files]
+
+
+def first_frames() -> Any:
+    """Standard normal first z."""
+    from rnn.latents import InitialLatents
+
+    return InitialLatents(*np.zeros((2, 10, Z), np.float32))
+
+
+def setup(job: Job) -> Any:
+    """What the ranks play with."""
+    from controller.cast import Setup, Weights
+
+    task = cli.task("doomrnn")
+    fields = {"z_size": Z, "action_size": 1, "hidden_size": HIDDEN, "mixtures": 5, "done_head": True}
+    return Setup(
+        task.presets["paper"].stages["env"],
+        16,
+        rnn=Weights(fields, arrays(job.folder)),
+        initial=first_frames(),
+        temperature=TEMPERATURE,
+        time_limit=time_limit(job),
+        policy=task.policy_shape("zch", Z, HIDDEN, 40),
+    )
+
+
+class FarmMeasure:
+    """Rank 0 of a farm whose other ranks are at work; what is played is up to `play`."""
+
+    def __init__(self, farm: Any, play: Any):
+        self.farm, self.play = farm, play
+
+    def __call__(self, number: int) -> dict[str, float]:
+        found = self.play(self.farm, number)
+        time.sleep(SETTLING)
+        return found
+
+    def close(self) -> None:
+        """Send the other ranks home."""
+        self.farm.close()
+
+
+def on_farm(cast: Any, play: Any) -> FarmMeasure | None:
+    """`play(farm, number)` measured on rank 0, with all ranks playing; None on the others, once they are home."""
+    from controller.farm import Farm, work
+
+    comm = cli.world()
+    if cli.rank() != 0:
+        return work(cast, comm)
+    farm = Farm(cast, comm)
+    play(farm, 32 * len(CORES))  # compiles
+    return FarmMeasure(farm, play)
+
+
+def played(farm: Any, rollouts: list) -> dict[str, float]:
+    """The steps per second and the mean length of rollouts, to the last one's end."""
+    start = time.perf_counter()
+    lengths = [outcome.length for outcome in farm.play(rollouts)]
+    seconds = time.perf_counter() - start
+    return {"rate": sum(lengths) / seconds, "seconds": seconds, "length": float(np.mean(lengths))}
+
+
+def generation(job: Job) -> Measure | None:
+    """A generation of 64 candidates x 16 rollouts; growth over the number of rollouts."""
+    from controller.cast import TaskCast
+    from controller.rollouts import Rollout
+    from controller.training import fitness_keys
+
+    task = cli.task("doomrnn")
+    config = task.presets["paper"].stages["controller"]
+
+    def play(farm: Any, number: int) -> dict[str, float]:
+        count, which = (number, 0) if job.variant == "growth" else (POPSIZE * rollouts(job), number)
+        keys, weights = fitness_keys(config, which), candidates(which)
+        todo = sorted([(c, r) for r in range(config.rollouts) for c in range(POPSIZE)][:count])
+        return played(farm, [Rollout(i, "dream", (0, *keys[c][r]), weights[c]) for i, (c, r) in enumerate(todo)])
+
+    return on_farm(TaskCast(task, setup(job)), play)
+
+
+def one_at_a_time(job: Job) -> Measure:
+    """A dream alone, as the authors' workers did it: C in NumPy, a compiled step of M called for every step."""
+    import tensorflow as tf
+
+    from rnn.mdn import sample
+
+    model, weights, rng = loaded(job), candidates(0), np.random.default_rng(0)
+    draw, ended = first_frames().draw, np.zeros((1, 1), np.float32)
+
+    @tf.function
+    def step(z, action, restart, h, c, uniforms, normals):
+        params, h, c = model.step(z, action, restart, h, c)
+        return sample(params, TEMPERATURE, uniforms, normals), h, c, params.done_logit
+
+    def dream_once() -> None:
+        z, policy = draw(rng)[None], weights[rng.integers(POPSIZE)]
+        (h, c), restart = np.zeros((2, 1, HIDDEN), np.float32), np.ones((1, 1), np.float32)
+        for _ in range(time_limit(job)):
+            action = np.tanh(np.concatenate([z, c, h], axis=1) @ policy)[:, None]
+            noise = rng.random((1, Z), np.float32), rng.standard_normal((1, Z), np.float32)
+            z, h, c, done = (part.numpy() for part in step(z, action, restart, h, c, *noise))
+            restart = ended
+            counted[0] += 1
+            if done[0] > 0 or time.perf_counter() > until[0]:
+                return
+
+    counted, until = [0], [float("inf")]
+    dream_once()
+
+    def measure(number: int) -> dict[str, float]:
+        counted[0], start = 0, time.perf_counter()
+        until[0] = start + job.seconds
+        while time.perf_counter() < until[0]:
+            dream_once()
+        return {"rate": counted[0] / (time.perf_counter() - start)}
+
+    return measure
+
+
+def loaded(job: Job) -> Any:
+    """The prepared model."""
+    model = untrained()
+    for variable, array in zip(model.variables, arrays(job.folder), strict=True):
+        variable.assign(array)
+    return model
+
+
+def loop(job: Job) -> Measure:
+    """The compiled step loop alone, its noise ready and no row ending; growth over hidden units (variant "hidden").
+
+    Variant "row": a single row.
+    """
+    from controller.dreams import ROWS
+    from controller.rollouts import BLOCK
+
+    rows = 1 if job.variant == "row" else ROWS
+    block = functools.cache(lambda hidden: endless(rows, hidden))
+
+    def measure(number: int) -> dict[str, float]:
+        hidden = number if job.variant == "hidden" else HIDDEN
+        found = job.rates(block(hidden), rows * BLOCK)
+        return found | ({"operations": step_operations(hidden)} if job.variant == "hidden" else {})
+
+    block(HIDDEN)
+    return measure
+
+
+def endless(rows: int, hidden: int) -> Callable[[], None]:
+    """What advances a batch of dreams by a block, compiled."""
+    from controller.policies import Policy
+    from controller.rollouts import BLOCK
+    from rnn.dream import Dream, DreamState, Noise
+
+    shape, rng = cli.task("doomrnn").policy_shape("zch", Z, hidden, 40), np.random.default_rng(0)
+    policy, dream = Policy(shape), Dream(untrained(hidden), first_frames(), TEMPERATURE)
+    block = dream.compile(lambda inputs, z, c, h, step: policy.act(inputs, z, c, h))
+    starts = [dream.start(rng) for _ in range(rows)]
+    state = DreamState(*(np.stack(part) for part in zip(*starts, strict=True)))
+    weights = rng.normal(0, 0.1, (rows, shape.size)).astype(np.float32)
+    noise = Noise(*(draw((rows, BLOCK, Z), np.float32) for draw in (rng.random, rng.standard_normal)))
+
+    def advance() -> None:
+        nonlocal state
+        state = DreamState(*(part.numpy() for part in block(state, weights, noise)[0]))
+
+    advance()
+    return advance
+
+
+class BusyPlayer:
+    """A player that adds the seconds it plays to `seconds` [1]."""
+
+    def __init__(self, player: Any, seconds: np.ndarray):
+        self._player, self._seconds = player, seconds
+        self.live, self.room, self.drop = player.live, player.room, player.drop
+
+    def add(self, rollouts: list) -> None:
+        """Start rollouts."""
+        self._timed(self._player.add, rollouts)
+
+    def advance(self) -> list:
+        """Play on for a block."""
+        return self._timed(self._player.advance)
+
+    def _timed(self, call: Callable[..., Any], *words: Any) -> Any:
+        start = time.perf_counter()
+        result = call(*words)
+        self._seconds[0] += time.perf_counter() - start
+        return result
+
+
+class BusyCast:
+    """A cast whose players note in a file of the rank's own how long they played."""
+
+    def __init__(self, cast: Any, folder: Path):
+        self._cast, self.capacity = cast, cast.capacity
+        self._seconds = np.memmap(folder / f"busy-{cli.rank()}", np.float64, "w+", shape=(1,))
+
+    def make(self, kind: Any) -> BusyPlayer:
+        """A player of this kind."""
+        return BusyPlayer(self._cast.make(kind), self._seconds)
+
+
+def training(job: Job) -> Measure | None:
+    """A generation of C's training as it is, files and all: the share of the ranks' time in which nobody plays.
+
+    What an idle rank plays again for a slow one counts as played; how much that wastes, one rank against all tells.
+    """
+    from controller.cast import TaskCast
+    from controller.training import ControllerTrainer, RolloutTable
+    from vae.interrupts import Interrupt
+    from vae.runs import Metrics
+
+    task = cli.task("doomrnn")
+    config = replace(task.presets["paper"].stages["controller"], rollouts=rollouts(job))
+    folder = job.folder / "training"
+    folder.mkdir(exist_ok=True)
+    trainer: list[Any] = []
+
+    def busy() -> float:
+        return sum(float(np.fromfile(job.folder / f"busy-{rank}")[0]) for rank in range(len(CORES)))
+
+    def play(farm: Any, number: int) -> dict[str, float]:
+        if not trainer:
+            trainer.append(ControllerTrainer(folder, farm, config, setup(job).policy, "dream", 0))
+            trainer[0].table = RolloutTable(farm, folder, 0, Interrupt())
+            trainer.append(Metrics(folder))
+        played_before, steps, start = busy(), trainer[0].table.steps, time.perf_counter()
+        trainer[0]._generation(len(trainer) - 1, trainer[1])  # one at a time, as its `run` does them
+        trainer.append(number)
+        seconds = time.perf_counter() - start
+        outside = 1 - (busy() - played_before) / (len(CORES) * seconds)
+        return {"rate": (trainer[0].table.steps - steps) / seconds, "seconds": seconds, "outside": outside}
+
+    return on_farm(BusyCast(TaskCast(task, setup(job)), job.folder), play)
+
+
+def evolution(job: Job) -> Measure:
+    """CMA-ES alone, ask and tell at 1,088 dimensions; growth over the population."""
+    from controller.es import CMAES
+
+    def measure(number: int) -> dict[str, float]:
+        es, rng, times = CMAES(POLICY, number, 0.1, 0), np.random.default_rng(0), 4
+        start = time.perf_counter()
+        for _ in range(times):
+            es.tell(es.ask(), rng.normal(size=number))
+        return {"seconds": (time.perf_counter() - start) / times}
+
+    return measure

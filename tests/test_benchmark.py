@@ -1,0 +1,265 @@
+"""The benchmark's arithmetic on made-up rates, its page, what it says of a missing peer; and that the peers' networks
+compute what ours do."""
+
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+from commands import SCRIPTS, TESTS, assert_refused, python, run
+
+sys.path.insert(0, str(SCRIPTS))
+import benchmark
+from benchmark_figures import (
+    AT_LEAST,
+    AT_MOST,
+    OPEN,
+    REACHED,
+    SHORT,
+    Spread,
+    Target,
+    ceiling,
+    exponent,
+    growth_row,
+    judged,
+    paired,
+)
+from benchmark_measures import MEASURES, Measured, MeasureOf
+from benchmark_page import WHY, page
+from benchmark_workers import CORES, Contestant, join
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
+def test_exponents_of_made_up_power_laws(power):
+    """Seconds of 3 * size ** power give the power back; noise of a tenth moves it by less than a twentieth."""
+    sizes = [64, 128, 256, 512]
+    assert exponent(sizes, [3 * size**power for size in sizes]) == pytest.approx(power)
+    noise = [1.05, 0.95, 1.0, 1.05]
+    assert exponent(sizes, [3 * s**power * n for s, n in zip(sizes, noise, strict=True)]) == pytest.approx(
+        power, abs=0.05
+    )
+
+
+@pytest.mark.parametrize(("power", "verdict"), [(1.0, REACHED), (1.04, REACHED), (1.1, SHORT), (2.0, SHORT)])
+def test_a_change_of_class_is_seen(power, verdict):
+    """The verdict on growth is on the median of the rounds."""
+    sizes = [1, 2, 4, 8]
+    rounds = [[s**p for s in sizes] for p in (power, 0.1, 3.0)]
+    row = growth_row("rows", sizes, rounds, benchmark.LARGEST_EXPONENT)
+    assert row["exponent"] == pytest.approx(power) and row["verdict"] == verdict
+
+
+def test_ratios_are_paired():
+    """A machine that is slow for one whole round changes no ratio, though medians of the rates would."""
+    ours, peer = [100.0, 10.0, 80.0], [50.0, 5.0, 20.0]
+    assert paired(ours, peer) == [2.0, 2.0, 4.0]
+    assert Spread.of(paired(ours, peer)) == Spread(2.0, 2.0, 4.0)
+    with pytest.raises(ValueError):
+        paired(ours, peer[:2])
+
+
+@pytest.mark.parametrize(
+    ("sense", "bound", "verdict"),
+    [(AT_LEAST, 2.0, REACHED), (AT_LEAST, 2.01, SHORT), (AT_MOST, 2.0, REACHED), (AT_MOST, 1.99, SHORT)],
+)
+def test_verdicts_on_both_sides(sense, bound, verdict):
+    """The median decides, and equal is enough."""
+    series = {"ours": [100.0, 10.0, 80.0], "peer": [50.0, 5.0, 20.0]}
+    row = judged(Target("stage", "ours", "peer", "times the peer", sense, bound), series)
+    assert (row["value"], row["low"], row["high"], row["verdict"]) == (2.0, 2.0, 4.0, verdict)
+    assert judged(Target("stage", "ours", "", "steps/s", sense, 80.0), series)["verdict"] == REACHED
+
+
+def test_what_was_not_measured_is_not_judged():
+    """Without a peer, or without ours, there is no verdict and no value."""
+    for series in ({"ours": [1.0]}, {"peer": [1.0]}, {}):
+        row = judged(Target("stage", "ours", "peer", "times the peer", AT_LEAST, 2.0), series)
+        assert row["verdict"] == OPEN and row["value"] is None
+
+
+def test_a_ceiling_takes_every_piece_at_its_best():
+    """Two libraries, each better at one of two pieces."""
+    first, second = ({"a": {"seconds": a}, "b": {"seconds": b}} for a, b in ((0.1, 0.5), (0.3, 0.4)))
+    assert ceiling([first, second]) == pytest.approx(1 / (0.1 + 0.4))
+    assert ceiling([first]) == pytest.approx(1 / 0.6)
+
+
+def test_processes_side_by_side_add_up():
+    """Rates are added, times averaged; the pieces of a ceiling alike."""
+    one, other = {"rate": 3.0, "seconds": 1.0}, {"rate": 4.0, "seconds": 3.0}
+    assert join([one]) == one
+    assert join([one, other]) == {"rate": 7.0, "seconds": 2.0}
+    pieces = [{"pieces": {"a": {"seconds": seconds, "operations": 6.0}}} for seconds in (0.2, 0.4)]
+    assert join(pieces)["pieces"]["a"] == {"seconds": pytest.approx(1 / (1 / 0.2 + 1 / 0.4)), "operations": 6.0}
+
+
+def made_up(**contestants: Contestant) -> MeasureOf:
+    """A measure of contestants that need nothing."""
+    return MeasureOf("nothing", "times/s", contestants)
+
+
+def compete(measure: MeasureOf, folder, repeats: int = 3) -> Measured:
+    """Measured, as the command does it."""
+    with Measured(measure, folder, 0.01, True) as measured:
+        measured.compete(repeats)
+    return measured
+
+
+@pytest.fixture
+def world(monkeypatch):
+    """Contestants' processes find `benchmark_world`."""
+    monkeypatch.setenv("PYTHONPATH", f"{TESTS}:{SCRIPTS}")
+
+
+def test_contestants_take_turns(world, tmp_path):
+    """Ours, peer, ours, peer; and while one is measured the other is stopped."""
+    measured = compete(
+        made_up(
+            ours=Contestant("benchmark_world.counting", "", "one", "first"),
+            peer=Contestant("benchmark_world.counting", "", "one", "second"),
+        ),
+        tmp_path,
+    )
+    assert (tmp_path / "turns").read_text().split() == ["first", "second"] * 3
+    assert not (tmp_path / "disturbed").exists()
+    assert measured.series == {"ours": [1.0, 2.0, 3.0], "peer": [1.0, 2.0, 3.0]} and not measured.missing
+
+
+def test_a_process_a_core_adds_up(world, tmp_path):
+    """`each` starts as many as there are cores."""
+    measured = compete(made_up(ours=Contestant("benchmark_world.counting", "", "each", "x")), tmp_path, 1)
+    assert measured.series == {"ours": [1.0 * len(CORES)]}
+
+
+def test_a_missing_peer_is_said(world, tmp_path):
+    """What is not installed, or dies, is named with the reason; the others are measured."""
+    measured = compete(
+        made_up(
+            ours=Contestant("benchmark_world.counting", "", "one", "x"),
+            absent=Contestant("benchmark_world.counting", "", "one", needs="no_such_module"),
+            mortal=Contestant("benchmark_world.dying", "", "one"),
+            unborn=Contestant("benchmark_world.nothing", "", "one"),
+        ),
+        tmp_path,
+    )
+    assert measured.missing["absent"] == "no_such_module: not installed; pip install -e .[bench]"
+    assert "too hot" in measured.missing["mortal"] and "nothing" in measured.missing["unborn"]
+    assert measured.series == {"ours": [1.0, 2.0, 3.0]}
+
+
+def results() -> dict:
+    """A small benchmark's JSON: one target reached, one not, one that could not be measured."""
+    series = {"ours": [12.0, 10.0, 11.0], "PyTorch": [4.0, 5.0, 5.5], "loop": [14.0] * 3, "ceiling": [20.0] * 3}
+    names = ("dream: ours / PyTorch", "dream: ours / ceiling", "dream: ours / one at a time")
+    bounds = (1.5, 0.8, 20)
+    pairs = zip(names, bounds, strict=True)
+    targets = [Target("dream", *n.removeprefix("dream: ").split(" / "), "times", AT_LEAST, b) for n, b in pairs]
+    spreads = {who: vars(Spread.of(values)) for who, values in series.items()}
+    contestants = {who: {"what": "", "rate": rate, "ours_over": None} for who, rate in spreads.items()}
+    measure = {
+        "what": "steps",
+        "unit": "steps/s",
+        "minutes": 1.0,
+        "contestants": contestants,
+        "series": series,
+        "growth": {"rows": growth_row("rows", [1, 2, 4, 8], [[1, 4, 16, 64]], 1.05)},
+        "missing": {"one at a time": "numpty: not installed; pip install -e .[bench]"},
+        "pieces": {"head": {"operations": 2e6, "pieces": 5e10, "pieces by PyTorch": 6e10}},
+    }
+    versions = dict.fromkeys(("python", "tensorflow", "numpy", "vizdoom"), "1.2.3")
+    machine = {"cpu": "Abacus", "cores": 2, "versions": versions, "commit": "abc", "peers": {"torch": "not installed"}}
+    known = {"command": "python scripts/benchmark.py", "date": "2026-01-02", "repeats": 3, "minutes": 1.0, **machine}
+    return known | {"measures": {"dream": measure}, "targets": [judged(target, series) for target in targets]}
+
+
+def test_the_page_is_drawn_from_the_json(tmp_path):
+    """Every figure of it stands in the JSON; what falls short is named, with what the rest of the figures say of it."""
+    (tmp_path / "benchmark.json").write_text(json.dumps(results()))
+    words = ("--from", tmp_path / "benchmark.json", "--page", tmp_path / "page.md")
+    done = run(python("benchmark.py", *words))
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "page.md").read_text()
+    assert text == page(results())
+    for part in (
+        "Abacus, 2 cores",
+        "2026-01-02",
+        "| dream: ours / PyTorch | 2 [2, 3] | times | at least 1.5 | reached |",
+    ):
+        assert part in text
+    assert "- **dream: ours / ceiling** is 0.55 [0.5, 0.6] times, to be at least 0.8; the loop alone" in text
+    assert "makes 14 steps/s, 0.70 of the ceiling" in text
+    assert "- **dream** grows over rows with exponent 2 [2, 2]." in text
+    assert "Not measured: dream, one at a time (numpty: not installed" in text
+    assert "| head | 2 | 50 | 60 |" in text
+
+
+def test_reasons_name_measures_that_exist():
+    """Targets, and the reasons why one may not be reached, are about contestants that there are."""
+    for target in benchmark.TARGETS:
+        known = {*MEASURES[target.measure].contestants, "ceiling"}
+        assert target.ours.split(",")[0] in known and (not target.over or target.over in known)
+    assert set(WHY) <= {target.name for target in benchmark.TARGETS}
+    for words in WHY.values():
+        for name in re.findall(r"[{:]([a-z_]+/[A-Za-z ]+)", words):
+            measure, _, who = name.partition("/")
+            assert who in {*MEASURES[measure].contestants, "ceiling"}, name
+
+
+def test_an_unknown_measure_is_refused():
+    """One line, and which there are."""
+    assert_refused(run(python("benchmark.py", "--only", "nonsense")), 2, "nonsense", "vae_training")
+
+
+@pytest.fixture(scope="module")
+def peers():
+    """The PyTorch networks; they are an extra."""
+    pytest.importorskip("torch", reason="torch is not installed (pip install -e .[bench])")
+    import benchmark_peers
+
+    return benchmark_peers
+
+
+def test_the_peers_dream_is_ours(peers):
+    """The same weights and noise give the same next z, state and end, to rounding."""
+    import benchmark_dreams
+    import torch
+
+    from rnn.mdn import sample
+
+    model, rng = benchmark_dreams.untrained(), np.random.default_rng(0)
+    z, uniforms = rng.standard_normal((8, 64), np.float32), rng.random((8, 64), np.float32)
+    h, c, normals = (rng.standard_normal((8, width), np.float32) for width in (512, 512, 64))
+    policy = rng.normal(0, 0.1, (8, 1088)).astype(np.float32)
+    action = np.tanh((np.concatenate([z, c, h], 1) * policy).sum(1, keepdims=True))
+    params, new_h, new_c = model.step(z, action, np.zeros((8, 1), np.float32), h, c)
+    expected = sample(params, benchmark_dreams.TEMPERATURE, uniforms, normals)
+    dream = peers.Dream([v.numpy() for v in model.variables])
+    state = [torch.from_numpy(part) for part in (z, h, c, np.zeros((8, 1), np.float32))]
+    with torch.inference_mode():
+        found, done = dream.step(state, *map(torch.from_numpy, (policy, uniforms, normals)))
+    for ours, theirs in zip((expected, new_h, new_c), found, strict=False):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    np.testing.assert_array_equal(params.done_logit.numpy() > 0, done)
+
+
+def test_the_peers_networks_have_our_sizes(peers):
+    """As many weights as the paper's V and M (PyTorch's LSTM has a second bias), and the loss of M is ours."""
+    import benchmark_dreams
+    import benchmark_parts
+    import torch
+
+    from rnn.losses import mdnrnn_loss
+
+    assert sum(p.numel() for p in peers.VAE().parameters()) == 4_446_915
+    model, batch = benchmark_dreams.untrained(), benchmark_parts.rnn_batch(3, 4)
+    batch = batch._replace(restart=np.zeros_like(batch.restart), done=np.eye(3, 4, dtype=np.float32))
+    zero = model.zero_state(3)
+    params = model.sequence(batch.z[:, :-1], batch.action, batch.restart, *zero)[0]
+    ours = float(mdnrnn_loss(params, batch.z[:, 1:], batch.done).total)
+    peer = peers.MDNRNN()
+    peer.load([v.numpy() for v in model.variables])
+    assert sum(p.numel() for p in peer.parameters()) == 1_678_785 + 4 * 512
+    with torch.inference_mode():
+        theirs = peer.loss(*map(torch.from_numpy, (batch.z, batch.action, batch.restart, batch.done)))
+    assert ours == pytest.approx(float(theirs), abs=1e-4)
