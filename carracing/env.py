@@ -5,10 +5,13 @@ Physics, tracks, rewards and the end of an episode are Gymnasium's CarRacing-v3,
 """
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
 import numpy as np
+from Box2D.b2 import fixtureDef
+from gymnasium.envs.box2d import car_dynamics
 from gymnasium.envs.box2d.car_racing import CarRacing
 
 from carracing.config import RENDERERS, VIEWS
@@ -33,7 +36,8 @@ class Circuit(CarRacing):
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
         """Begin the track of a seed; returns Gymnasium's observation, which is black where ours is drawn."""
         self._drawn = None
-        return super().reset(seed=seed, options=options)
+        with definitions_made_once():
+            return super().reset(seed=seed, options=options)
 
     def _render(self, mode: str) -> Any:
         """Called by Gymnasium's step, once physics is done, for the observation; and by render."""
@@ -50,6 +54,31 @@ class Circuit(CarRacing):
 
 
 _UNSEEN = np.zeros((96, 96, 3), np.uint8)
+
+
+@contextlib.contextmanager
+def definitions_made_once() -> Iterator[None]:
+    """Within, Gymnasium's cars are built from shared definitions of their fixtures, of the same values.
+
+    Box2D's Python binding never frees the shape of such a definition, 304 bytes (measured), and Gymnasium makes eight
+    of them with every reset: 24 MB in 10,000 episodes.
+    """
+    original = car_dynamics.fixtureDef
+    car_dynamics.fixtureDef = _definition
+    try:
+        yield
+    finally:
+        car_dynamics.fixtureDef = original
+
+
+_definitions: dict[tuple, Any] = {}
+
+
+def _definition(shape: Any, **values: float) -> Any:
+    key = (tuple(shape.vertices), *sorted(values.items()))
+    if key not in _definitions:
+        _definitions[key] = fixtureDef(shape=shape, **values)
+    return _definitions[key]
 
 
 class CarRacingGame:
