@@ -4,8 +4,6 @@ Attempts are numbered, and the seed of an attempt is its number's, so the kept e
 lived long enough, whoever played them and however often the collecting was stopped.
 """
 
-import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +14,10 @@ from controller.rollouts import Outcome, Rollout
 from controller.scripted import Script
 from vae.episodes import episode_path
 from vae.errors import InputError
+from vae.files import atomic_write
 from vae.interrupts import deferred_interrupts
+from vae.journal import append_row, read_journal, write_journal
 from vae.progress import Progress
-from vae.runs import read_rows
-from vae.storage import atomic_write
 from vae.streams import Purpose
 
 AHEAD = 64  # attempts handed out beyond what seems needed
@@ -36,20 +34,17 @@ class Attempts:
     def load(cls, folder: Path, minimum_length: int) -> "Attempts":
         """The attempts recorded so far whose episodes are there."""
         file = folder / "attempts.jsonl"
-        rows = read_rows(file) if file.exists() else []
-        lengths = {int(row["attempt"]): int(row["length"]) for row in rows}
+        rows = read_journal(file, {"attempt": int, "length": int}, f"delete {folder} to collect again")
+        lengths = {row["attempt"]: row["length"] for row in rows}
         there = {n: k for n, k in lengths.items() if k < minimum_length or episode_path(folder, n).exists()}
-        atomic_write(file, "".join(_row(n, k) for n, k in sorted(there.items())).encode())
+        write_journal(file, (_row(n, k) for n, k in sorted(there.items())))
         return cls(folder, there)
 
     def record(self, outcome: Outcome) -> None:
         """Write the episode of an attempt, if it came with one, and then its row, durably."""
         if outcome.episode is not None:
             atomic_write(episode_path(self.folder, outcome.id), outcome.episode)
-        with open(self.folder / "attempts.jsonl", "a") as file:
-            file.write(_row(outcome.id, outcome.length))
-            file.flush()
-            os.fsync(file.fileno())
+        append_row(self.folder / "attempts.jsonl", _row(outcome.id, outcome.length))
         self.lengths[outcome.id] = outcome.length
 
     def kept(self, minimum_length: int) -> list[int]:
@@ -62,8 +57,8 @@ class Attempts:
         return kept
 
 
-def _row(attempt: int, length: int) -> str:
-    return json.dumps({"attempt": attempt, "length": length}) + "\n"
+def _row(attempt: int, length: int) -> dict[str, int]:
+    return {"attempt": attempt, "length": length}
 
 
 def check_disk(folder: Path, episodes: int, frame_bytes: int, episode_length: int) -> int:

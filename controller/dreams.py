@@ -96,7 +96,9 @@ class DreamPlayer:
     def _check(self, bad: np.ndarray) -> None:
         for row in np.flatnonzero(bad):
             key, step = self._rollouts[row].key, int(self._steps[row])
-            raise NumericalError(f"dream: z is NaN or infinite in rollout {key} after step {step}; train M again")
+            raise NumericalError(
+                f"dream: z or the done logit is NaN or infinite in rollout {key} after step {step}; train M again"
+            )
 
     def _keep(self, kept: np.ndarray) -> None:
         """Compact the batch to the rows of a mask."""

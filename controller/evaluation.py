@@ -14,10 +14,28 @@ from controller.rollouts import Outcome, Rollout
 from controller.scripted import Script
 from vae.config import Settings
 from vae.errors import InputError
-from vae.storage import read_json, write_json
+from vae.files import read_json, write_json
 from vae.streams import Purpose, stream
 
 RESAMPLES = 10_000
+LARGEST_SCORE = 1e12  # and no NaN
+NONE = type(None)
+KINDS = {
+    "task": (str,),
+    "world": (str,),
+    "policy": (str,),
+    "controller": (str, NONE),
+    "temperature": (int, float, NONE),
+    "episodes": (int,),
+    "seed": (int,),
+    "mean": (int, float),
+    "std": (int, float),
+    "ci95": (list,),
+    "scores": (list,),
+    "lengths": (list,),
+    "period": (int, NONE),
+    "checkpoint": (str, NONE),
+}
 
 
 @dataclass(frozen=True)
@@ -116,11 +134,28 @@ def load_evaluations(folder: Path) -> list[Evaluation]:
     """All evaluations of a run; InputError where a file is not one."""
     found = []
     for path in sorted(folder.glob("*.json")):
+        values = read_json(path)
         try:
-            found.append(Evaluation(**read_json(path)))
+            found.append(Evaluation(**values))
+            _check(found[-1])
         except TypeError as error:
             raise InputError(f"{path}: not an evaluation ({error}); delete it and evaluate again") from None
     return found
+
+
+def _check(evaluation: Evaluation) -> None:
+    """TypeError where a value is not of its field's type, or the scores are not one number an episode."""
+    for name, kinds in KINDS.items():
+        if type(getattr(evaluation, name)) not in kinds:
+            raise TypeError(f"{name} is {str(getattr(evaluation, name))[:50]}")
+    for numbers, count in (
+        (evaluation.scores, evaluation.episodes),
+        (evaluation.lengths, evaluation.episodes),
+        (evaluation.ci95, 2),
+        ([evaluation.mean, evaluation.std], 2),
+    ):
+        if len(numbers) != count or not all(type(n) in (int, float) and abs(n) < LARGEST_SCORE for n in numbers):
+            raise TypeError("scores, lengths, mean, std or ci95 are not numbers, or not as many as there were episodes")
 
 
 def digest(value: Any) -> str:

@@ -20,7 +20,7 @@ from controller.board import Board
 from controller.messages import Reply, Request, pack_reply, pack_request, unpack_reply, unpack_request
 from controller.rollouts import Cast, Kind, Outcome, Player, Rollout
 from controller.watch import Watch
-from vae.errors import InputError, NumericalError
+from vae.errors import InputError, NumericalError, disk_trouble
 
 TAG_HELLO, TAG_SETUP, TAG_REQUEST, TAG_REPLY = 1, 2, 3, 4
 POLL_SECONDS = 0.00025, 0.001  # rank 0's naps between two looks for messages: the first, and after some quiet
@@ -238,14 +238,14 @@ def _say(line: str) -> None:
 def guarded(comm: Any) -> Iterator[None]:
     """Within, an unforeseen exception prints its traceback and ends every rank of the job with exit code 1.
 
-    InputError and NumericalError go on to who can say them in one line.
+    InputError, NumericalError and trouble with the disk go on to who can say them in one line.
     """
     try:
         yield
     except (InputError, NumericalError):
         raise
-    except Exception:
-        if comm is None or comm.Get_size() == 1:
+    except Exception as error:
+        if comm is None or comm.Get_size() == 1 or (isinstance(error, OSError) and disk_trouble(error)):
             raise
         traceback.print_exc()
         abort(comm, 1)

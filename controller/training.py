@@ -5,8 +5,7 @@ A controller's folder holds ``fitness.jsonl`` (a row a generation: fitness and a
 ``last`` (weights with their configuration), ``metrics.jsonl`` and ``timing.jsonl``.
 """
 
-import json
-import os
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,13 +19,18 @@ from controller.es import CMAES, fingerprint, rounded
 from controller.farm import Farm
 from controller.rollouts import Rollout
 from controller.shapes import PolicyShape
+from vae.arrays import ArraySpec, check_finite, read_npz, write_npz
 from vae.errors import InputError, NumericalError
+from vae.files import read_json, write_json
 from vae.interrupts import Interrupt, deferred_interrupts
+from vae.journal import append_row, read_journal, write_journal
 from vae.progress import Progress
-from vae.runs import Metrics, read_rows
-from vae.storage import ArraySpec, atomic_write, check_finite, read_json, read_npz, write_json, write_npz
+from vae.runs import Metrics
 from vae.streams import Purpose
 
+OUTCOME = {"table": str, "id": int, "score": float, "length": int}
+FITNESS = {"generation": int, "candidates": str, "fitness": list}
+EVALUATION = {"generation": int, "score": float}
 ADVICE = "run scripts/train_controller.py first, or again after deleting the folder"
 
 
@@ -43,38 +47,40 @@ class RolloutTable:
 
     def __init__(self, farm: Farm, folder: Path, seed: int, interrupt: Interrupt):
         self.farm, self.file, self.seed, self.interrupt = farm, folder / "outcomes.jsonl", seed, interrupt
+        self.recovered = read_journal(self.file, OUTCOME, f"delete {self.file} to play its rollouts again")
+        write_journal(self.file, self.recovered)
         self.steps = 0
 
     def play(self, label: str, world: str, weights: np.ndarray, keys: list[list[tuple[int, ...]]]) -> Returns:
-        """Play every policy weights [n, P] once for each of its stream keys; `label` names the table."""
+        """Play every policy weights [n, P] once for each of its stream keys; `label` names the table.
+
+        Raises NumericalError naming the policy and rollout whose return is no number.
+        """
         count = len(keys[0])
         table = np.full((2, len(weights) * count), np.nan)
-        for row in self._recovered(label):
-            table[:, row["id"]] = row["score"], row["length"]
+        for row in self.recovered:
+            if row["table"] == label and 0 <= row["id"] < table.shape[1]:
+                table[:, row["id"]] = row["score"], row["length"]
         todo = [
             Rollout(number, world, (self.seed, *keys[number // count][number % count]), weights[number // count])
             for number in np.flatnonzero(np.isnan(table[0])).tolist()
         ]
-        with open(self.file, "a") as file:
-            for outcome in self.farm.play(todo):
-                table[:, outcome.id] = outcome.score, outcome.length
-                self.steps += outcome.length
-                row = {"table": label, "id": outcome.id, "score": outcome.score, "length": outcome.length}
-                file.write(json.dumps(row) + "\n")
-                file.flush()
-                if self.interrupt.requested:
-                    raise KeyboardInterrupt
-        if not np.isfinite(table).all():
-            raise NumericalError(f"{label}: a rollout returned NaN or infinity")
+        for outcome in self.farm.play(todo):
+            if not math.isfinite(outcome.score):
+                policy, rollout = divmod(outcome.id, count)
+                raise NumericalError(f"C, {label}: policy {policy} returned {outcome.score} in rollout {rollout}")
+            table[:, outcome.id] = outcome.score, outcome.length
+            self.steps += outcome.length
+            row = {"table": label, "id": outcome.id, "score": outcome.score, "length": outcome.length}
+            append_row(self.file, row, sync=False)  # outlasts a kill; a power cut costs a generation at most
+            if self.interrupt.requested:
+                raise KeyboardInterrupt
         return Returns(*(part.reshape(len(weights), count) for part in table))
-
-    def _recovered(self, label: str) -> list[dict[str, Any]]:
-        rows = read_rows(self.file) if self.file.exists() else []
-        return [row for row in rows if row["table"] == label]
 
     def clear(self) -> None:
         """Forget the outcomes of tables that are complete and recorded."""
-        atomic_write(self.file, b"")
+        self.recovered = []
+        write_journal(self.file, [])
 
 
 def fitness_keys(config: ControllerConfig, generation: int) -> list[list[tuple[int, ...]]]:
@@ -118,22 +124,23 @@ class ControllerTrainer:
 
     def _replay(self, say: Callable[[str], None]) -> int:
         """Bring CMA-ES to where it was; returns the number of generations told."""
-        file = self.folder / "fitness.jsonl"
-        rows = read_rows(file) if file.exists() else []
+        file, again = self.folder / "fitness.jsonl", f"delete {self.folder} to train again"
+        rows, said = read_journal(file, FITNESS, again), False
         for number, row in enumerate(rows, 1):
             candidates = self.es.ask()
             if not self._fits(row, number):
-                raise InputError(f"{file}: row {number} does not fit; delete {self.folder} to train again")
-            if row["candidates"] != fingerprint(candidates):
-                say(f"C: generation {number} replays with other candidates than recorded (another CPU?); going on")
+                raise InputError(f"{file}: row {number} does not fit; {again}")
+            if row["candidates"] != fingerprint(candidates) and not said:
+                say(f"C: from generation {number} on, candidates are not those recorded (another CPU?); going on")
+                said = True
             self.es.tell(candidates, np.array(row["fitness"]))
-        atomic_write(file, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        write_journal(file, rows)
         return len(rows)
 
-    def _fits(self, row: Any, number: int) -> bool:
+    def _fits(self, row: dict[str, Any], number: int) -> bool:
         """Whether a row of the fitness table is one of this training."""
-        whole = isinstance(row, dict) and {"generation", "candidates", "fitness"} <= set(row)
-        return whole and row["generation"] == number and len(row["fitness"]) == self.config.popsize
+        numbers = all(isinstance(value, float) and math.isfinite(value) for value in row["fitness"])
+        return numbers and row["generation"] == number and len(row["fitness"]) == self.config.popsize
 
     def _generation(self, generation: int, metrics: Metrics) -> str:
         """Ask, play, tell, record; returns what to show."""
@@ -147,7 +154,9 @@ class ControllerTrainer:
         rate = (self.table.steps - steps) / seconds
         metrics.log(generation, self._figures(fitness, returns), {"seconds": seconds, "steps_per_second": rate})
         row = {"generation": generation, "candidates": fingerprint(candidates), "fitness": fitness.tolist()}
-        _append(self.folder / "fitness.jsonl", row)  # after the metrics, which a resume cuts back to what stands here
+        append_row(
+            self.folder / "fitness.jsonl", row
+        )  # after the metrics, which a resume cuts back to what stands here
         self.table.clear()
         self._save("last", self.es.mean, generation, None)
         return f"fitness {fitness.mean():.0f} (best {fitness.max():.0f}), {rate:,.0f} steps/s"
@@ -166,8 +175,8 @@ class ControllerTrainer:
 
     def _evaluations(self) -> list[dict[str, Any]]:
         file = self.folder / "evaluations.jsonl"
-        rows = read_rows(file) if file.exists() else []
-        atomic_write(file, "".join(json.dumps(row) + "\n" for row in rows).encode())  # without a torn last line
+        rows = read_journal(file, EVALUATION, f"delete {self.folder} to train again")
+        write_journal(file, rows)
         return rows
 
     def _due_evaluation(self, generation: int, evaluations: list[dict[str, Any]]) -> None:
@@ -182,7 +191,7 @@ class ControllerTrainer:
         row = {"generation": generation, "score": scores.get("real", scores.get("dream")), **scores}
         if not evaluations or row["score"] > max(other["score"] for other in evaluations):
             self._save("best", self.es.mean, generation, row["score"])
-        _append(self.folder / "evaluations.jsonl", row)
+        append_row(self.folder / "evaluations.jsonl", row)
         evaluations.append(row)
         self.table.clear()
 
@@ -197,13 +206,6 @@ class ControllerTrainer:
     def _save(self, name: str, weights: np.ndarray, generation: int, score: float | None) -> None:
         labels = {"world": self.world, "generation": generation, "score": score}
         save_controller(self.folder, name, self.shape, weights, labels)
-
-
-def _append(file: Path, row: dict[str, Any]) -> None:
-    with open(file, "a") as handle:
-        handle.write(json.dumps(row) + "\n")
-        handle.flush()
-        os.fsync(handle.fileno())
 
 
 def save_controller(

@@ -90,7 +90,10 @@ class Dream:
         restart = state.restart if self.model.done_head else None
         params, h, c = self.model.step(state.z, action, restart, state.h, state.c)
         z = sample(params, self.temperature, noise.uniforms[:, step], noise.normals[:, step])
-        done = tf.zeros(tf.shape(z)[:1], tf.bool) if params.done_logit is None else params.done_logit > 0
+        done = tf.zeros(tf.shape(z)[:1], tf.bool)
+        if params.done_logit is not None:
+            z = z + 0.0 * params.done_logit[:, None]  # NaN and infinity are looked for in z alone
+            done = tf.logical_and(params.done_logit > 0, tf.math.is_finite(params.done_logit))
         reward = tf.ones(tf.shape(z)[:1]) if params.reward is None else params.reward
         following = DreamState(z, c, h, tf.zeros_like(state.restart))
         for part, before in zip(following, state, strict=True):

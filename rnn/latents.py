@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vae.arrays import ArraySpec, check_finite, read_npz, write_npz
 from vae.errors import InputError
-from vae.storage import ArraySpec, check_finite, read_npz, write_npz
 
 ADVICE = "run scripts/encode_series.py first"
 AGAIN = "delete it and done.json beside it, and run scripts/encode_series.py again"

@@ -1,5 +1,6 @@
 """Training M on series in memory, with held-out costs, checkpoints and exact resume."""
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,8 @@ class _Loop:
         """One update, and what is due after it: records, validation, checkpoint."""
         loss = self.trainer.update(batch, tf.constant(learning_rate(self.config, self.done), tf.float32))
         self.done += 1
+        if not math.isfinite(float(loss.total)):
+            self._numbers(loss)
         if self.done % LOG_EVERY == 0 or self.done % self.config.validate_every == 0 or self.done == total:
             values = self._numbers(loss)
             self.note = f"z {values['z']:.4f} done {values['done']:.4f}"
@@ -186,7 +189,6 @@ class _Loop:
                 values |= self._validate()
             self.metrics.log(self.done, values, {"frames_per_second": round(progress.rate, 1)})
         if interrupt.requested or time.monotonic() - self.saved > self.config.checkpoint_seconds:
-            self._numbers(loss)  # never save weights that are no longer numbers
             self._save()
         if interrupt.requested:
             raise KeyboardInterrupt

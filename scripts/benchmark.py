@@ -47,8 +47,8 @@ def main() -> None:
         aim = f"; target {target:,}" if target else ""
         print(f"{name:21} {median:9,.0f} {unit} (from {min(values):,.0f} to {max(values):,.0f}{aim})")
     if arguments.json:
+        from vae.files import write_json
         from vae.runs import environment
-        from vae.storage import write_json
 
         write_json(arguments.json, {"command": "python scripts/benchmark.py", "figures": figures, **environment()})
     return None

@@ -176,8 +176,8 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
 def open_existing(path: Path) -> "Run":
     """The run in a folder, whatever its task; InputError where there is none."""
     from vae.errors import InputError
+    from vae.files import read_json
     from vae.runs import load_run
-    from vae.storage import read_json
 
     stored = read_json(path / "config.json", "name a run's folder with --run")
     name = stored.get("task") if isinstance(stored, dict) else None
@@ -199,12 +199,15 @@ def need_telling_dream(run: "Run") -> None:
 
 
 def need(run: "Run", stage: str, script: str) -> None:
-    """InputError naming the script to run first where a stage is not finished."""
+    """InputError naming the script to run first where a stage is not finished, or lacks a file it finished with."""
     from vae.errors import InputError
+    from vae.files import check_manifest
     from vae.runs import finished
 
-    if finished(run.folder(stage)) is None:
-        raise InputError(f"{run.folder(stage)}: not finished; run scripts/{script} {run.task} --run {run.path} first")
+    folder, command = run.folder(stage), f"scripts/{script} {run.task} --run {run.path}"
+    if finished(folder) is None:
+        raise InputError(f"{folder}: not finished; run {command} first")
+    check_manifest(folder, f"delete {folder / 'done.json'} and run {command} again")
 
 
 def run_stage(run: "Run", stage: str, produce: Callable[[Path], dict[str, Any]], following: str) -> None:
@@ -258,16 +261,16 @@ def on_farm(
 
 def controller_temperature(run: "Run", name: str | None) -> float:
     """The temperature a controller was trained at, or the run's own where there is no controller."""
-    from vae.storage import read_json
+    from vae.files import read_sealed
 
     begun = run.path / "controller" / (name or "-") / "begun.json"
-    return float(read_json(begun)["temperature"]) if begun.exists() else run.stages["controller"].temperature
+    return float(read_sealed(begun)["temperature"]) if begun.exists() else run.stages["controller"].temperature
 
 
 @contextlib.contextmanager
 def ending_well(comm: Any = None) -> Iterator[None]:
     """Turn what can go wrong into one line and an exit code; under MPI end all ranks with it."""
-    from vae.errors import InputError, NumericalError
+    from vae.errors import InputError, NumericalError, disk_trouble
 
     try:
         yield
@@ -276,6 +279,11 @@ def ending_well(comm: Any = None) -> Iterator[None]:
         code = _ended(f"error: {error}", 2, comm)
     except NumericalError as error:
         code = _ended(f"failed: {error}", 1, comm)
+    except OSError as error:
+        line = disk_trouble(error)
+        if line is None:
+            raise
+        code = _ended(f"failed: {line}", 1, comm)
     except KeyboardInterrupt:
         code = _ended(
             "interrupted; everything finished so far is saved, the same command goes on from there", 130, comm

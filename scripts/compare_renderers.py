@@ -35,8 +35,8 @@ def main() -> None:
     mean, worst = sum(row["mean"] for row in rows) / len(rows), max(row["worst_frame"] for row in rows)
     print(f"{frames:,} frames of {arguments.tracks} tracks: mean {mean:.3f}, worst frame {worst:.3f} grey levels")
     if arguments.json:
+        from vae.files import write_json
         from vae.runs import environment
-        from vae.storage import write_json
 
         figures = {"frames": frames, "tracks": arguments.tracks, "mean": mean, "worst_frame": worst, "rows": rows}
         write_json(arguments.json, {"command": "python scripts/compare_renderers.py", **figures, **environment()})

@@ -83,7 +83,7 @@ def import_run(arguments) -> None:
 def read_numbers(path: Path):
     """The JSON of a file of their format: a list; InputError where it is not one."""
     from vae.errors import InputError
-    from vae.storage import read_json
+    from vae.files import read_json
 
     if path.stat().st_size > LARGEST_FILE:
         raise InputError(f"{path}: larger than {LARGEST_FILE:,} bytes, so not one of the authors' files")
@@ -207,8 +207,8 @@ def export_run(arguments) -> None:
     from rnn.training import load_rnn
     from vae.authors import to_units, vae_to_authors
     from vae.errors import InputError
+    from vae.files import atomic_write, read_json
     from vae.runs import finished
-    from vae.storage import atomic_write, read_json
     from vae.training import load_vae
 
     run = cli.open_existing(arguments.run)

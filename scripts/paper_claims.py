@@ -20,8 +20,8 @@ from controller.claims import (
     not_greater_by,
 )
 from controller.evaluation import Evaluation, load_evaluations
-from vae.runs import read_rows
-from vae.storage import read_json
+from vae.files import read_json
+from vae.runs import read_metrics
 
 SOLVED = {"carracing": 900, "doomrnn": 750}
 TAUS = (0.10, 0.50, 1.00, 1.15, 1.30)
@@ -126,7 +126,7 @@ class Verifier:
     def floor(self) -> None:
         """The KL term of V rests at its floor."""
         file = next(iter(sorted(self.results.glob("doomrnn/**/vae/metrics.jsonl"))), None)
-        rows = [r for r in read_rows(file) if "validation_kl" in r] if file else []
+        rows = [r for r in read_metrics(file.parent) if "validation_kl" in r] if file else []
         if rows:
             kl, recon = rows[-1]["validation_kl"], rows[-1]["validation_reconstruction"]
             verdict = HOLDS if 32.0 <= kl < 33.0 else FAILS

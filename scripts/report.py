@@ -85,7 +85,7 @@ class Page:
 
     def save(self, title: str) -> Path:
         """Write the page."""
-        from vae.storage import atomic_write
+        from vae.files import atomic_write
 
         head = f"<meta charset=utf-8><title>{html.escape(title)}</title><style>{STYLE}</style>"
         body = f"<h1>{html.escape(title)}</h1>" + "\n".join(self.parts)
@@ -227,12 +227,12 @@ class Report:
         return self._losses("vae", "reconstruction", "frames", self.run.stages["vae"].batch_size)
 
     def _losses(self, stage: str, key: str, unit: str, size: int) -> None:
-        from vae.runs import read_rows
+        from vae.runs import read_metrics
 
         file, figures = self.run.folder(stage) / "metrics.jsonl", self.figures
         if not file.exists():
             return self.page.missing(f"{file} (imported weights have none)")
-        rows = read_rows(file)
+        rows = read_metrics(file.parent)
         curves = [("training", figures.OURS, [r["step"] * size for r in rows], [r[key] for r in rows])]
         tests = [r for r in rows if f"validation_{key}" in r]
         xs, ys = [r["step"] * size for r in tests], [r[f"validation_{key}"] for r in tests]
@@ -333,13 +333,13 @@ class Report:
 
     def learning(self) -> None:
         """Learning curves over the authors'."""
-        from vae.runs import read_rows
+        from vae.runs import read_metrics
 
         figures, theirs = self.figures, self.paper["learning"]
         self.page.heading("C", "Mean return of a generation of CMA-ES, over the authors' published run.")
         curves, colors = [], (figures.OURS, figures.THIRD, figures.GREY)
         for number, folder in enumerate(sorted(self.run.path.glob("controller/*/metrics.jsonl"))):
-            rows = read_rows(folder)
+            rows = read_metrics(folder.parent)
             if rows:
                 xs, ys = [r["step"] for r in rows], [r["mean"] for r in rows]
                 curves.append((folder.parent.name, colors[number % 3], xs, ys))

@@ -31,7 +31,7 @@ def main() -> None:
         counts = Counter(claim.verdict.split(",")[0] for claim in claims)
         print("; ".join(f"{count} {verdict}" for verdict, count in counts.most_common()))
         if arguments.json:
-            from vae.storage import write_json
+            from vae.files import write_json
 
             write_json(arguments.json, [asdict(claim) for claim in claims])
 

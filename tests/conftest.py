@@ -13,13 +13,20 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import pytest
 from commands import SCRIPTS, python, run
+from hypothesis import settings
+
+settings.register_profile("default", max_examples=30)
+settings.register_profile("torture", max_examples=500)
+settings.load_profile("default")
 
 ORDER = (
     # no TensorFlow, no game, no other process
     "test_imports.py",
     "test_config.py",
+    "test_files.py",
     "test_storage.py",
     "test_runs.py",
+    "test_fuzz.py",
     "test_frames.py",
     "test_batches.py",
     "test_es.py",
@@ -44,6 +51,7 @@ ORDER = (
     # the whole pipeline
     "test_bad_input.py",
     "test_import_weights.py",
+    "test_release.py",
     "test_fitness_ranks.py",
     "test_resume_pipeline.py",
     "test_report.py",

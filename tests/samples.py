@@ -7,7 +7,8 @@ import pytest
 
 from rnn.latents import Series
 from vae.episodes import Episode, episode_bytes, episode_path
-from vae.storage import atomic_write, write_json
+from vae.files import atomic_write
+from vae.runs import finish, working
 
 CPU = Path("/proc/cpuinfo")
 _OLDER = not CPU.exists() or "avx512f" not in CPU.read_text()
@@ -79,8 +80,8 @@ def make_series(
 
 def finish_stage(folder: Path, summary: dict | None = None) -> None:
     """Mark a stage begun and finished, as its script does."""
-    write_json(folder / "begun.json", {})
-    write_json(folder / "done.json", summary or {"episodes": 1})
+    with working(folder, {}):
+        finish(folder, summary or {"episodes": 1})
 
 
 def leftovers(folder: Path) -> list[Path]:

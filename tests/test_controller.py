@@ -19,7 +19,8 @@ from controller.shapes import PolicyShape
 from controller.training import ControllerTrainer, controller_name, find_controller, load_controller
 from vae.errors import InputError, NumericalError
 from vae.interrupts import Interrupt
-from vae.runs import read_rows
+from vae.journal import read_journal, write_journal
+from vae.runs import read_metrics
 from vae.streams import Purpose
 
 SHAPE = PolicyShape("z", 6, 1, 1, bias=False)
@@ -98,7 +99,7 @@ def whole(tmp_path_factory) -> Path:
 
 def test_it_learns_and_keeps_the_best(whole):
     """The fitness rises; the mean is scored every third generation and at the end, and the best of them is kept."""
-    rows, scores = read_rows(whole / "fitness.jsonl"), read_rows(whole / "evaluations.jsonl")
+    rows, scores = read_journal(whole / "fitness.jsonl", {}), read_journal(whole / "evaluations.jsonl", {})
     assert [row["generation"] for row in rows] == [1, 2, 3, 4, 5, 6, 7]
     assert np.mean(rows[-1]["fitness"]) > np.mean(rows[0]["fitness"]) and all(len(r["fitness"]) == 6 for r in rows)
     assert [row["generation"] for row in scores] == [3, 6, 7]
@@ -108,7 +109,7 @@ def test_it_learns_and_keeps_the_best(whole):
     for name in ("best", "last"):
         shape, weights = load_controller(whole, name)
         assert shape == SHAPE and weights.dtype == np.float32 and np.array_equal(weights, rounded(weights))
-    metrics = read_rows(whole / "metrics.jsonl")
+    metrics = read_metrics(whole)
     assert [row["step"] for row in metrics] == [1, 2, 3, 4, 5, 6, 7]
     assert metrics[2]["mean"] == np.mean(rows[2]["fitness"]) and metrics[2]["max"] == max(rows[2]["fitness"])
     assert metrics[0]["max_steps"] == 12 and not (whole / "outcomes.jsonl").read_bytes()
@@ -118,7 +119,7 @@ def test_a_fitness_is_the_mean_of_its_rollouts(tmp_path):
     """Each candidate, rounded, plays once on each of its streams; CMA-ES is told their mean."""
     Hill.played = []
     train(tmp_path, replace(CONFIG, generations=1))
-    fitness = read_rows(tmp_path / "fitness.jsonl")[0]["fitness"]
+    fitness = read_journal(tmp_path / "fitness.jsonl", {})[0]["fitness"]
     games = [rollout for rollout in Hill.played if rollout.key[1] == Purpose.FITNESS]
     assert len(games) == 18 and all(np.array_equal(game.policy, rounded(game.policy)) for game in games)
     by_candidate = {}
@@ -181,7 +182,7 @@ def test_fewer_generations_than_there_are(tmp_path):
     (tmp_path / "evaluations.jsonl").unlink()
     summary = train(tmp_path, replace(CONFIG, generations=1, evaluate_every=100))
     assert summary["generations"] == 2 and summary["best_generation"] == 2
-    assert len(read_rows(tmp_path / "fitness.jsonl")) == 2
+    assert len(read_journal(tmp_path / "fitness.jsonl", {})) == 2
 
 
 def test_validation_games_pick_the_best(tmp_path, monkeypatch):
@@ -195,7 +196,7 @@ def test_validation_games_pick_the_best(tmp_path, monkeypatch):
     monkeypatch.setattr(Hill, "returns", staticmethod(returns))
     config = replace(CONFIG, generations=3, evaluate_every=1, validation_games=4)
     assert train(tmp_path, config) == {"generations": 3, "best_generation": 2, "best_score": 70.0}
-    rows = read_rows(tmp_path / "evaluations.jsonl")
+    rows = read_journal(tmp_path / "evaluations.jsonl", {})
     assert [row["score"] for row in rows] == [row["real"] for row in rows] == [50.0, 70.0, 60.0]
     assert rows[0]["dream"] < rows[2]["dream"]
 
@@ -210,29 +211,34 @@ def test_a_return_that_is_no_number(tmp_path, monkeypatch):
     """It ends the training; the generations before it stay."""
     returns = staticmethod(lambda rollout, score: score if rollout.key[2] < 3 else float("nan"))
     monkeypatch.setattr(Hill, "returns", returns)
-    with pytest.raises(NumericalError, match="fitness 3: a rollout returned NaN"):
+    with pytest.raises(NumericalError, match=r"fitness 3: policy \d returned nan in rollout \d"):
         train(tmp_path)
-    assert len(read_rows(tmp_path / "fitness.jsonl")) == 2
+    assert len(read_journal(tmp_path / "fitness.jsonl", {})) == 2
 
 
 def test_records_that_do_not_fit(whole, tmp_path):
     """Another population, a row missing in the middle, an odd population: refused, with what to do."""
     with pytest.raises(InputError, match="popsize=7: must be even"):
         train(tmp_path, replace(CONFIG, popsize=7))
-    for rows in (whole / "fitness.jsonl").read_text().splitlines(keepends=True)[1:], ['{"generation": 1}\n'], ["[1]\n"]:
-        (tmp_path / "fitness.jsonl").write_text("".join(rows))
+    good = read_journal(whole / "fitness.jsonl", {})
+    for rows in good[1:], [good[0] | {"fitness": [1.0]}], [good[0] | {"fitness": ["1"] * 6}]:
+        write_journal(tmp_path / "fitness.jsonl", rows)
         with pytest.raises(InputError, match="row 1 does not fit; delete"):
+            train(tmp_path)
+    for rows in [{"generation": 1}], [good[0] | {"generation": "1"}]:
+        write_journal(tmp_path / "fitness.jsonl", rows)
+        with pytest.raises(InputError, match="row 1 is damaged .*; delete"):
             train(tmp_path)
 
 
 def test_other_candidates_are_told(whole, tmp_path):
     """A replay on another kind of machine may round differently: that is said, and the training goes on."""
-    rows = read_rows(whole / "fitness.jsonl")[:3]
+    rows = read_journal(whole / "fitness.jsonl", {})[:3]
     rows[1]["candidates"] = "0" * 64
-    (tmp_path / "fitness.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_journal(tmp_path / "fitness.jsonl", rows)
     said = []
     train(tmp_path, say=said.append)
-    assert len(said) == 1 and "generation 2 replays with other candidates" in said[0]
+    assert len(said) == 1 and "from generation 2 on, candidates are not those recorded" in said[0]
 
 
 def test_names_and_missing_controllers(tmp_path):

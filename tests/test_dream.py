@@ -250,6 +250,17 @@ def test_weights_that_are_no_numbers(limit):
         play(DreamPlayer(make_dream(model), None, 16, limit), scripted(3, TakeCoverScript("stay")))
 
 
+@pytest.mark.parametrize("logit", [np.nan, np.inf, -np.inf])
+def test_a_done_logit_that_is_no_number(logit):
+    """It is neither an end nor a step survived."""
+    model = make_model(2, 4, done_bias=-9.0)
+    bias = model.head.bias.numpy()
+    bias[-1] = logit
+    model.head.bias.assign(bias)
+    with pytest.raises(NumericalError, match="the done logit is NaN or infinite"):
+        play(DreamPlayer(make_dream(model), None, 16, 60), scripted(3, TakeCoverScript("stay")))
+
+
 # --- as an environment --------------------------------------------------------------------------------------
 
 

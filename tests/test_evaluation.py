@@ -94,6 +94,28 @@ def test_a_file_comes_back(tmp_path):
     assert load_evaluations(tmp_path / "nowhere") == []
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scores": [1.0, 2.0]},
+        {"scores": ["1", "2", "6"]},
+        {"scores": [1.0, 2.0, float("nan")]},
+        {"lengths": {}},
+        {"episodes": "3"},
+        {"ci95": None},
+        {"mean": [3]},
+        {"temperature": "1.15"},
+        {"world": 1},
+    ],
+)
+def test_a_file_of_other_values(tmp_path, change):
+    """A field of another type, or scores that are not one number an episode, are refused in one line."""
+    path = save_evaluation(tmp_path, make())
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(InputError, match="not an evaluation"):
+        load_evaluations(tmp_path)
+
+
 @pytest.mark.parametrize("content", ["{", "[1]", "{}", '{"task": "doomrnn", "surprise": 1}'])
 def test_a_file_that_is_none(tmp_path, content):
     """Refused in one line with its name."""

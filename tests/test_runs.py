@@ -15,7 +15,8 @@ from commands import python, run, start
 from doomrnn.presets import PRESETS
 from vae.config import override
 from vae.errors import InputError
-from vae.runs import FOLDERS, Metrics, Run, finish, finished, load_run, open_run, read_rows, refuse_other, working
+from vae.files import read_sealed
+from vae.runs import FOLDERS, Metrics, Run, finish, finished, load_run, open_run, read_metrics, refuse_other, working
 
 SMOKE = PRESETS["smoke"].stages
 
@@ -135,7 +136,7 @@ def test_a_stage_is_finished_by_its_last_file(path):
     folder = path / FOLDERS["vae"]
     with working(folder, {"vae": {"z_size": 64}}):
         assert finished(folder) is None
-        assert json.loads((folder / "begun.json").read_text()) == {"vae": {"z_size": 64}}
+        assert read_sealed(folder / "begun.json") == {"vae": {"z_size": 64}}
         finish(folder, {"updates": 3})
     assert finished(folder) == {"updates": 3}
 
@@ -196,10 +197,10 @@ def test_metrics_are_cut_back_on_resume(path):
         file.write('{"step": 4, "lo')
     again = Metrics(path, 2)
     again.log(3, {"loss": 0.25})
-    rows = read_rows(path / "metrics.jsonl")
+    rows = read_metrics(path)
     assert rows == [{"step": 1, "loss": 1.0}, {"step": 2, "loss": 0.5}, {"step": 3, "loss": 0.25}]
-    assert [row["step"] for row in read_rows(path / "timing.jsonl")] == [1, 2]
-    assert "rate" in read_rows(path / "timing.jsonl")[0] and "time" in read_rows(path / "timing.jsonl")[0]
+    assert [row["step"] for row in read_metrics(path, "timing.jsonl")] == [1, 2]
+    assert "rate" in read_metrics(path, "timing.jsonl")[0] and "time" in read_metrics(path, "timing.jsonl")[0]
     assert list((path / "tensorboard").glob("events.*"))
 
 

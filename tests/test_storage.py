@@ -19,10 +19,11 @@ from samples import leftovers, make_episode, numbered_frames
 
 from rnn.config import RNNConfig
 from rnn.latents import load_initial, read_shard
+from vae.arrays import ArraySpec, npz_bytes, read_npz, write_npz
 from vae.episodes import Episode, episode_bytes, episode_length, read_episode
 from vae.errors import InputError
+from vae.files import atomic_write, read_json, seal, write_json, write_sealed
 from vae.runs import load_run
-from vae.storage import ArraySpec, atomic_write, npz_bytes, read_json, read_npz, write_json, write_npz
 
 SPECS = {"a": ArraySpec("float32", ("n", 3)), "b": ArraySpec("int64", ("n",))}
 ARRAYS = {"a": np.arange(12, dtype=np.float32).reshape(4, 3), "b": np.arange(4)}
@@ -366,8 +367,8 @@ JSON = st.recursive(
 def test_a_configuration_whose_seed_is_none(tmp_path, seed):
     """A seed is a whole number from 0 on, and none is made up."""
     config = {"task": "doomrnn", "preset": "paper", "seed": seed, "stages": {"rnn": vars(RNNConfig())}}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(InputError, match="config.json"):
+    write_sealed(tmp_path / "config.json", config)
+    with pytest.raises(InputError, match="not a run's configuration"):
         load_run(tmp_path, {"rnn": RNNConfig})
 
 
@@ -382,7 +383,9 @@ def test_fuzzed_configurations(tmp_path, place, value):
     for name in parents:
         within = within[name]
     within[last] = value
-    (tmp_path / "config.json").write_text(json.dumps(config if place else value))
+    content = config if place else value
+    sealed = seal(content) if isinstance(content, dict) else content
+    (tmp_path / "config.json").write_text(json.dumps(sealed))
     try:
         run = load_run(tmp_path, {"rnn": RNNConfig})
     except InputError as error:

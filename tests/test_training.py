@@ -23,7 +23,7 @@ from vae.config import VAEConfig
 from vae.errors import InputError, NumericalError
 from vae.frames import FrameStream, sample_frames
 from vae.progress import Progress
-from vae.runs import read_rows
+from vae.runs import read_metrics
 from vae.training import learning_rate as v_learning_rate
 from vae.training import load_vae, train_vae
 from vae.weights import save_checkpoint
@@ -124,7 +124,7 @@ def trained_m(tmp_path_factory) -> Trained:
 
 def test_v_learns(trained_v):
     """The loss falls, on held-out frames too, and is recorded where it should be."""
-    rows = read_rows(trained_v.folder / "metrics.jsonl")
+    rows = read_metrics(trained_v.folder)
     assert [row["step"] for row in rows] == [4, 8, 12, 16, 20, 21]
     assert [row["step"] for row in rows if "validation_total" in row] == [8, 16, 21]
     assert rows[-1]["reconstruction"] < 0.6 * rows[0]["reconstruction"]
@@ -136,7 +136,7 @@ def test_v_learns(trained_v):
 
 def test_m_learns(trained_m):
     """Both costs fall on held-out episodes."""
-    rows = read_rows(trained_m.folder / "metrics.jsonl")
+    rows = read_metrics(trained_m.folder)
     assert [row["step"] for row in rows if "validation_total" in row] == [8, 16, 24, 27]
     assert rows[-1]["validation_z"] < rows[1]["validation_z"] < 1.6
     assert rows[-1]["validation_done"] < rows[1]["validation_done"]
@@ -149,7 +149,7 @@ def test_m_learns_from_whole_episodes(tmp_path):
     """The other regime, without a done head, learns too."""
     config = dataclasses.replace(M, regime="episodes", done_head=False, sequence_length=40, batch_size=2, epochs=8.0)
     m_trains(tmp_path, config)
-    rows = read_rows(tmp_path / "metrics.jsonl")
+    rows = read_metrics(tmp_path)
     assert rows[-1]["step"] == 24 and rows[-1]["z"] < rows[0]["z"] and rows[-1]["done"] == 0
     assert load_rnn(tmp_path).done_head is False
 
@@ -193,7 +193,7 @@ def test_stopped_and_resumed_is_never_stopped(model, request, tmp_path, frames, 
         with pytest.raises(KeyboardInterrupt):
             train()
         assert (tmp_path / "checkpoint.npz").exists() and not (tmp_path / "weights.npz").exists()
-        assert read_rows(tmp_path / "metrics.jsonl")[-1]["step"] == 8
+        assert read_metrics(tmp_path)[-1]["step"] == 8
     with monkeypatch.context() as patch:
         stopping(patch, module, at=3, kill=True)
         with pytest.raises(Killed):
@@ -270,7 +270,7 @@ def test_patience_keeps_the_best(tmp_path):
     """Training stops after two validations that are no better, and the weights of the best one are kept."""
     config = dataclasses.replace(M, patience=2, validate_every=1, learning_rate=0.3, epochs=20.0)
     summary = m_trains(tmp_path, config)
-    validations = [row["validation_total"] for row in read_rows(tmp_path / "metrics.jsonl")]
+    validations = [row["validation_total"] for row in read_metrics(tmp_path)]
     best = int(np.argmin(validations))
     assert len(validations) == summary["updates"] == best + 3 < 180
     assert summary["validation_total"] == validations[best]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vae.arrays import ArraySpec, check_finite, npz_bytes, npz_shape, read_npz
 from vae.errors import InputError
-from vae.storage import ArraySpec, check_finite, npz_bytes, npz_shape, read_npz
 from vae.streams import Purpose, stream
 
 FRAME_SHAPE = (64, 64, 3)

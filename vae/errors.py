@@ -1,6 +1,9 @@
-"""The two ways a command ends badly, so that scripts can turn them into one line and an exit code."""
+"""The ways a command ends badly, so that scripts can turn them into one line and an exit code."""
 
+import errno
 import math
+
+DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
 
 
 class InputError(Exception):
@@ -17,3 +20,11 @@ def check_losses(values: dict[str, float], where: str, advice: str) -> dict[str,
     if bad:
         raise NumericalError(f"{where}: {', '.join(bad)}; {advice}")
     return values
+
+
+def disk_trouble(error: OSError) -> str | None:
+    """The line for a disk that is full, read-only or broken; None for any other error."""
+    if error.errno not in DISK_TROUBLE:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror}; what was written before is safe, and the same command goes on from there"

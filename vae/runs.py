@@ -1,7 +1,8 @@
 """The run folder: what a run is made with, which stage is under way, and its records.
 
 ``config.json`` holds everything resolved. A stage is `begun` once its folder holds its own copy of the settings it
-was begun with, and `finished` once it holds ``done.json``; both are written atomically.
+was begun with, and `finished` once it holds ``done.json``; both are written atomically, and a finished stage has a
+``manifest.json`` of its files.
 """
 
 import contextlib
@@ -21,7 +22,8 @@ from filelock import FileLock, Timeout
 
 from vae.config import Settings, from_values
 from vae.errors import InputError
-from vae.storage import atomic_write, read_json, write_json
+from vae.files import MANIFEST, atomic_write, read_json, read_sealed, write_manifest, write_sealed
+from vae.journal import append_row, read_journal, write_journal
 
 STAGES = ("env", "collect", "vae", "series", "rnn", "controller", "evaluate")
 FOLDERS = {"collect": "rollouts", "vae": "vae", "series": "series", "rnn": "rnn"}
@@ -70,7 +72,7 @@ def load_run(path: Path, kinds: dict[str, type], missing_ok: bool = False) -> Ru
     file = path / "config.json"
     if missing_ok and not file.exists():
         return None
-    values = read_json(file, "run scripts/collect_rollouts.py with --run and --preset first")
+    values = read_sealed(file, "run scripts/collect_rollouts.py with --run and --preset first, in a new folder")
     try:
         stages = {name: from_values(kind, values["stages"][name], f"{file} [{name}]") for name, kind in kinds.items()}
         if type(values["seed"]) is not int or values["seed"] < 0:
@@ -111,7 +113,7 @@ def refuse_other(folder: Path, record: dict[str, Any], free: Sequence[str]) -> N
     """InputError with the difference where `folder` was begun with another `record`; `free` fields may differ."""
     if not (folder / "begun.json").exists():
         return
-    old, new = _flat(read_json(folder / "begun.json")), _flat(record)
+    old, new = _flat(read_sealed(folder / "begun.json", f"delete {folder} to start it again")), _flat(record)
     names = [k for k in sorted(old.keys() | new.keys()) if k not in free and old.get(k) != new.get(k)]
     if names:
         differences = "; ".join(f"{k} is {old.get(k)}, asked {new.get(k)}" for k in names)
@@ -125,7 +127,7 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write_config(run: Run) -> None:
-    write_json(
+    write_sealed(
         run.path / "config.json",
         {
             "task": run.task,
@@ -185,29 +187,39 @@ def working(folder: Path, record: dict[str, Any]) -> Iterator[None]:
             for half_written in folder.glob(".*.tmp"):  # by a worker that was killed
                 half_written.unlink()
             atomic_write(holder, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+            (folder / MANIFEST).unlink(missing_ok=True)  # its files may change now
             if not (folder / "begun.json").exists():
-                write_json(folder / "begun.json", record)
+                write_sealed(folder / "begun.json", record)
             yield
             holder.unlink(missing_ok=True)
     except Timeout:
-        who = read_json(holder) if holder.exists() else {"pid": "?", "host": "?"}
-        raise InputError(f"{folder}: process {who['pid']} on {who['host']} is at work in it; wait for it") from None
+        raise InputError(f"{folder}: {_holder(holder)} is at work in it; wait for it") from None
+
+
+def _holder(file: Path) -> str:
+    """Who holds a lock, as far as it is known."""
+    with contextlib.suppress(InputError, KeyError, TypeError):
+        who = read_json(file)
+        return f"process {who['pid']} on {who['host']}"
+    return "another process"
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
     """What a finished stage left in ``done.json``, or None."""
-    return read_json(folder / "done.json") if (folder / "done.json").exists() else None
+    file = folder / "done.json"
+    return read_sealed(file, "delete it and run the stage again") if file.exists() else None
 
 
 def finish(folder: Path, summary: dict[str, Any]) -> None:
-    """Mark a stage finished."""
-    write_json(folder / "done.json", summary)
+    """Mark a stage finished, and list its files in its manifest."""
+    write_manifest(folder)
+    write_sealed(folder / "done.json", summary)
 
 
 class Metrics:
     """The records of a stage: ``metrics.jsonl`` (deterministic), ``timing.jsonl`` (rates, wall times), TensorBoard.
 
-    A resumed stage cuts both files back to the step of its checkpoint, so that no step stands twice.
+    Both files are journals. A resumed stage cuts them back to the step of its checkpoint, so that no step stands twice.
     """
 
     def __init__(self, folder: Path, resume_step: int = 0):
@@ -218,22 +230,14 @@ class Metrics:
 
     def log(self, step: int, values: dict[str, float], timing: dict[str, float] | None = None) -> None:
         """Append the values of a step, durably, and show them in TensorBoard."""
-        self._append("metrics.jsonl", {"step": step, **values})
+        append_row(self.folder / "metrics.jsonl", {"step": step, **values})
         if timing:
-            self._append("timing.jsonl", {"step": step, "time": round(time.time(), 1), **timing})
+            append_row(self.folder / "timing.jsonl", {"step": step, "time": round(time.time(), 1), **timing})
         self._tensorboard(step, {**values, **(timing or {})})
 
-    def _append(self, name: str, row: dict[str, Any]) -> None:
-        with open(self.folder / name, "a") as file:
-            file.write(json.dumps(row) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-
     def _cut(self, name: str, step: int) -> None:
-        file = self.folder / name
-        if file.exists():
-            kept = [row for row in read_rows(file) if row["step"] <= step]
-            atomic_write(file, "".join(json.dumps(row) + "\n" for row in kept).encode())
+        if (self.folder / name).exists():
+            write_journal(self.folder / name, (row for row in read_metrics(self.folder, name) if row["step"] <= step))
 
     def _tensorboard(self, step: int, values: dict[str, float]) -> None:
         import tensorflow as tf
@@ -246,10 +250,6 @@ class Metrics:
         self._writer.flush()
 
 
-def read_rows(file: Path) -> list[dict[str, Any]]:
-    """The rows of a `.jsonl`; a last line cut off by a kill is left out."""
-    rows = []
-    for line in file.read_text().splitlines():
-        with contextlib.suppress(ValueError):
-            rows.append(json.loads(line))
-    return rows
+def read_metrics(folder: Path, name: str = "metrics.jsonl") -> list[dict[str, Any]]:
+    """The rows of a stage's ``metrics.jsonl`` or ``timing.jsonl``, none where there is no such file."""
+    return read_journal(folder / name, {"step": int}, f"delete {folder} to start its stage again")

@@ -1,5 +1,6 @@
 """Training V from a stream of frames, with held-out losses, checkpoints and exact resume."""
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,8 @@ def train_vae(folder: Path, data: FrameStream, held_out: np.ndarray, config: VAE
             eps = stream(seed, Purpose.VAE, 5, update).standard_normal((len(frames), config.z_size), np.float32)
             trainer.optimizer.learning_rate.assign(learning_rate(config, update, total))
             loss = trainer.update(frames, eps)
+            if not math.isfinite(total_loss := float(loss.total)):
+                _numbers(loss, update, folder)
             validates = update % config.validate_every == 0 or update == total
             if update % LOG_EVERY == 0 or validates:
                 values = _numbers(loss, update, folder)
@@ -102,12 +105,11 @@ def train_vae(folder: Path, data: FrameStream, held_out: np.ndarray, config: VAE
                     values |= _held_out(trainer, held_out, seed, update, folder)
                 metrics.log(update, values, {"frames_per_second": round(progress.rate, 1)})
             if interrupt.requested or time.monotonic() - saved > config.checkpoint_seconds:
-                _numbers(loss, update, folder)  # never save weights that are no longer numbers
                 save_checkpoint(folder, trainer.variables, {"update": update})
                 saved = time.monotonic()
             if interrupt.requested:
                 raise KeyboardInterrupt
-            progress.update(len(frames), f"loss {float(loss.total):.2f}")
+            progress.update(len(frames), f"loss {total_loss:.2f}")
     return _finish(folder, trainer, config, held_out, seed, {"updates": total, "seconds": time.monotonic() - started})
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from vae.arrays import ArraySpec, check_finite, read_npz, write_npz
 from vae.errors import InputError, NumericalError
-from vae.storage import ArraySpec, check_finite, read_json, read_npz, write_json, write_npz
+from vae.files import read_json, write_json
 
 
 def weight_names(variables: list[Any]) -> list[str]:
@@ -15,9 +16,15 @@ def weight_names(variables: list[Any]) -> list[str]:
     return [".".join(variable.path.split("/")[-2:]) for variable in variables]
 
 
-def save_model(folder: Path, name: str, variables: list[Any], config: dict[str, Any]) -> None:
-    """Write ``name.npz`` (float32 arrays) and ``name.json``."""
-    arrays = {key: np.asarray(v, np.float32) for key, v in zip(weight_names(variables), variables, strict=True)}
+def save_model(folder: Path, name: str, variables: list[Any], config: dict[str, Any], dtype: str = "float32") -> None:
+    """Write ``name.npz`` (arrays of `dtype`, float32 or float16) and ``name.json``.
+
+    Raises NumericalError where a weight is no number, or is beyond float16.
+    """
+    arrays = {key: np.asarray(v).astype(dtype) for key, v in zip(weight_names(variables), variables, strict=True)}
+    bad = [key for key, array in arrays.items() if not np.isfinite(array).all()]
+    if bad:
+        raise NumericalError(f"{folder / name}.npz: {bad[0]} holds NaN, infinity or a number beyond {dtype}")
     write_npz(folder / f"{name}.npz", arrays)
     write_json(folder / f"{name}.json", config)
 
@@ -47,7 +54,7 @@ def _line(error: Exception) -> str:
 def load_arrays(folder: Path, name: str, variables: list[Any], advice: str) -> None:
     """Assign the arrays of ``name.npz`` to `variables`, by name, with dtypes, shapes and finiteness checked."""
     names = weight_names(variables)
-    specs = {k: ArraySpec("float32", tuple(v.shape)) for k, v in zip(names, variables, strict=True)}
+    specs = {k: ArraySpec("float32|float16", tuple(v.shape)) for k, v in zip(names, variables, strict=True)}
     path = folder / f"{name}.npz"
     arrays = read_npz(path, specs, advice)
     for key, variable in zip(names, variables, strict=True):

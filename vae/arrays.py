@@ -1,4 +1,4 @@
-"""Files that can be trusted: atomic writes, and one hardened reader for arrays.
+"""Arrays on disk, and the one hardened reader for them.
 
 Nothing is loaded by pickle. `read_npz` knows beforehand which names, types and shapes a file must have, and checks
 them against the file's own headers before it allocates anything.
@@ -7,10 +7,7 @@ them against the file's own headers before it allocates anything.
 import ast
 import contextlib
 import io
-import json
 import math
-import os
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -21,50 +18,20 @@ from typing import Any
 import numpy as np
 
 from vae.errors import InputError
+from vae.files import atomic_write, first_line, read_file, then
 
 LARGEST_ARRAY = 2 << 30  # bytes; no file of this project comes near it
 
 
 @dataclass(frozen=True)
 class ArraySpec:
-    """What an array in a file must be: its dtype, and its shape with None where any length will do.
+    """What an array in a file must be: its dtype ("float32|float16": either), and its shape with None where any fits.
 
     The same letter in several specs of one file means the same length (``"T"`` in all arrays of an episode).
     """
 
     dtype: str
     shape: tuple[int | str | None, ...]
-
-
-def atomic_write(path: Path, data: bytes) -> None:
-    """Write `data` so that `path` holds either what it held before or all of it (temporary file, fsync, rename)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically; NaN is refused (JSON has none)."""
-    atomic_write(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
-
-
-def read_json(path: Path, advice: str = "") -> Any:
-    """The JSON in `path`; InputError with one line (and `advice`) where it is missing or damaged."""
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"{path}: not there{_then(advice)}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not readable as JSON ({_first_line(error)}){_then(advice)}") from None
 
 
 def npz_bytes(arrays: dict[str, np.ndarray], level: int = 1) -> bytes:
@@ -97,26 +64,27 @@ def read_npz(path: Path, specs: dict[str, ArraySpec], advice: str = "") -> dict[
     Raises InputError with one line (what, where, `advice`) for a file that is missing, truncated, damaged, pickled, or
     whose names, dtypes or shapes differ.
     """
-    with _opened(path, advice) as archive:
+    data = read_file(path, advice)
+    with _opened(path, io.BytesIO(data), advice) as archive:
         _check_names(archive, specs)
         lengths: dict[str, int] = {}
-        return {name: _read_member(archive, name, spec, lengths) for name, spec in specs.items()}
+        return {name: _read_member(archive, name, spec, lengths, len(data)) for name, spec in specs.items()}
 
 
 def npz_shape(path: Path, name: str, advice: str = "") -> tuple[int, ...]:
     """The shape of one array of `path`, from its header alone; InputError as `read_npz`."""
-    with _opened(path, advice) as archive, archive.open(f"{name}.npy") as member:
+    with _opened(path, path, advice) as archive, archive.open(f"{name}.npy") as member:
         return _npy_header(member, name)[0]
 
 
 @contextlib.contextmanager
-def _opened(path: Path, advice: str) -> Iterator[zipfile.ZipFile]:
-    """The archive, with everything that can be wrong with a file turned into one InputError."""
+def _opened(path: Path, source: Path | io.BytesIO, advice: str) -> Iterator[zipfile.ZipFile]:
+    """The archive in `source`, with everything that can be wrong with it turned into one InputError about `path`."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(source) as archive:
             yield archive
     except FileNotFoundError:
-        raise InputError(f"{path}: not there{_then(advice)}") from None
+        raise InputError(f"{path}: not there{then(advice)}") from None
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -132,7 +100,7 @@ def _opened(path: Path, advice: str) -> Iterator[zipfile.ZipFile]:
         TypeError,
         KeyError,
     ) as error:
-        raise InputError(f"{path}: damaged or not what it should be ({_first_line(error)}){_then(advice)}") from None
+        raise InputError(f"{path}: damaged or not what it should be ({first_line(error)}){then(advice)}") from None
 
 
 def _check_names(archive: zipfile.ZipFile, specs: dict[str, ArraySpec]) -> None:
@@ -142,13 +110,15 @@ def _check_names(archive: zipfile.ZipFile, specs: dict[str, ArraySpec]) -> None:
         raise ValueError(f"holds {', '.join(found)[:200] or 'nothing'}, not {', '.join(wanted)[:200]}")
 
 
-def _read_member(archive: zipfile.ZipFile, name: str, spec: ArraySpec, lengths: dict[str, int]) -> np.ndarray:
+def _read_member(
+    archive: zipfile.ZipFile, name: str, spec: ArraySpec, lengths: dict[str, int], archive_size: int
+) -> np.ndarray:
     """One array, its header checked before its data is read."""
-    if archive.getinfo(f"{name}.npy").compress_size > os.stat(archive.filename).st_size:  # type: ignore[arg-type]
+    if archive.getinfo(f"{name}.npy").compress_size > archive_size:
         raise ValueError(f"{name} is cut short")  # else zipfile would allocate what the directory promises
     with archive.open(f"{name}.npy") as member:
         shape, dtype, offset = _npy_header(member, name)
-        if dtype != np.dtype(spec.dtype):
+        if dtype not in [np.dtype(kind) for kind in spec.dtype.split("|")]:
             raise ValueError(f"{name} has dtype {dtype}, not {spec.dtype}")
         _check_shape(name, shape, spec, lengths)
         size = math.prod(shape) * dtype.itemsize
@@ -195,12 +165,4 @@ def check_finite(array: np.ndarray, what: str, path: Path, advice: str = "") -> 
     """InputError where a floating-point array from a file holds NaN or infinity."""
     if not np.isfinite(array).all():
         first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise InputError(f"{path}: {what} holds NaN or infinity at {first}{_then(advice)}")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]
-
-
-def _then(advice: str) -> str:
-    return f"; {advice}" if advice else ""
+        raise InputError(f"{path}: {what} holds NaN or infinity at {first}{then(advice)}")

@@ -1,0 +1,86 @@
+"""Copy what is worth publishing of a finished run: weights, scores and curves, without its episodes and series.
+
+    python scripts/release.py --run runs/paper --to results/doomrnn [--float16]
+
+The copy is a run folder: scripts/evaluate.py plays its controllers, scripts/report.py draws its page. With --float16
+the weights of V and M take half the space; evaluate the copy before you publish scores of it.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import cli
+
+FILES = {  # what is copied of a stage as it is
+    "vae": ("metrics.jsonl", "timing.jsonl", "begun.json", "done.json"),
+    "series": ("initial_z.npz", "begun.json", "done.json"),
+    "rnn": ("metrics.jsonl", "timing.jsonl", "begun.json", "done.json"),
+}
+CONTROLLER = ("best.*", "last.*", "fitness.jsonl", "evaluations.jsonl", "metrics.jsonl", "timing.jsonl", "*n.json")
+
+
+def main() -> None:
+    """Parse and copy."""
+    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run")
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="a folder that is not there yet")
+    parser.add_argument("--float16", action="store_true", help="store the weights of V and M in half precision")
+    arguments = parser.parse_args()
+    with cli.ending_well():
+        release(arguments.run, arguments.to, "float16" if arguments.float16 else "float32")
+
+
+def release(source: Path, target: Path, dtype: str) -> None:
+    """Copy the stages, then list each copied folder's files in a manifest."""
+    from vae.errors import InputError
+    from vae.files import write_manifest
+
+    run = cli.open_existing(source)
+    for stage, script in (("vae", "train_vae.py"), ("series", "encode_series.py"), ("rnn", "train_rnn.py")):
+        cli.need(run, stage, script)
+    if target.exists():
+        raise InputError(f"{target}: is there already; delete it, or name another folder with --to")
+    cli.load_tensorflow()
+    from rnn.training import MODEL_FIELDS, load_rnn
+    from vae.training import load_vae
+    from vae.weights import save_model
+
+    models = {"vae": load_vae(source / "vae"), "rnn": load_rnn(source / "rnn")}
+    target.mkdir(parents=True)
+    shutil.copy(source / "config.json", target)
+    for stage, names in FILES.items():
+        copy(source / stage, target / stage, names)
+        if stage in models:
+            fields = MODEL_FIELDS if stage == "rnn" else ("z_size", "precision")
+            config = {field: getattr(models[stage], field) for field in fields}
+            save_model(target / stage, "weights", models[stage].variables, config, dtype)
+        write_manifest(target / stage)
+    for folder in sorted(path.parent for path in source.glob("controller/*/best.json")):
+        copy(folder, target / "controller" / folder.name, CONTROLLER)
+        write_manifest(target / "controller" / folder.name)
+    copy_evaluations(source / "evaluation", target / "evaluation")
+    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    print(f"release: wrote {target}, {size / 1e6:.1f} MB")
+    print(f"next: python scripts/evaluate.py {run.task} --run {target} --world real --episodes 100 --seed 7")
+
+
+def copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
+    """Copy the files of these patterns."""
+    target.mkdir(parents=True)
+    for path in {path for name in names for path in source.glob(name)}:
+        shutil.copy(path, target)
+
+
+def copy_evaluations(source: Path, target: Path) -> None:
+    """Copy the scores without the mark by which the run knows them as its own, so that they are played when asked."""
+    from dataclasses import replace
+
+    from controller.evaluation import load_evaluations, save_evaluation
+
+    for evaluation in load_evaluations(source):
+        save_evaluation(target, replace(evaluation, made_with=""))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""A released run: small, complete for playing, and refused where something of it was changed."""
+
+import json
+
+import numpy as np
+import pytest
+from commands import assert_refused
+
+from rnn.training import load_rnn
+from vae.errors import InputError
+from vae.files import check_manifest
+
+AGENT = "evaluation/real-dream-zch-tau1.15-s0-seed7-n3.json"
+
+
+def test_a_release_plays(smoke, tmp_path, inside):
+    """Weights, scores and curves without episodes; its controller is played anew, in half precision too."""
+    target = tmp_path / "released"
+    done = inside("release.py", "--run", smoke.path, "--to", target, "--float16")
+    assert done.returncode == 0, done.stderr
+    assert not (target / "rollouts").exists() and not list(target.glob("series/series-*.npz"))
+    assert json.loads((target / AGENT).read_text())["made_with"] == ""
+    with np.load(target / "rnn" / "weights.npz") as arrays:
+        assert {array.dtype for array in arrays.values()} == {np.dtype("float16")}
+    for mine, theirs in zip(load_rnn(target / "rnn").variables, load_rnn(smoke.path / "rnn").variables, strict=True):
+        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-3, atol=1e-6)
+    done = inside("evaluate.py", "doomrnn", "--run", target, "--world", "real", "--episodes", 3, "--seed", 7)
+    assert done.returncode == 0 and "nothing to do" not in done.stdout, done.stderr
+    assert json.loads((target / AGENT).read_text())["made_with"] != ""
+    again = inside("release.py", "--run", smoke.path, "--to", target)
+    assert_refused(again, 2, str(target), "is there already")
+    (target / "vae" / "metrics.jsonl").write_text("")
+    with pytest.raises(InputError, match=r"metrics\.jsonl: damaged"):
+        check_manifest(target / "vae")
+
+
+def test_an_unfinished_run_is_not_released(tmp_path, inside):
+    """The stage that is missing is named."""
+    done = inside("release.py", "--run", tmp_path, "--to", tmp_path / "x")
+    assert_refused(done, 2, "config.json", "not there")
