@@ -139,11 +139,6 @@ def two_hosts() -> dict[str, Any]:
 TRIALS = {trial.__name__: trial for trial in (many_ranks, slow_rank, stopped_rank, overhead, two_hosts)}
 
 
-def torture() -> dict[str, dict[str, Any]]:
-    """All trials by name."""
-    return {name: trial() for name, trial in TRIALS.items()}
-
-
 def main() -> None:
     """Run all trials, or one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
