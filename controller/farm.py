@@ -100,7 +100,8 @@ class Farm:
         self._watch = Watch(range(1, self._ranks), SILENT_SECONDS)
         if self._ranks > 1:
             self._mail, self._idle, self._roused = Mail(comm), set[int](), set[int]()
-            self._mail.send(setup, range(1, self._ranks), TAG_SETUP)
+            if setup is not None:
+                self._mail.send(setup, range(1, self._ranks), TAG_SETUP)
             self._server.start()
 
     def play(self, rollouts: Sequence[Rollout], repeats: bool = True) -> Iterator[Outcome]:

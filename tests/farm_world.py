@@ -191,7 +191,8 @@ def job(prepared: tuple[argparse.Namespace, list[int] | None], farm) -> None:
         started = time.monotonic()
         answers.append(answer(farm.play(rollouts(words.rollouts), repeats=not words.once)))
         seconds.append(time.monotonic() - started)
-        time.sleep(1.5 if words.mode == "woken" else 0)  # the rank wakes
+        if words.mode == "woken" and len(seconds) == 1:
+            time.sleep(words.silent + 2)  # it is given up and wakes
     assert all(found == answers[0] for found in answers)
     sha256 = hashlib.sha256(json.dumps(answers[0]).encode()).hexdigest()
     print(json.dumps({"outcomes": answers[0], "sha256": sha256, "seconds": seconds}), flush=True)
