@@ -19,7 +19,7 @@ import reproduce
 PATIENCE = 60.0  # seconds a job may take to end after a kill, and a stage beyond its undisturbed time
 HURRY = {  # stages of ten seconds or so, that save every second
     "collect": ["collect.episodes=150"],
-    "vae": ["vae.max_frames=4000", "vae.epochs=2.0", "vae.checkpoint_seconds=1.0", "vae.validate_every=50"],
+    "vae": ["vae.max_frames=2500", "vae.epochs=2.0", "vae.checkpoint_seconds=1.0", "vae.validate_every=50"],
     "series": ["series.shard_episodes=8"],
     "rnn": ["rnn.hidden_size=64", "rnn.batch_size=16", "rnn.epochs=12.0", "rnn.checkpoint_seconds=1.0"],
     "controller": [
@@ -230,11 +230,13 @@ class Tortured:
 
     def _once(self, strikes: bool) -> bool:
         """Start it on some number of ranks; strike at some moment, unless it ends before; whether it was struck."""
-        process = begin(self.stage, self.torn, self.rng.choice([1, 2, 3]), self.log)
+        process, started = begin(self.stage, self.torn, self.rng.choice([1, 2, 3]), self.log), time.monotonic()
         struck, members = False, list[int]()
-        deadline = time.monotonic() + self.rng.uniform(0.2, 1.1) * self.seconds
+        deadline = started + self.rng.uniform(0.1, 1.0) * self.seconds
         while strikes and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
+        if process.poll() is not None:  # the machine is less busy than it was
+            self.seconds = min(self.seconds, time.monotonic() - started)
         if strikes and process.poll() is None:
             struck, members = True, list(descendants(process.pid))
             self.ways.append(strike(process, self.stage, self.rng))
