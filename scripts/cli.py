@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -269,9 +270,14 @@ def controller_temperature(run: "Run", name: str | None) -> float:
 
 @contextlib.contextmanager
 def ending_well(comm: Any = None) -> Iterator[None]:
-    """Turn what can go wrong into one line and an exit code; under MPI end all ranks with it."""
+    """Turn what can go wrong into one line and an exit code; under MPI end all ranks with it.
+
+    SIGTERM ends a process alone as Ctrl-C does; ranks leave it to mpirun.
+    """
     from vae.errors import InputError, NumericalError, disk_trouble
 
+    if comm is None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
         code = 0

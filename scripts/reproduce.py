@@ -6,6 +6,7 @@
 Stages that are finished are passed over, so the same command goes on where it was stopped.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -103,9 +104,22 @@ class Launcher:
     def _call(self, command: list[str], settings: dict[str, str]) -> None:
         shown = " ".join(Path(word).name if i == 0 else word for i, word in enumerate(command))
         print(f"\n$ {shown}", flush=True)
-        code = subprocess.run(command, env=os.environ | settings).returncode
+        with subprocess.Popen(command, env=os.environ | settings) as process:
+            try:
+                code = process.wait()
+            except KeyboardInterrupt:
+                stopped(process)
+                raise
         if code:
             sys.exit(code)
+
+
+def stopped(process: subprocess.Popen) -> None:
+    """Let a stage save and end: a Ctrl-C on a terminal has reached it too, a signal to this process alone has not."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=3)
+        return
+    process.terminate()
 
 
 def find_mpirun() -> str:

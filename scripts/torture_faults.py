@@ -135,7 +135,8 @@ def damage(scratch: Path, whole: Path, seed: int) -> dict:
 def files_of(run: Path) -> list[Path]:
     """The files of a run that later stages read."""
     found = [path for path in run.rglob("*") if path.is_file() and path.suffix in (".json", ".jsonl", ".npz")]
-    return [path for path in found if not path.name.startswith(".") and path.name != "timing.jsonl"]
+    hidden = [path for path in found if path.name.startswith(".") or path.name == "timing.jsonl"]
+    return [path for path in found if path not in hidden and path.stat().st_size]
 
 
 def _read(path: Path):

@@ -86,7 +86,12 @@ def begin(stage: str, run: Path, ranks: int, log: Path) -> subprocess.Popen:
     environment = os.environ | (cli.ONE_THREAD | reproduce.MPI_SETTINGS if stage in RANKED else {})
     with open(log, "ab") as file:
         return subprocess.Popen(
-            command(stage, run, ranks), env=environment, stdout=file, stderr=file, start_new_session=True
+            command(stage, run, ranks),
+            env=environment,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
         )
 
 

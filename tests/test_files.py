@@ -213,8 +213,9 @@ def test_a_full_disk(mounted):
     disk = mounted("size=256k")
     append_row(disk / "rows.jsonl", ROWS[0])
     atomic_write(disk / "a.bin", b"old")
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         atomic_write(disk / "a.bin", b"x" * 1_000_000)
+    assert caught.value.filename == str(disk / "a.bin")
     assert (disk / "a.bin").read_bytes() == b"old" and leftovers(disk) == []
     with pytest.raises(OSError, match="No space left"):
         append_row(disk / "rows.jsonl", {"generation": 2, "fitness": ["x" * 1_000_000]})

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vae.errors import InputError
-from vae.files import atomic_write, first_line, read_file, seal, then, unseal
+from vae.files import atomic_write, first_line, naming, read_file, seal, then, unseal
 
 
 def read_journal(path: Path, fields: dict[str, type], advice: str = "") -> list[dict[str, Any]]:
@@ -50,7 +50,7 @@ def write_journal(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 def append_row(path: Path, row: dict[str, Any], sync: bool = True) -> None:
     """Append a row that outlasts this process, and with `sync` the machine, when this returns."""
-    with open(path, "ab") as file:
+    with naming(path), open(path, "ab") as file:
         file.write(_line(row))
         file.flush()
         if sync:
