@@ -24,7 +24,6 @@ CONSUMERS = {  # a file of a finished run, and the stage that reads it
     "series/initial_z.npz": "controller",
     "rnn/weights.npz": "controller",
     "rnn/weights.json": "controller",
-    "rnn/begun.json": "rnn",
 }
 
 
