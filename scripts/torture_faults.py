@@ -90,7 +90,7 @@ def _fill_under(stage: str, scratch: Path, whole: Path, seconds: float) -> dict:
     return {
         "code": done.code,
         "lines": len(lines),
-        "said": lines[0][:200] if lines else "",
+        "said": lines[0].replace(str(torn), "RUN")[:200] if lines else "",
         "code_with_room": again.code,
         "different": differences(stage, whole, torn),
     }
