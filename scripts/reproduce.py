@@ -17,6 +17,7 @@ from pathlib import Path
 import cli
 
 SEED = "7"  # of the games in the tables; training and validation use streams of other purposes
+MPIRUN_DID_NOT_START = 213  # seen where another mpirun of the same user began or ended at the same moment
 MPI_SETTINGS = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
@@ -104,14 +105,22 @@ class Launcher:
     def _call(self, command: list[str], settings: dict[str, str]) -> None:
         shown = " ".join(Path(word).name if i == 0 else word for i, word in enumerate(command))
         print(f"\n$ {shown}", flush=True)
-        with subprocess.Popen(command, env=os.environ | settings) as process:
-            try:
-                code = process.wait()
-            except KeyboardInterrupt:
-                stopped(process)
-                raise
+        code = completed(command, settings)
+        if code == MPIRUN_DID_NOT_START:
+            print("mpirun could not start; once more", flush=True)
+            code = completed(command, settings)
         if code:
             sys.exit(code)
+
+
+def completed(command: list[str], settings: dict[str, str]) -> int:
+    """Run to the end; returns the exit code."""
+    with subprocess.Popen(command, env=os.environ | settings) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            stopped(process)
+            raise
 
 
 def stopped(process: subprocess.Popen) -> None:

@@ -33,10 +33,14 @@ def ranked(ranks: int, script: str | Path, *words: object) -> list[str]:
 
 
 def run(command: list[str], seconds: float = 120, **environment: str) -> subprocess.CompletedProcess:
-    """Run to the end, output captured."""
-    return subprocess.run(
-        command, env=ENVIRONMENT | environment, capture_output=True, text=True, timeout=seconds, check=False
-    )
+    """Run to the end, output captured; a second time where mpirun itself could not start (seen beside another one)."""
+    for _ in range(2):
+        done = subprocess.run(
+            command, env=ENVIRONMENT | environment, capture_output=True, text=True, timeout=seconds, check=False
+        )
+        if "listener thread failed to start" not in done.stderr:
+            break
+    return done
 
 
 def start(command: list[str], **environment: str) -> subprocess.Popen:

@@ -5,7 +5,6 @@ goes on with a journal writes what it read anew first, so that no row is appende
 """
 
 import json
-import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 
 from vae.errors import InputError
 from vae.files import atomic_write, first_line, naming, read_file, seal, then, unseal
+
+LARGEST = 1e15  # no score, step or generation comes near it
 
 
 def read_journal(path: Path, fields: dict[str, type], advice: str = "") -> list[dict[str, Any]]:
@@ -39,8 +40,8 @@ def _check_fields(row: dict[str, Any], fields: dict[str, type]) -> None:
         value = row.get(name)
         if type(value) not in ((int, float) if kind is float else (kind,)):
             raise ValueError(f"{name} is {str(value)[:50]}, not of type {kind.__name__}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{name} is {value}")
+        if kind in (int, float) and not abs(value) < LARGEST:  # nor is NaN
+            raise ValueError(f"{name} is beyond reason")
 
 
 def write_journal(path: Path, rows: Iterable[dict[str, Any]]) -> None:
