@@ -14,7 +14,7 @@ from controller.rollouts import Outcome, Rollout
 from controller.scripted import Script
 from vae.config import Settings
 from vae.errors import InputError
-from vae.files import read_json, write_json
+from vae.files import first_line, read_json, write_json
 from vae.streams import Purpose, stream
 
 RESAMPLES = 10_000
@@ -139,7 +139,7 @@ def load_evaluations(folder: Path) -> list[Evaluation]:
             found.append(Evaluation(**values))
             _check(found[-1])
         except TypeError as error:
-            raise InputError(f"{path}: not an evaluation ({error}); delete it and evaluate again") from None
+            raise InputError(f"{path}: not an evaluation ({first_line(error)}); delete it and evaluate again") from None
     return found
 
 

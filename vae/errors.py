@@ -7,7 +7,13 @@ DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPE
 
 
 class InputError(Exception):
-    """Something the user gave is missing, damaged or does not fit (exit code 2): what, where, and what to do."""
+    """Something the user gave is missing, damaged or does not fit (exit code 2): what, where, and what to do.
+
+    Always one line, whatever words of a file it quotes.
+    """
+
+    def __init__(self, line: str):
+        super().__init__(" ".join(line.splitlines()))
 
 
 class NumericalError(Exception):
