@@ -7,7 +7,6 @@ was begun with, and `finished` once it holds ``done.json``; both are written ato
 
 import contextlib
 import dataclasses
-import json
 import os
 import platform
 import socket
@@ -22,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from vae.config import Settings, from_values
 from vae.errors import InputError
-from vae.files import MANIFEST, atomic_write, read_json, read_sealed, write_manifest, write_sealed
+from vae.files import MANIFEST, read_json, read_sealed, write_json, write_manifest, write_sealed
 from vae.journal import append_row, read_journal, write_journal
 
 STAGES = ("env", "collect", "vae", "series", "rnn", "controller", "evaluate")
@@ -186,7 +185,7 @@ def working(folder: Path, record: dict[str, Any]) -> Iterator[None]:
         with FileLock(folder / ".lock", timeout=0):
             for half_written in folder.glob(".*.tmp"):  # by a worker that was killed
                 half_written.unlink()
-            atomic_write(holder, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+            write_json(holder, {"pid": os.getpid(), "host": socket.gethostname()})
             (folder / MANIFEST).unlink(missing_ok=True)  # its files may change now
             if not (folder / "begun.json").exists():
                 write_sealed(folder / "begun.json", record)
