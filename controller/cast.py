@@ -11,6 +11,7 @@ from controller.shapes import PolicyShape
 from controller.task import Task
 from rnn.latents import InitialLatents
 from vae.config import Settings
+from vae.weights import model_arguments
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,11 @@ class Weights:
 
     arguments: dict[str, Any]
     arrays: list[np.ndarray]
+
+    @classmethod
+    def of(cls, model: Any) -> "Weights":
+        """Those of a V or an M."""
+        return cls(model_arguments(model), [variable.numpy() for variable in model.variables])
 
 
 @dataclass(frozen=True)

@@ -31,13 +31,13 @@ class PlayingAgent:
 
 
 def load_agent(task: Task, run: str | Path, controller: str | None = None, checkpoint: str = "best") -> PlayingAgent:
-    """The agent of a run of a task, with its only controller or the one named.
+    """The agent of a run of a task, with the controller named, its only one, or the task's usual one.
 
     Raises:
-        InputError: a file is missing or damaged, or the run has no controller, or several and none is named.
+        InputError: a file is missing or damaged, or the run has no controller, or several, none of which is meant.
     """
     run = Path(run)
-    shape, weights = load_controller(find_controller(run, controller), checkpoint)
+    shape, weights = load_controller(find_controller(run, controller, task.usual_controller), checkpoint)
     playing = PlayingAgent(Agent(load_vae(run / "vae"), load_rnn(run / "rnn"), Policy(shape, task.squash)), weights)
     playing.reset()
     return playing

@@ -1,7 +1,5 @@
 """The `Setup` of a job, read from a run's folder on rank 0."""
 
-from typing import Any
-
 from controller.cast import Setup, Weights
 from controller.config import ControllerConfig
 from controller.shapes import PolicyShape
@@ -32,14 +30,10 @@ def play_setup(run: Run, worlds: set[str], learned: bool, temperature: float, po
 def _vae_weights(run: Run, precision: str) -> Weights:
     from vae.training import load_vae
 
-    return _plain(load_vae(run.folder("vae"), precision), ("z_size", "precision"))
+    return Weights.of(load_vae(run.folder("vae"), precision))
 
 
 def _rnn_weights(run: Run, precision: str) -> Weights:
-    from rnn.training import MODEL_FIELDS, load_rnn
+    from rnn.training import load_rnn
 
-    return _plain(load_rnn(run.folder("rnn"), precision), MODEL_FIELDS)
-
-
-def _plain(model: Any, fields: tuple[str, ...]) -> Weights:
-    return Weights({name: getattr(model, name) for name in fields}, [v.numpy() for v in model.variables])
+    return Weights.of(load_rnn(run.folder("rnn"), precision))

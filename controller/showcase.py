@@ -10,8 +10,10 @@ import tensorflow as tf
 
 from controller.agent import Agent, AgentChooser
 from controller.dream_env import DreamEnv
+from controller.games import Chooser, ScriptChooser
 from controller.policies import Policy
 from controller.rollouts import Rollout
+from controller.scripted import Script
 from rnn.mdn import MDNParameters
 from rnn.model import MDNRNN
 from vae.model import VAE
@@ -39,12 +41,26 @@ class Prediction(NamedTuple):
     values: np.ndarray
 
 
-def drive_real(games: Any, agent: Agent, weights: np.ndarray, seed: int, steps: int) -> Drive:
+def drive_agent(games: Any, agent: Agent, weights: np.ndarray, seed: int, steps: int) -> Drive:
     """The agent in the real task's game of a seed, for at most `steps` steps."""
-    chooser, key = AgentChooser(agent, 1), (seed, int(Purpose.EVALUATE), 3)
-    rollout = Rollout(0, "real", key, weights)
+    rollout = Rollout(0, "real", (seed, int(Purpose.EVALUATE), 3), weights)
+    return _drive(games, AgentChooser(agent, 1), rollout, steps)
+
+
+def drive_script(games: Any, script: Script, action_size: int, seed: int, limit: int, count: int = 8) -> Drive:
+    """The longest of a few real games of a scripted policy, each of at most `limit` steps."""
+    drives = []
+    for number in range(count):
+        rollout = Rollout(number, "real", (seed, int(Purpose.EVALUATE), 4, number), script)
+        drives.append(_drive(games, ScriptChooser(1, limit, action_size), rollout, limit))
+    return max(drives, key=lambda drive: len(drive.frames))
+
+
+def _drive(games: Any, chooser: Chooser, rollout: Rollout, steps: int) -> Drive:
+    """One game of at most `steps` steps, of the seed that belongs to the rollout."""
     chooser.start(0, rollout, rollout.rng())
-    frame, frames, actions, over = games.reset(0, engine_seed(key[0], Purpose.EVALUATE, 3)), [], [], False
+    seed, purpose, *key = rollout.key
+    frame, frames, actions, over = games.reset(0, engine_seed(seed, Purpose(purpose), *key)), [], [], False
     while not over and len(frames) < steps:
         frames.append(frame)
         actions.append(chooser.act([0], frame[None])[0])

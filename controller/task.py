@@ -10,6 +10,11 @@ from controller.shapes import PolicyShape
 from vae.config import Settings
 
 
+def controller_name(world: str, variant: str, temperature: float, seed: int) -> str:
+    """The name of a controller's folder: ``<world>-<variant>[-tau<T>]-s<seed>``."""
+    return f"{world}-{variant}{f'-tau{temperature:.2f}' if world == 'dream' else ''}-s{seed}"
+
+
 @dataclass(frozen=True)
 class Task:
     """A task.
@@ -41,6 +46,11 @@ class Task:
     frames_per_second: int
     squash: Callable[[Any], Any] | None = None
     published: list[tuple[str, str, str]] = field(default_factory=list)
+
+    @property
+    def usual_controller(self) -> str:
+        """The name of the controller that the paper's settings make, with seed 0."""
+        return controller_name(self.world, self.variant, self.presets["paper"].stages["controller"].temperature, 0)
 
     def policy_shape(self, variant: str, z_size: int, state_size: int, hidden_units: int) -> PolicyShape:
         """The controller of this task in a variant."""

@@ -174,9 +174,8 @@ class ControllerTrainer:
         }
 
     def _evaluations(self) -> list[dict[str, Any]]:
-        file = self.folder / "evaluations.jsonl"
-        rows = read_journal(file, EVALUATION, f"delete {self.folder} to train again")
-        write_journal(file, rows)
+        rows = read_evaluations(self.folder)
+        write_journal(self.folder / "evaluations.jsonl", rows)
         return rows
 
     def _due_evaluation(self, generation: int, evaluations: list[dict[str, Any]]) -> None:
@@ -208,6 +207,11 @@ class ControllerTrainer:
         save_controller(self.folder, name, self.shape, weights, labels)
 
 
+def read_evaluations(folder: Path) -> list[dict[str, Any]]:
+    """The scores of a controller's mean: generation, score (which picks the best), and that in each world played."""
+    return read_journal(folder / "evaluations.jsonl", EVALUATION, f"delete {folder} to train again")
+
+
 def save_controller(
     folder: Path, checkpoint: str, shape: PolicyShape, weights: np.ndarray, labels: dict[str, Any]
 ) -> None:
@@ -230,18 +234,18 @@ def load_controller(folder: Path, checkpoint: str) -> tuple[PolicyShape, np.ndar
     return shape, weights
 
 
-def controller_name(world: str, variant: str, temperature: float, seed: int) -> str:
-    """The name of a controller's folder: ``<world>-<variant>[-tau<T>]-s<seed>``."""
-    return f"{world}-{variant}{f'-tau{temperature:.2f}' if world == 'dream' else ''}-s{seed}"
+def find_controller(run: Path, name: str | None = None, usual: str | None = None) -> Path:
+    """The folder of a run's controller: the one named, else the only one there, else the `usual` one.
 
-
-def find_controller(run: Path, name: str | None = None) -> Path:
-    """The folder of a run's controller; InputError where none is trained, or several are and none is named."""
+    InputError where there is none, or none of several is meant.
+    """
     if name is not None:
         return run / "controller" / name
     found = sorted(path.parent for path in run.glob("controller/*/best.json"))
     if not found:
         raise InputError(f"{run / 'controller'}: no controller in it; {ADVICE}")
+    if len(found) > 1 and (usual_one := run / "controller" / str(usual)) in found:
+        return usual_one
     if len(found) > 1:
         raise InputError(f"{run / 'controller'}: holds {', '.join(p.name for p in found)}; name one with --controller")
     return found[0]

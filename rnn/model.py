@@ -4,7 +4,7 @@ Letters: B batch, T time, Z latent size, A action size, H hidden size, K mixture
 Schmidhuber 2018), appendix A.2, and the authors' code.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -30,6 +30,16 @@ class MDNRNN(keras.Model):
     seed: the initial weights depend on it alone; no global seed is read or set.
     precision: "float32" or "bfloat16" for the products (see `rnn.lstm.product`); all else is float32.
     """
+
+    ARGUMENTS: ClassVar = {  # what rebuilds it, beside its weights
+        "z_size": int,
+        "action_size": int,
+        "hidden_size": int,
+        "mixtures": int,
+        "done_head": bool,
+        "reward_head": bool,
+        "precision": str,
+    }
 
     def __init__(
         self,

@@ -19,20 +19,11 @@ from vae.interrupts import Interrupt, deferred_interrupts
 from vae.progress import Progress
 from vae.runs import Metrics
 from vae.streams import Purpose, seed_sequence
-from vae.weights import load_checkpoint, load_config, rebuild, save_checkpoint, save_model
+from vae.weights import load_checkpoint, load_model, save_checkpoint, save_model
 
 ADVICE = "run scripts/train_rnn.py first, or again after deleting the folder"
 LOG_EVERY = 50  # updates
 REGIMES = {"concatenated": ConcatenatedBatches, "episodes": EpisodeBatches}
-MODEL_FIELDS = {
-    "z_size": int,
-    "action_size": int,
-    "hidden_size": int,
-    "mixtures": int,
-    "done_head": bool,
-    "reward_head": bool,
-    "precision": str,
-}
 Batches = ConcatenatedBatches | EpisodeBatches
 
 
@@ -45,8 +36,7 @@ def build_rnn(config: RNNConfig, z_size: int, action_size: int, seed: int) -> MD
 
 def load_rnn(folder: Path, precision: str | None = None) -> MDNRNN:
     """The trained M of a run's ``rnn`` folder, in its own or another `precision`."""
-    config = load_config(folder, "weights", MODEL_FIELDS, ADVICE)
-    return rebuild(MDNRNN, config | ({"precision": precision} if precision else {}), folder, "weights", ADVICE)
+    return load_model(MDNRNN, folder, "weights", ADVICE, precision)
 
 
 class RNNTrainer:
@@ -205,8 +195,7 @@ class _Loop:
         return values
 
     def _keep(self) -> None:
-        config = {key: getattr(self.trainer.model, key) for key in MODEL_FIELDS}
-        save_model(self.folder, "weights", self.trainer.model.variables, config)
+        save_model(self.folder, "weights", self.trainer.model)
 
     def _save(self) -> None:
         counters = {"update": self.done, "best": self.best, "worse": self.worse}

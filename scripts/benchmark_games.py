@@ -84,17 +84,15 @@ def models(name: str, precision: str) -> tuple[Any, Any]:
 
 def agent_setup(name: str, precision: str) -> Any:
     """What the ranks play the real task with."""
-    from controller.cast import Setup
-    from controller.setup import _plain
-    from rnn.training import MODEL_FIELDS
+    from controller.cast import Setup, Weights
 
     task, (z_size, _, hidden) = cli.task(name), MODELS[name]
     vae, rnn = models(name, precision)
     return Setup(
         task.presets["paper"].stages["env"],
         GAMES,
-        vae=_plain(vae, ("z_size", "precision")),
-        rnn=_plain(rnn, MODEL_FIELDS),
+        vae=Weights.of(vae),
+        rnn=Weights.of(rnn),
         policy=task.policy_shape(task.variant, z_size, hidden, 40),
     )
 

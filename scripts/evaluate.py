@@ -14,7 +14,8 @@ cli.one_thread_a_rank()
 def parse():
     """The arguments."""
     parser = cli.parser(__doc__, preset=False, seed_help="seed of the games; none was ever trained on")
-    parser.add_argument("--controller", metavar="NAME", help="a folder in controller/ (default: the only one there)")
+    which = "a folder in controller/ (default: the only one there, or the task's usual one)"
+    parser.add_argument("--controller", metavar="NAME", help=which)
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which weights (default best)")
     parser.add_argument("--world", nargs="+", choices=("dream", "real"), default=["real"], help="where to play (real)")
     parser.add_argument("--temperature", type=cli.temperature, help="of the dream (default: the controller's)")
@@ -60,7 +61,7 @@ def prepare(arguments, run):
         cli.need_telling_dream(run)
     name = shape = weights = None
     if "agent" in arguments.policy:
-        folder = find_controller(run.path, arguments.controller)
+        folder = find_controller(run.path, arguments.controller, cli.task(run.task).usual_controller)
         name = folder.name
         shape, weights = load_controller(folder, arguments.checkpoint)
     temperature = arguments.temperature or cli.controller_temperature(run, name)

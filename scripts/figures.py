@@ -9,6 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 OURS, THEIRS, THIRD, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe and Ito's, safe for the colour-blind
+COLORS = (OURS, THIRD, GREY)  # of our own curves
 plt.rcParams.update(
     {
         "font.size": 10,

@@ -36,7 +36,9 @@ def main() -> None:
     parser.add_argument("task", choices=cli.TASKS, metavar="TASK", help=f"one of: {', '.join(cli.TASKS)}")
     parser.add_argument("--source", type=Path, required=True, metavar="DIR", help="the folder in the authors' format")
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
-    parser.add_argument("--controller", metavar="NAME", help="which to export (default: the only one there)")
+    parser.add_argument(
+        "--controller", metavar="NAME", help="which to export (default: the only or usual one)"
+    )
     parser.add_argument(
         "--preprocess",
         choices=("authors", "plain"),
@@ -164,9 +166,8 @@ def paper_shape(task):
 
 def store(arguments, task, models) -> None:
     """Write the run: its configuration, and a finished stage for each part."""
-    from controller.training import controller_name, save_controller
+    from controller.training import save_controller
     from rnn.latents import write_initial
-    from rnn.training import MODEL_FIELDS
     from vae.config import override
     from vae.runs import Run, finish, open_run, working
     from vae.weights import save_model
@@ -177,7 +178,7 @@ def store(arguments, task, models) -> None:
     for part, model in models.items():
         if part == "controller":
             shape, weights, score = model
-            name = controller_name(task.world, task.variant, stages["controller"].temperature, 0)
+            name = task.usual_controller
             folder = run.path / "controller" / name
             record = {"world": task.world, "temperature": stages["controller"].temperature, "seed": 0}
         else:
@@ -189,8 +190,7 @@ def store(arguments, task, models) -> None:
             elif part == "series":
                 write_initial(folder, model)
             else:
-                fields = MODEL_FIELDS if part == "rnn" else ("z_size", "precision")
-                save_model(folder, "weights", model.variables, {field: getattr(model, field) for field in fields})
+                save_model(folder, "weights", model)
             if part != "series" or "rnn" in models:  # else the series are still to be encoded
                 finish(folder, summary)
     open_run(arguments.run, run, set(), preset_given=True)  # last: without it there is no run yet
@@ -224,7 +224,7 @@ def export_run(arguments) -> None:
         initial = load_initial(run.folder("series"), run.stages["vae"].z_size)
         contents["series"] = [to_units(part).tolist() for part in (initial.mu, initial.logvar)]
     if arguments.controller or list(run.path.glob("controller/*/best.json")):
-        folder = find_controller(run.path, arguments.controller)
+        folder = find_controller(run.path, arguments.controller, cli.task(run.task).usual_controller)
         _, weights = load_controller(folder, "best")
         score = read_json(folder / "best.json")["score"]
         contents["controller"] = [[round(float(w), 4) for w in weights], score]

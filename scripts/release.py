@@ -42,7 +42,7 @@ def release(source: Path, target: Path, dtype: str) -> None:
     if target.exists():
         raise InputError(f"{target}: is there already; delete it, or name another folder with --to")
     cli.load_tensorflow()
-    from rnn.training import MODEL_FIELDS, load_rnn
+    from rnn.training import load_rnn
     from vae.training import load_vae
     from vae.weights import save_model
 
@@ -52,9 +52,7 @@ def release(source: Path, target: Path, dtype: str) -> None:
     for stage, names in FILES.items():
         copy(source / stage, target / stage, names)
         if stage in models:
-            fields = MODEL_FIELDS if stage == "rnn" else ("z_size", "precision")
-            config = {field: getattr(models[stage], field) for field in fields}
-            save_model(target / stage, "weights", models[stage].variables, config, dtype)
+            save_model(target / stage, "weights", models[stage], dtype)
         write_manifest(target / stage)
     for folder in sorted(path.parent for path in source.glob("controller/*/best.json")):
         copy(folder, target / "controller" / folder.name, CONTROLLER)

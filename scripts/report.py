@@ -147,12 +147,20 @@ class Report:
         return load_rnn(self.run.folder("rnn"))
 
     @functools.cached_property
-    def held_out(self):
-        """A held-out episode, the longest of the first few."""
+    def example(self):
+        """A drive of the collecting policy that nothing was trained on: held out, or, in a release, a new one."""
+        from controller.showcase import Drive, drive_script
         from vae.episodes import list_episodes, read_episode, split_episodes
 
-        paths = split_episodes(list_episodes(self.run.folder("collect")), self.run.seed)[1][:8]
-        return max((read_episode(path, self.task.action_size) for path in paths), key=len)
+        if "collect" in self.has:
+            paths = split_episodes(list_episodes(self.run.folder("collect")), self.run.seed)[1][:8]
+            episode = max((read_episode(path, self.task.action_size) for path in paths), key=len)
+            return Drive(episode.obs, episode.action)
+        env, script = self.run.stages["env"], self.task.collector(self.run.stages["collect"])
+        games = self.task.games(1, env, True)
+        drive = drive_script(games, script, self.task.action_size, self.seed, env.time_limit)
+        games.close()
+        return drive
 
     # --- scores ---
 
@@ -194,21 +202,20 @@ class Report:
         return None
 
     def _probes(self, real, dreamt) -> None:
-        """Survival in both worlds, at the temperature that most policies were probed at."""
+        """Survival in both worlds, a figure for each temperature that scripted policies were probed at."""
         if self.task.world != "dream":
             return None
         self.page.heading("Probes", "Policies that look at nothing, and the agents, in the dream and in the real game.")
         both = [(e, real[e.who, e.seed]) for e in dreamt.values() if (e.who, e.seed) in real]
         if not both:
             return self.page.missing("no policy was evaluated in both worlds")
-        taus = [dream.temperature for dream, _ in both]
-        tau = max(taus, key=taus.count)
-        shown = [(dream, other) for dream, other in both if dream.temperature == tau]
-        points = [(d.who, d.mean, r.mean) for d, r in shown if not d.controller]
-        agents = [(d.who, d.mean, r.mean) for d, r in shown if d.controller]
-        self.page.figure(
-            "probes", self.figures.probes(points, agents, tau), "survival in the dream and in the real game"
-        )
+        for tau in sorted({dream.temperature for dream, _ in both if not dream.controller}, reverse=True):
+            points, agents = (
+                [(d.who, d.mean, r.mean) for d, r in both if d.temperature == tau and bool(d.controller) == learned]
+                for learned in (False, True)
+            )
+            figure = self.figures.probes(points, agents, tau)
+            self.page.figure(f"probes-tau{tau:.2f}", figure, f"survival in the dream at {tau:g} and in the real game")
         return None
 
     # --- V and M ---
@@ -218,9 +225,9 @@ class Report:
         from controller.showcase import decode, encode
 
         self.page.heading("V", "Frames that V was not trained on, and what it makes of them.")
-        if not {"collect", "vae"} <= self.has:
-            return self.page.missing("frames and a trained V; run scripts/collect_rollouts.py and scripts/train_vae.py")
-        vae, obs = self.vae, self.held_out.obs
+        if "vae" not in self.has:
+            return self.page.missing("a trained V; run scripts/train_vae.py")
+        vae, obs = self.vae, self.example.frames
         frames = obs[:: max(1, len(obs) // STRIP)][:STRIP]
         shown = [("real", frames), ("V", decode(vae, encode(vae, frames)))]
         self.page.figure("reconstructions", self.figures.pictures(shown), "frames and reconstructions")
@@ -250,10 +257,9 @@ class Report:
         from controller.showcase import Drive, predict
 
         self.page.heading("M", "Along a real episode, each step foretold from those before it.")
-        if not {"collect", "vae", "rnn"} <= self.has:
+        if not {"vae", "rnn"} <= self.has:
             return self.page.missing("a trained M; run scripts/train_rnn.py")
-        episode = self.held_out
-        drive = Drive(episode.obs[-STEPS:], episode.action[-STEPS:])
+        drive = Drive(*(part[-STEPS:] for part in self.example))
         found = predict(self.vae, self.rnn, drive)
         at = slice(0, len(found.frames), max(1, len(found.frames) // STRIP))
         shown = [("real", drive.frames[1:][at][:STRIP]), ("foretold", found.frames[at][:STRIP])]
@@ -271,13 +277,13 @@ class Report:
 
         comment = f"The same first frame and the same actions; every {STRIDE}th step. White: the dream has ended."
         self.page.heading("The dream", comment)
-        if not {"collect", "vae", "series", "rnn"} <= self.has:
+        if not {"vae", "series", "rnn"} <= self.has:
             return self.page.missing("a trained M; run scripts/train_rnn.py")
-        episode = self.held_out
-        length = min(len(episode), STRIP * STRIDE)
-        first, rows = encode(self.vae, episode.obs[:1])[0], [("real", episode.obs[:length:STRIDE])]
+        frames, actions = self.example
+        length = min(len(frames), STRIP * STRIDE)
+        first, rows = encode(self.vae, frames[:1])[0], [("real", frames[:length:STRIDE])]
         for tau in TEMPERATURES:
-            dreamt = follow_dream(self._env(tau), episode.action[:length], first, self.seed)
+            dreamt = follow_dream(self._env(tau), actions[:length], first, self.seed)
             rows.append((f"tau {tau:g}", dreamt[::STRIDE]))
         columns = [str(step) for step in range(0, length, STRIDE)]
         self.page.figure("dreams", self.figures.pictures(rows, columns), "dreams at five temperatures")
@@ -295,7 +301,7 @@ class Report:
 
         from controller.agent import Agent
         from controller.policies import Policy
-        from controller.showcase import decode, drive_dream, drive_real, encode
+        from controller.showcase import decode, drive_agent, drive_dream, encode
         from controller.training import find_controller, load_controller
 
         self.page.heading("The agent", "From left: the real task, V's view of it, the agent in its own dream.")
@@ -305,7 +311,7 @@ class Report:
         shape, weights = load_controller(folder, "best")
         policy, vae = Policy(shape, self.task.squash), self.vae
         games = self.task.games(1, self.run.stages["env"], False)
-        real = drive_real(games, Agent(vae, self.rnn, policy), weights, self.seed, STEPS)
+        real = drive_agent(games, Agent(vae, self.rnn, policy), weights, self.seed, STEPS)
         games.close()
         z = encode(vae, real.frames)
         env = self._env(cli.controller_temperature(self.run, folder.name))
@@ -332,17 +338,17 @@ class Report:
     # --- C ---
 
     def learning(self) -> None:
-        """Learning curves over the authors'."""
+        """Learning curves over the authors', and the mean's own scores, where it was evaluated, in both worlds."""
         from vae.runs import read_metrics
 
         figures, theirs = self.figures, self.paper["learning"]
         self.page.heading("C", "Mean return of a generation of CMA-ES, over the authors' published run.")
-        curves, colors = [], (figures.OURS, figures.THIRD, figures.GREY)
-        for number, folder in enumerate(sorted(self.run.path.glob("controller/*/metrics.jsonl"))):
-            rows = read_metrics(folder.parent)
-            if rows:
-                xs, ys = [r["step"] for r in rows], [r["mean"] for r in rows]
-                curves.append((folder.parent.name, colors[number % 3], xs, ys))
+        found = [(path.parent.name, read_metrics(path.parent)) for path in self._controllers("metrics.jsonl")]
+        curves = [
+            (name, figures.COLORS[number % 3], [r["step"] for r in rows], [r["mean"] for r in rows])
+            for number, (name, rows) in enumerate(found)
+            if rows
+        ]
         if not curves:
             return self.page.missing("a trained controller; run scripts/train_controller.py")
         last = 4 * max(curve[2][-1] for curve in curves)
@@ -350,7 +356,29 @@ class Report:
         xs, ys = [theirs["generation"][n] for n in shown], [theirs["mean"][n] for n in shown]
         curves.append(("authors' run", figures.THEIRS, xs, ys))
         self.page.figure("learning", figures.lines(curves, "generation", f"mean {self.task.score}"), "learning curves")
-        return None
+        return self._transfer()
+
+    def _transfer(self) -> None:
+        """How each controller's mean did in the dream and in the real task while it grew, if both are known."""
+        from controller.training import read_evaluations
+
+        for path in self._controllers("evaluations.jsonl"):
+            rows = [row for row in read_evaluations(path.parent) if {"dream", "real"} <= row.keys()]
+            if len(rows) > 1:
+                xs, name = [row["generation"] for row in rows], path.parent.name
+                curves = [
+                    (label, color, xs, [row[world] for row in rows])
+                    for label, color, world in (
+                        ("in its dream", self.figures.OURS, "dream"),
+                        ("in the real task", self.figures.THEIRS, "real"),
+                    )
+                ]
+                figure = self.figures.lines(curves, "generation", f"{self.task.score}, {name}")
+                self.page.figure(f"transfer-{name}", figure, f"{name} in both worlds while it grew")
+
+    def _controllers(self, file: str) -> list[Path]:
+        """This file of each controller."""
+        return sorted(self.run.path.glob(f"controller/*/{file}"))
 
 
 if __name__ == "__main__":

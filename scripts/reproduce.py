@@ -67,7 +67,7 @@ def stages(launcher, run, task, temperature: float, seeds: int) -> list[str]:
 
 def controller(launcher, run, task, variant: str, temperature: float, seed: int) -> str:
     """Train one controller and evaluate it; returns its name."""
-    from controller.training import controller_name
+    from controller.task import controller_name
 
     config, name = run.stages["evaluate"], controller_name(task.world, variant, temperature, seed)
     tau = ["--temperature", str(temperature)]

@@ -36,7 +36,7 @@ def main() -> None:
 def prepare(arguments, task, run):
     """(setup of the ranks, everything the training needs); rank 0 only."""
     from controller.setup import play_setup
-    from controller.training import controller_name
+    from controller.task import controller_name
 
     world, variant = arguments.world or task.world, arguments.variant or task.variant
     config, seed = run.stages["controller"], arguments.seed or 0

@@ -19,7 +19,6 @@ from carracing.render import KEPT_ROWS, Painter, Road, resize
 from carracing.scripted import SCRIPTS, CarRacingScript, squash
 from rnn.latents import InitialLatents, write_initial
 from rnn.model import MDNRNN
-from rnn.training import MODEL_FIELDS
 from vae.errors import InputError
 from vae.model import VAE
 from vae.weights import save_model
@@ -281,8 +280,8 @@ def test_unknown_scripts_are_refused():
 def test_the_dream_is_an_environment(tmp_path):
     """Registered; [z, c, h] of 544 numbers, M's expected reward, cut at its limit."""
     model = MDNRNN(32, 3, 256, 5, seed=1, reward_head=True)
-    save_model(tmp_path / "vae", "weights", VAE(32, seed=2).variables, {"z_size": 32, "precision": "float32"})
-    save_model(tmp_path / "rnn", "weights", model.variables, {name: getattr(model, name) for name in MODEL_FIELDS})
+    save_model(tmp_path / "vae", "weights", VAE(32, seed=2))
+    save_model(tmp_path / "rnn", "weights", model)
     write_initial(tmp_path / "series", InitialLatents(*np.zeros((2, 3, 32), np.float32)))
     env = gymnasium.make("WorldModels/CarRacingDream-v0", run=tmp_path, time_limit=20, render_mode="rgb_array")
     with warnings.catch_warnings():

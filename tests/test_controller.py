@@ -16,7 +16,8 @@ from controller.es import rounded
 from controller.farm import Farm
 from controller.rollouts import Kind, Outcome, Rollout
 from controller.shapes import PolicyShape
-from controller.training import ControllerTrainer, controller_name, find_controller, load_controller
+from controller.task import controller_name
+from controller.training import ControllerTrainer, find_controller, load_controller
 from vae.errors import InputError, NumericalError
 from vae.interrupts import Interrupt
 from vae.journal import read_journal, write_journal
@@ -253,7 +254,9 @@ def test_names_and_missing_controllers(tmp_path):
     train(folders[1], replace(CONFIG, generations=1))
     with pytest.raises(InputError, match="holds a, b; name one with --controller"):
         find_controller(tmp_path)
-    assert find_controller(tmp_path, "b") == folders[1]
+    assert find_controller(tmp_path, "b") == folders[1] and find_controller(tmp_path, usual="b") == folders[1]
+    with pytest.raises(InputError, match="name one with --controller"):
+        find_controller(tmp_path, usual="c")
     for content in ("[]", "{}", json.dumps({**SHAPE.config(), "variant": "all"})):
         (folders[0] / "best.json").write_text(content)
         with pytest.raises(InputError, match="not a controller's configuration"):

@@ -24,7 +24,6 @@ from rnn.dream import Dream
 from rnn.latents import InitialLatents, write_initial
 from rnn.mdn import sample
 from rnn.model import MDNRNN
-from rnn.training import MODEL_FIELDS
 from vae.errors import InputError, NumericalError
 from vae.model import VAE
 from vae.streams import Purpose
@@ -275,9 +274,8 @@ class DreamRun(NamedTuple):
 def run(dream, tmp_path_factory) -> DreamRun:
     """What `DoomDream` reads of a run."""
     path = tmp_path_factory.mktemp("run")
-    save_model(path / "vae", "weights", VAE(Z, seed=2).variables, {"z_size": Z, "precision": "float32"})
-    config = {name: getattr(dream.model, name) for name in MODEL_FIELDS}
-    save_model(path / "rnn", "weights", dream.model.variables, config)
+    save_model(path / "vae", "weights", VAE(Z, seed=2))
+    save_model(path / "rnn", "weights", dream.model)
     write_initial(path / "series", dream.initial)
     return DreamRun(path, dream)
 

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -37,14 +37,13 @@ from controller.training import (
 from doomrnn.task import TASK
 from rnn.config import RNNConfig
 from rnn.latents import InitialLatents, load_initial, read_shard, write_initial, write_shard
-from rnn.training import MODEL_FIELDS
 from vae.episodes import episode_bytes, read_episode
 from vae.errors import InputError
-from vae.files import read_file, read_sealed, seal, write_json, write_manifest, write_sealed
+from vae.files import read_file, read_sealed, seal, write_manifest, write_sealed
 from vae.interrupts import Interrupt
 from vae.journal import append_row, read_journal
 from vae.runs import Run, finished, load_run, read_metrics
-from vae.weights import load_arrays, load_checkpoint, load_config, save_checkpoint, save_model
+from vae.weights import load_arrays, load_checkpoint, load_model, model_arguments, save_checkpoint, save_model
 
 SHAPE = PolicyShape("z", 3, 0, 1, 40, False)
 FEW = settings(deadline=None, suppress_health_check=list(HealthCheck))
@@ -74,6 +73,15 @@ class Variable:
 def variables() -> list[Variable]:
     """Those of a small model."""
     return [Variable((2, 3)), Variable((3,))]
+
+
+class SmallModel:
+    """What `save_model` and `load_model` need of a model."""
+
+    ARGUMENTS: ClassVar = {"z_size": int, "done_head": bool, "precision": str}
+
+    def __init__(self, z_size: int = 2, done_head: bool = True, precision: str = "float32"):
+        self.z_size, self.done_head, self.precision, self.variables = z_size, done_head, precision, variables()
 
 
 def loaded(folder: Path) -> list[np.ndarray]:
@@ -113,7 +121,7 @@ KINDS: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any]]] = {  # fil
         lambda f: write_initial(f, InitialLatents(*np.ones((2, 3, 2), np.float32))),
         lambda f: vars(load_initial(f, 2)),
     ),
-    "weights.npz": (lambda f: save_model(f, "weights", variables(), {}), loaded),
+    "weights.npz": (lambda f: save_model(f, "weights", SmallModel()), loaded),
     "checkpoint.npz": (lambda f: save_checkpoint(f, variables(), {"update": 3}), resumed),
     "best.npz": (
         lambda f: save_controller(f, "best", SHAPE, np.ones(SHAPE.size), {}),
@@ -124,8 +132,8 @@ KINDS: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any]]] = {  # fil
         lambda f: load_controller(f, "best"),
     ),
     "weights.json": (
-        lambda f: write_json(f / "weights.json", dict.fromkeys(MODEL_FIELDS, 1) | {"precision": "float32"}),
-        lambda f: load_config(f, "weights", MODEL_FIELDS | dict.fromkeys(("done_head", "reward_head"), int), ADVICE),
+        lambda f: save_model(f, "weights", SmallModel()),
+        lambda f: model_arguments(load_model(SmallModel, f, "weights", ADVICE)),
     ),
     "config.json": (
         lambda f: write_sealed(

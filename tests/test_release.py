@@ -27,6 +27,8 @@ def test_a_release_plays(smoke, tmp_path, inside):
     done = inside("evaluate.py", "doomrnn", "--run", target, "--world", "real", "--episodes", 3, "--seed", 7)
     assert done.returncode == 0 and "nothing to do" not in done.stdout, done.stderr
     assert json.loads((target / AGENT).read_text())["made_with"] != ""
+    done = inside("report.py", "--run", target)
+    assert done.returncode == 0 and "Not there yet" not in (target / "report" / "index.html").read_text(), done.stderr
     again = inside("release.py", "--run", smoke.path, "--to", target)
     assert_refused(again, 2, str(target), "is there already")
     (target / "vae" / "metrics.jsonl").write_text("")

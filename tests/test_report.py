@@ -21,7 +21,7 @@ def test_the_page_of_a_whole_run(smoke, tmp_path, inside):
     assert done.returncode == 0, done.stderr
     page = (run / "report" / "index.html").read_text()
     names = ["reconstructions", "vae-loss", "predictions", "foresight", "rnn-loss"]
-    names += ["dreams", "agent", "probes", "learning"]
+    names += ["dreams", "agent", "probes-tau1.15", "learning"]
     for name in names:
         for kind in ("png", "svg"):
             assert (run / "report" / f"{name}.{kind}").stat().st_size > 1000, name

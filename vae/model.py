@@ -3,7 +3,7 @@
 Letters: B batch, Z latent size. Source: World Models (Ha & Schmidhuber 2018), appendix A.1 and figure 22.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -58,6 +58,8 @@ class VAE(keras.Model):
         stored weights, the dense layers, mu, logvar, z and the decoder's frames are float32 in both.
     Raises ValueError for another precision.
     """
+
+    ARGUMENTS: ClassVar = {"z_size": int, "precision": str}  # what rebuilds it, beside its weights
 
     def __init__(self, z_size: int, seed: int = 0, precision: str = "float32", name: str = "vae") -> None:
         if precision not in PRECISIONS:

@@ -45,7 +45,8 @@ class Progress:
         left = (self.total - self.done) / self.rate if self.rate > 0 else float("nan")
         end = f", {_clock(left)} left" if self.done < self.total and left == left else ""
         took = _clock(time.monotonic() - self._start)
-        text = f"{self.label}: {self.done:,} of {self.total:,} {self.unit}, {self.rate:,.0f}/s, {took}{end}"
+        speed = f"{self.rate:,.0f}/s" if self.rate >= 10 else f"{60 * self.rate:,.1f}/min"
+        text = f"{self.label}: {self.done:,} of {self.total:,} {self.unit}, {speed}, {took}{end}"
         print(f"{text}{'; ' + note if note else ''}", flush=True)
 
 

@@ -18,7 +18,7 @@ from vae.model import VAE
 from vae.progress import Progress
 from vae.runs import Metrics
 from vae.streams import Purpose, seed_sequence, stream
-from vae.weights import load_checkpoint, load_config, rebuild, save_checkpoint, save_model
+from vae.weights import load_checkpoint, load_model, save_checkpoint, save_model
 
 ADVICE = "run scripts/train_vae.py first, or again after deleting the folder"
 LOG_EVERY = 100  # updates
@@ -31,8 +31,7 @@ def build_vae(config: VAEConfig, seed: int) -> VAE:
 
 def load_vae(folder: Path, precision: str | None = None) -> VAE:
     """The trained V of a run's ``vae`` folder, in its own or another `precision`."""
-    config = load_config(folder, "weights", {"z_size": int, "precision": str}, ADVICE)
-    return rebuild(VAE, config | ({"precision": precision} if precision else {}), folder, "weights", ADVICE)
+    return load_model(VAE, folder, "weights", ADVICE, precision)
 
 
 class VAETrainer:
@@ -118,7 +117,7 @@ def _finish(
 ) -> dict[str, float]:
     """See how V does on held-out frames, save the weights, and drop the checkpoint."""
     validation = _held_out(trainer, held_out, seed, int(summary["updates"]), folder)
-    save_model(folder, "weights", trainer.model.variables, {"z_size": config.z_size, "precision": config.precision})
+    save_model(folder, "weights", trainer.model)
     (folder / "checkpoint.npz").unlink(missing_ok=True)
     return {**validation, **summary}
 

@@ -1,6 +1,5 @@
 """Weights on disk: named arrays in an `.npz` beside a JSON of the configuration that rebuilds their model."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,37 @@ def weight_names(variables: list[Any]) -> list[str]:
     return [".".join(variable.path.split("/")[-2:]) for variable in variables]
 
 
-def save_model(folder: Path, name: str, variables: list[Any], config: dict[str, Any], dtype: str = "float32") -> None:
-    """Write ``name.npz`` (arrays of `dtype`, float32 or float16) and ``name.json``.
+def model_arguments(model: Any) -> dict[str, Any]:
+    """The arguments that build a model like this one, as its class lists them in ``ARGUMENTS`` (name: type)."""
+    return {name: getattr(model, name) for name in model.ARGUMENTS}
+
+
+def save_model(folder: Path, name: str, model: Any, dtype: str = "float32") -> None:
+    """Write ``name.npz`` (arrays of `dtype`, float32 or float16) and ``name.json``, which rebuilds the model.
 
     Raises NumericalError where a weight is no number, or is beyond float16.
     """
-    arrays = {key: np.asarray(v).astype(dtype) for key, v in zip(weight_names(variables), variables, strict=True)}
+    names = weight_names(model.variables)
+    arrays = {key: np.asarray(v).astype(dtype) for key, v in zip(names, model.variables, strict=True)}
     bad = [key for key, array in arrays.items() if not np.isfinite(array).all()]
     if bad:
         raise NumericalError(f"{folder / name}.npz: {bad[0]} holds NaN, infinity or a number beyond {dtype}")
     write_npz(folder / f"{name}.npz", arrays)
-    write_json(folder / f"{name}.json", config)
+    write_json(folder / f"{name}.json", model_arguments(model))
+
+
+def load_model(kind: type, folder: Path, name: str, advice: str, precision: str | None = None) -> Any:
+    """The model of class `kind` that was saved, in its own or another `precision`.
+
+    InputError where a file is missing, damaged, or does not fit.
+    """
+    config = load_config(folder, name, kind.ARGUMENTS, advice)
+    try:
+        model = kind(**config | ({"precision": precision} if precision else {}))
+    except ValueError as error:
+        raise InputError(f"{folder / name}.json: not a model's configuration ({_line(error)}); {advice}") from None
+    load_arrays(folder, name, model.variables, advice)
+    return model
 
 
 def load_config(folder: Path, name: str, kinds: dict[str, type], advice: str) -> dict[str, Any]:
@@ -35,16 +54,6 @@ def load_config(folder: Path, name: str, kinds: dict[str, type], advice: str) ->
     if not isinstance(config, dict) or any(type(config.get(key)) is not kind for key, kind in kinds.items()):
         raise InputError(f"{folder / name}.json: not a model's configuration; {advice}")
     return {key: config[key] for key in kinds}
-
-
-def rebuild(kind: Callable[..., Any], config: dict[str, Any], folder: Path, name: str, advice: str) -> Any:
-    """The model ``kind(**config)`` with the arrays of ``name.npz``; InputError where these do not fit."""
-    try:
-        model = kind(**config)
-    except ValueError as error:
-        raise InputError(f"{folder / name}.json: not a model's configuration ({_line(error)}); {advice}") from None
-    load_arrays(folder, name, model.variables, advice)
-    return model
 
 
 def _line(error: Exception) -> str:
