@@ -1,4 +1,4 @@
-"""Collecting episodes of a scripted policy, on any number of ranks, resumed exactly.
+"""Collecting episodes of a policy, on any number of ranks, resumed exactly.
 
 Attempts are numbered, and the seed of an attempt is its number's, so the kept episodes are the first N attempts that
 lived long enough, whoever played them and however often the collecting was stopped.
@@ -10,8 +10,7 @@ from pathlib import Path
 
 from controller.config import CollectConfig
 from controller.farm import Farm
-from controller.rollouts import Outcome, Rollout
-from controller.scripted import Script
+from controller.rollouts import Outcome, Policy, Rollout
 from vae.episodes import episode_path
 from vae.errors import InputError
 from vae.files import atomic_write
@@ -73,13 +72,13 @@ def check_disk(folder: Path, episodes: int, frame_bytes: int, episode_length: in
     return needed
 
 
-def collect(folder: Path, farm: Farm, config: CollectConfig, script: Script, seed: int) -> dict[str, float]:
-    """Collect episodes of `script` into `folder` until the first `config.episodes` long enough attempts are there."""
+def collect(folder: Path, farm: Farm, config: CollectConfig, policy: Policy, seed: int) -> dict[str, float]:
+    """Collect episodes of `policy` into `folder` until the first `config.episodes` long enough attempts are there."""
     attempts = Attempts.load(folder, config.minimum_length)
     before, frames = len(attempts.kept(config.minimum_length)), 0
     with deferred_interrupts() as interrupt, Progress("collect", config.episodes, "episodes", before) as progress:
         while len(attempts.kept(config.minimum_length)) < config.episodes:
-            for outcome in farm.play(_next_rollouts(attempts, config, script, seed), repeats=False):
+            for outcome in farm.play(_next_rollouts(attempts, config, policy, seed), repeats=False):
                 attempts.record(outcome)
                 frames += outcome.length if outcome.episode is not None else 0
                 long_enough = sum(length >= config.minimum_length for length in attempts.lengths.values())
@@ -94,7 +93,7 @@ def collect(folder: Path, farm: Farm, config: CollectConfig, script: Script, see
     return {"episodes": len(kept), "frames": sum(attempts.lengths[n] for n in kept), "attempts": kept[-1] + 1}
 
 
-def _next_rollouts(attempts: Attempts, config: CollectConfig, script: Script, seed: int) -> list[Rollout]:
+def _next_rollouts(attempts: Attempts, config: CollectConfig, policy: Policy, seed: int) -> list[Rollout]:
     """Attempts not yet made, with a few to spare for games that end early."""
     kept = len(attempts.kept(config.minimum_length))
     wanted = config.episodes - kept + min(AHEAD, max(1, config.episodes // 20))
@@ -103,7 +102,7 @@ def _next_rollouts(attempts: Attempts, config: CollectConfig, script: Script, se
         if number not in attempts.lengths:
             numbers.append(number)
         number += 1
-    return [Rollout(n, "record", (seed, int(Purpose.COLLECT), n), script) for n in numbers]
+    return [Rollout(n, "record", (seed, int(Purpose.COLLECT), n), policy) for n in numbers]
 
 
 def _remove_surplus(attempts: Attempts, kept: set[int]) -> None:

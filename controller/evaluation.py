@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from controller.farm import Farm
-from controller.rollouts import Outcome, Rollout
+from controller.rollouts import Outcome, Policy, Rollout
 from controller.scripted import Script
 from vae.config import Settings
 from vae.errors import InputError
@@ -92,10 +92,7 @@ def welch_p(scores: np.ndarray, others: np.ndarray, alternative: str = "two-side
     return float(stats.ttest_ind(scores, others, equal_var=False, alternative=alternative).pvalue)
 
 
-Player = np.ndarray | Script
-
-
-def play(farm: Farm, world: str, players: list[Player], episodes: int, seed: int) -> list[list[Outcome]]:
+def play(farm: Farm, world: str, players: list[Policy], episodes: int, seed: int) -> list[list[Outcome]]:
     """The outcomes [players][episodes] of rollouts on streams kept for evaluation, all played side by side.
 
     Episode n is the same game for every player.
@@ -108,7 +105,7 @@ def play(farm: Farm, world: str, players: list[Player], episodes: int, seed: int
     return [outcomes[n * episodes : (n + 1) * episodes] for n in range(len(players))]
 
 
-def summarise(outcomes: list[Outcome], player: Player, **labels: Any) -> Evaluation:
+def summarise(outcomes: list[Outcome], player: Policy, **labels: Any) -> Evaluation:
     """The evaluation made of one player's outcomes; `labels` are the fields that these do not tell."""
     scores = np.array([outcome.score for outcome in outcomes])
     return Evaluation(

@@ -14,6 +14,7 @@ from vae.streams import Purpose, stream
 BLOCK = 16  # steps between two looks at which rollouts have ended; part of the results (noise is drawn in blocks)
 
 
+Policy = np.ndarray | Script  # flat weights float32 [P], or a script
 Kind = tuple[str, bool]  # (world, whether the policy is a script)
 
 
@@ -27,7 +28,7 @@ class Rollout(NamedTuple):
     id: int
     world: str
     key: tuple[int, ...]
-    policy: np.ndarray | Script
+    policy: Policy
 
     @property
     def kind(self) -> Kind:

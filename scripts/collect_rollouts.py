@@ -4,9 +4,13 @@ python scripts/collect_rollouts.py doomrnn --run runs/demo --preset quick
 mpirun -n 2 python -m mpi4py scripts/collect_rollouts.py doomrnn --run runs/demo --preset quick
 """
 
+import functools
+
 import cli
 
 cli.one_thread_a_rank()
+
+PLAYED_BY = "played_by.json"  # in a run whose games an agent played: who it was
 
 
 def main() -> None:
@@ -20,7 +24,7 @@ def main() -> None:
             comm,
             task,
             lambda: prepare(run),
-            lambda config, farm: collect_all(config, farm, task, run),
+            lambda config, farm: collect_all(run, farm, task, task.collector(config), "train_vae.py"),
             tensorflow=False,
         )
 
@@ -28,26 +32,28 @@ def main() -> None:
 def prepare(run):
     """(setup of the ranks, settings); rank 0 only."""
     from controller.cast import Setup
+    from vae.errors import InputError
 
+    if (run.path / PLAYED_BY).exists():
+        raise InputError(f"{run.path}: its games are an agent's ({PLAYED_BY}); go on with scripts/iterate.py --to it")
     config = run.stages["collect"]
     return Setup(run.stages["env"], config.games_per_rank, config.minimum_length), config
 
 
-def collect_all(config, farm, task, run) -> None:
-    """Collect under the folder's lock; rank 0 only."""
+def collect_all(run, farm, task, policy, following: str) -> None:
+    """Collect games of a policy under the folder's lock; `following` is the script to run next. Rank 0 only."""
     from controller.collecting import check_disk, collect
     from vae.runs import finished
 
-    folder = run.folder("collect")
+    folder, config = run.folder("collect"), run.stages["collect"]
     if finished(folder) is None:  # before the stage is begun, so that it may still be asked for fewer
         there = len(list(folder.glob("episode-*.npz")))
         needed = check_disk(
             run.path, max(0, config.episodes - there), task.frame_bytes, task.episode_length(run.stages["env"])
         )
         print(f"collect: {config.episodes:,} episodes, about {needed / 1e9:.2f} GB still to write", flush=True)
-    following = f"python scripts/train_vae.py {task.name} --run {run.path}"
-    script = task.collector(config)
-    cli.run_stage(run, "collect", lambda folder: collect(folder, farm, config, script, run.seed), following)
+    produce = functools.partial(collect, farm=farm, config=config, policy=policy, seed=run.seed)
+    cli.run_stage(run, "collect", produce, f"python scripts/{following} {task.name} --run {run.path}")
 
 
 if __name__ == "__main__":

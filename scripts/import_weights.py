@@ -36,9 +36,7 @@ def main() -> None:
     parser.add_argument("task", choices=cli.TASKS, metavar="TASK", help=f"one of: {', '.join(cli.TASKS)}")
     parser.add_argument("--source", type=Path, required=True, metavar="DIR", help="the folder in the authors' format")
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
-    parser.add_argument(
-        "--controller", metavar="NAME", help="which to export (default: the only or usual one)"
-    )
+    parser.add_argument("--controller", metavar="NAME", help="which to export (default: the only or usual one)")
     parser.add_argument(
         "--preprocess",
         choices=("authors", "plain"),
