@@ -179,33 +179,52 @@ def doom_engine(job: Job) -> Measure:
     return measure
 
 
-def collecting(job: Job) -> Measure:
-    """The collecting stage, the engine on the same core; growth over the episodes.
+def collecting(job: Job) -> Measure | None:
+    """The collecting stage as `reproduce.py` runs it, engines on the same cores; the rate is of one core.
 
     "differing" counts the frames of an episode that, read back, differ from those of the same game played again.
     """
     from doomrnn.config import TakeCoverCollectConfig
 
-    def measure(number: int) -> dict[str, float]:
-        episodes, seed = (number, 0) if job.variant == "growth" else (job.pick(20, 2), number)
+    config = TakeCoverCollectConfig(episodes=job.pick(40, 4))
+
+    def play(farm: Any, seed: int) -> dict[str, float]:
         with tempfile.TemporaryDirectory(dir=job.folder) as folder:
-            found = collected(Path(folder), TakeCoverCollectConfig(episodes=episodes), seed)
-            return found if job.variant == "growth" else found | {"differing": differing(Path(folder), seed)}
+            found = collected(Path(folder), farm, config, seed)
+            return found | {"rate": found["rate"] / len(CORES), "differing": differing(Path(folder), seed)}
+
+    return on_farm(collectors(), play)
+
+
+def collecting_alone(job: Job) -> Measure:
+    """The collecting stage on one rank; growth over the episodes."""
+    from controller.farm import Farm
+    from doomrnn.config import TakeCoverCollectConfig
+
+    def measure(number: int) -> dict[str, float]:
+        with tempfile.TemporaryDirectory(dir=job.folder) as folder:
+            return collected(Path(folder), Farm(collectors()), TakeCoverCollectConfig(episodes=number), 0)
 
     measure(2)
     return measure
 
 
-def collected(folder: Path, config: Any, seed: int) -> dict[str, float]:
-    """Doom games collected into a folder by this process alone, and how fast."""
+def collectors() -> Any:
+    """The cast of collecting Doom's games."""
     from controller.cast import Setup, TaskCast
-    from controller.collecting import collect
-    from controller.farm import Farm
 
     task = cli.task("doomrnn")
-    farm = Farm(TaskCast(task, Setup(task.presets["paper"].stages["env"], 1, config.minimum_length)))
+    stages = task.presets["paper"].stages
+    return TaskCast(task, Setup(stages["env"], stages["collect"].games_per_rank, stages["collect"].minimum_length))
+
+
+def collected(folder: Path, farm: Any, config: Any, seed: int) -> dict[str, float]:
+    """Doom games collected into a folder, and how fast."""
+    from controller.collecting import collect
+
+    collector = cli.task("doomrnn").collector(config)
     start = time.perf_counter()
-    frames = collect(folder, farm, config, task.collector(config), seed)["frames"]
+    frames = collect(folder, farm, config, collector, seed)["frames"]
     seconds = time.perf_counter() - start
     return {"rate": frames / seconds, "seconds": seconds, "bytes": size(folder, "episode-*.npz") / frames}
 
@@ -231,6 +250,7 @@ def differing(folder: Path, seed: int) -> float:
 
 def series(job: Job) -> Measure:
     """The encoding stage, from episode files to series files; growth over the episodes."""
+    from controller.farm import Farm
     from doomrnn.config import TakeCoverCollectConfig
     from rnn.config import SeriesConfig
     from rnn.encoding import encode_episodes
@@ -238,7 +258,7 @@ def series(job: Job) -> Measure:
     from vae.model import VAE
 
     store, vae = Path(tempfile.mkdtemp(dir=job.folder)), VAE(MODELS["doomrnn"][0])
-    collected(store, TakeCoverCollectConfig(episodes=job.pick(32, 4)), 0)
+    collected(store, Farm(collectors()), TakeCoverCollectConfig(episodes=job.pick(32, 4)), 0)
     paths = list_episodes(store)
 
     def measure(number: int) -> dict[str, float]:

@@ -36,7 +36,7 @@ WHY = {  # of a target that falls short: what other measurements say of it; {mea
     "{vae_training/PyTorch:vae_training/ceiling}",
     "rnn_training: ours / PyTorch": "ours is {rnn_training/ours:rnn_training/ceiling} of the ceiling, PyTorch "
     "{rnn_training/PyTorch:rnn_training/ceiling}",
-    "doom_collecting: ours": "the engine alone, on the same core, makes {doom_collecting/engine}",
+    "doom_collecting: ours": "the engine alone, on one core, makes {doom_collecting/engine}",
     "vae_encoding: ours": "the ceiling of this machine is {vae_encoding/ceiling} frames/s",
 }
 

@@ -36,7 +36,8 @@ class Contestant:
 
     part: module.function, which makes a `Measure` of a `Job`. what: in words. place: where it runs, "all" (a process
     with a thread for every core), "one" (a process with one thread, held on the first core), "each" (such a process on
-    every core; their rates are added), "ranks" (a farm, an MPI rank a core, one thread each) or "rank" (a farm of one).
+    every core; their rates are added), "ranks" (a farm, an MPI rank a core, one thread each), "crowd" (a farm of half
+    as many ranks again) or "rank" (a farm of one).
     needs: the package that it takes, if that is an extra.
     """
 
@@ -111,8 +112,9 @@ class Worker:
         settings |= cli.ONE_THREAD
         if threads > 1:
             settings |= {name: str(threads) for name in cli.ONE_THREAD if name.endswith("THREADS")}
-        if self.contestant.place == "ranks":
-            mpirun = [reproduce.find_mpirun(), "-n", str(len(CORES)), "--bind-to", "none"]
+        ranks = {"ranks": len(CORES), "crowd": reproduce.crowded(len(CORES))}.get(self.contestant.place)
+        if ranks:
+            mpirun = [reproduce.find_mpirun(), "-n", str(ranks), "--bind-to", "none"]
             command, settings = [*mpirun, sys.executable, "-m", "mpi4py", *command], settings | reproduce.MPI_SETTINGS
         else:
             command = [sys.executable, *command]
