@@ -1,8 +1,7 @@
-# make demo   the quick preset: real Doom, from collecting to the table (RANKS=n, RUN=folder)
+# make demo   the quick preset: real Doom, from collecting to the table (RANKS=n, one a core unless given; RUN=folder)
 # make test   installs, lints and runs all tests
 PYTHON ?= python3.11
 RUN ?= runs/demo
-RANKS ?= $(shell nproc)
 BIN = .venv/bin
 
 .PHONY: install demo test lock clean
@@ -16,7 +15,7 @@ install: .venv/installed
 	touch $@
 
 demo: install
-	$(BIN)/python scripts/reproduce.py doomrnn --preset quick --run $(RUN) --ranks $(RANKS)
+	$(BIN)/python scripts/reproduce.py doomrnn --preset quick --run $(RUN) $(if $(RANKS),--ranks $(RANKS))
 
 test: install
 	$(BIN)/ruff check .

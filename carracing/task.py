@@ -41,6 +41,7 @@ TASK = Task(
     frame_bytes=1300,
     episode_length=lambda env: env.time_limit,
     dream_env="WorldModels/CarRacingDream-v0",
+    engine=False,
     frames_per_second=50,
     squash=squash,
     published=PUBLISHED,

@@ -25,7 +25,8 @@ class Task:
     baselines: those of its final table. collector: makes the policy that collects. frame_bytes: a stored frame on
     disk, for the forecast. episode_length: mean steps of a kept episode in the env settings. squash: makes actions of
     C's outputs, which are tanh's. score: what a return counts. published: rows (method, score in the dream, in the
-    real task) of the paper to print beside ours. dream_env: Gymnasium's name of its dream. frames_per_second: of both.
+    real task) of the paper to print beside ours. dream_env: Gymnasium's name of its dream. engine: whether a real game
+    runs in a process of its own. frames_per_second: of both worlds.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Task:
     frame_bytes: int
     episode_length: Callable[[Settings], int]
     dream_env: str
+    engine: bool
     frames_per_second: int
     squash: Callable[[Any], Any] | None = None
     published: list[tuple[str, str, str]] = field(default_factory=list)

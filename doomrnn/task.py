@@ -49,6 +49,7 @@ TASK = Task(
     frame_bytes=4700,
     episode_length=lambda env: min(330, env.time_limit),
     dream_env="WorldModels/DoomDream-v0",
+    engine=True,
     frames_per_second=35,
     published=PUBLISHED,
 )

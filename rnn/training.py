@@ -14,12 +14,12 @@ from rnn.config import RNNConfig
 from rnn.latents import Series
 from rnn.losses import MDNRNNLoss, mdnrnn_loss
 from rnn.model import MDNRNN
-from vae.errors import check_losses
+from vae.errors import InputError, check_losses
 from vae.interrupts import Interrupt, deferred_interrupts
 from vae.progress import Progress
 from vae.runs import Metrics
 from vae.streams import Purpose, seed_sequence
-from vae.weights import load_checkpoint, load_model, save_checkpoint, save_model
+from vae.weights import load_checkpoint, load_model, model_arguments, save_checkpoint, save_model
 
 ADVICE = "run scripts/train_rnn.py first, or again after deleting the folder"
 LOG_EVERY = 50  # updates
@@ -117,9 +117,16 @@ def held_out_batches(series: list[Series], config: RNNConfig, seed: int) -> Batc
 
 
 def train_rnn(
-    folder: Path, training: list[Series], held_out: list[Series], config: RNNConfig, seed: int
+    folder: Path,
+    training: list[Series],
+    held_out: list[Series],
+    config: RNNConfig,
+    seed: int,
+    start: MDNRNN | None = None,
 ) -> dict[str, float]:
     """Train M into `folder`, from its checkpoint if there is one; returns the held-out costs of the kept weights.
+
+    start: an M to go on from, in place of a new one; InputError where it is of another shape.
 
     Writes ``weights.npz``, ``metrics.jsonl`` and, under way, ``checkpoint.npz``. With `patience` the kept weights are
     those of the lowest held-out loss. Raises NumericalError where a loss is no longer a number; the checkpoint then
@@ -127,7 +134,10 @@ def train_rnn(
     """
     batches, tests = make_batches(training, config, seed), held_out_batches(held_out, config, seed)
     sizes = training[0].mu.shape[1], training[0].action.shape[1]
-    loop = _Loop(folder, RNNTrainer(build_rnn(config, *sizes, seed), config), config, tests)
+    model = build_rnn(config, *sizes, seed)
+    if start is not None and model_arguments(start) != (wanted := model_arguments(model)):
+        raise InputError(f"M cannot go on from one of another shape: {model_arguments(start)}, asked {wanted}")
+    loop = _Loop(folder, RNNTrainer(start or model, config), config, tests)
     total = round(config.epochs * batches.per_epoch)
     frames = config.batch_size * config.sequence_length
     loop.resume()

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmark_workers import PATIENCE, Contestant, ContestantFailed, Worker
+from benchmark_workers import CORES, PATIENCE, Contestant, ContestantFailed, Worker
+from reproduce import crowded
 
 TORCH = {"needs": "torch"}
 ALONE = "one dream at a time on every core, a compiled step called for each, as the authors did"
@@ -159,7 +160,9 @@ DOOM_COLLECTING = MeasureOf(
     "games of the random policy on disk, of one core",
     "frames/s",
     {
-        "ours": Contestant("benchmark_games.collecting", "the stage itself, 40 games, 3 ranks on 2 cores", "crowd"),
+        "ours": Contestant(
+            "benchmark_games.collecting", f"the stage itself, 40 games, {crowded(len(CORES))} ranks", "crowd"
+        ),
         "engine": Contestant("benchmark_games.doom_engine", "ViZDoom alone on one core", "one"),
     },
     {"episodes": growth("benchmark_games.collecting_alone", "episodes", (4, 8, 16, 32), "one")},

@@ -83,7 +83,9 @@ def load_tensorflow() -> None:
             os.close(kept)
 
 
-def parser(doc: str, preset: bool = True, fields: bool = True, seed_help: str = "seed of the run") -> Parser:
+def parser(
+    doc: str, preset: bool = True, fields: bool = True, seed_help: str = "seed of the run (default 0)"
+) -> Parser:
     """A parser with the flags every script takes; `doc` is the script's docstring."""
     made = Parser(description=doc, formatter_class=Formatter, epilog=_all_fields() if fields else None)
     made.add_argument("task", choices=TASKS, metavar="TASK", help=f"one of: {', '.join(TASKS)}")
@@ -92,7 +94,7 @@ def parser(doc: str, preset: bool = True, fields: bool = True, seed_help: str = 
         made.add_argument(
             "--preset", metavar="P", help="settings to start from: paper, quick or smoke (default: the run's own)"
         )
-    made.add_argument("--seed", type=seed, default=None, help=f"{seed_help} (default 0)")
+    made.add_argument("--seed", type=seed, default=None, help=seed_help)
     made.add_argument(
         "--set",
         dest="overrides",
@@ -199,13 +201,16 @@ def need_telling_dream(run: "Run") -> None:
         )
 
 
-def need(run: "Run", stage: str, script: str) -> None:
-    """InputError naming the script to run first where a stage is not finished, or lacks a file it finished with."""
+def need(run: "Run", stage: str, script: str, flag: str = "--run") -> None:
+    """InputError naming the script to run first where a stage is not finished, or lacks a file it finished with.
+
+    flag: what stands before the run's folder in that command.
+    """
     from vae.errors import InputError
     from vae.files import check_manifest
     from vae.runs import finished
 
-    folder, command = run.folder(stage), f"scripts/{script} {run.task} --run {run.path}"
+    folder, command = run.folder(stage), f"scripts/{script} {run.task} {flag} {run.path}"
     if finished(folder) is None:
         raise InputError(f"{folder}: not finished; run {command} first")
     check_manifest(folder, f"delete {folder / 'done.json'} and run {command} again")

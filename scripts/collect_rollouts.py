@@ -10,8 +10,6 @@ import cli
 
 cli.one_thread_a_rank()
 
-PLAYED_BY = "played_by.json"  # in a run whose games an agent played: who it was
-
 
 def main() -> None:
     """Parse, collect on all ranks, report on rank 0."""
@@ -24,7 +22,9 @@ def main() -> None:
             comm,
             task,
             lambda: prepare(run),
-            lambda config, farm: collect_all(run, farm, task, task.collector(config), "train_vae.py"),
+            lambda config, farm: collect_all(
+                run, farm, task, task.collector(config), task.episode_length(run.stages["env"]), "train_vae.py"
+            ),
             tensorflow=False,
         )
 
@@ -32,25 +32,28 @@ def main() -> None:
 def prepare(run):
     """(setup of the ranks, settings); rank 0 only."""
     from controller.cast import Setup
+    from controller.turns import is_turn
     from vae.errors import InputError
+    from vae.runs import finished
 
-    if (run.path / PLAYED_BY).exists():
-        raise InputError(f"{run.path}: its games are an agent's ({PLAYED_BY}); go on with scripts/iterate.py --to it")
+    if is_turn(run.path) and finished(run.folder("collect")) is None:
+        raise InputError(f"{run.path}: its games are an agent's; go on with scripts/iterate.py --to {run.path}")
     config = run.stages["collect"]
     return Setup(run.stages["env"], config.games_per_rank, config.minimum_length), config
 
 
-def collect_all(run, farm, task, policy, following: str) -> None:
-    """Collect games of a policy under the folder's lock; `following` is the script to run next. Rank 0 only."""
+def collect_all(run, farm, task, policy, length: int, following: str) -> None:
+    """Collect games of a policy under the folder's lock; rank 0 only.
+
+    length: of a game in steps, for the forecast of the disk. following: the script to run next.
+    """
     from controller.collecting import check_disk, collect
     from vae.runs import finished
 
     folder, config = run.folder("collect"), run.stages["collect"]
     if finished(folder) is None:  # before the stage is begun, so that it may still be asked for fewer
         there = len(list(folder.glob("episode-*.npz")))
-        needed = check_disk(
-            run.path, max(0, config.episodes - there), task.frame_bytes, task.episode_length(run.stages["env"])
-        )
+        needed = check_disk(run.path, max(0, config.episodes - there), task.frame_bytes, length)
         print(f"collect: {config.episodes:,} episodes, about {needed / 1e9:.2f} GB still to write", flush=True)
     produce = functools.partial(collect, farm=farm, config=config, policy=policy, seed=run.seed)
     cli.run_stage(run, "collect", produce, f"python scripts/{following} {task.name} --run {run.path}")

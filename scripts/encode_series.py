@@ -12,6 +12,7 @@ def main() -> None:
     with cli.ending_well():
         run, task = cli.resolve(arguments), cli.task(arguments.task)
         cli.need(run, "vae", "train_vae.py")
+        need_episodes(run)
 
         def produce(folder):
             cli.load_tensorflow()
@@ -22,6 +23,14 @@ def main() -> None:
             return encode_episodes(folder, run.folder("collect"), model, task.action_size, config, run.seed)
 
         cli.run_stage(run, "series", produce, f"python scripts/train_rnn.py {task.name} --run {run.path}")
+
+
+def need_episodes(run) -> None:
+    """InputError where not all episodes are collected yet."""
+    from controller.turns import is_turn
+
+    script = ("iterate.py", "--to") if is_turn(run.path) else ("collect_rollouts.py",)
+    cli.need(run, "collect", *script)
 
 
 if __name__ == "__main__":

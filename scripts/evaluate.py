@@ -13,7 +13,7 @@ cli.one_thread_a_rank()
 
 def parse():
     """The arguments."""
-    parser = cli.parser(__doc__, preset=False, seed_help="seed of the games; none was ever trained on")
+    parser = cli.parser(__doc__, preset=False, seed_help="seed of the games; none was ever trained on (default 0)")
     which = "a folder in controller/ (default: the only one there, or the task's usual one)"
     parser.add_argument("--controller", metavar="NAME", help=which)
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which weights (default best)")

@@ -209,7 +209,7 @@ class Report:
         both = [(e, real[e.who, e.seed]) for e in dreamt.values() if (e.who, e.seed) in real]
         if not both:
             return self.page.missing("no policy was evaluated in both worlds")
-        for tau in sorted({dream.temperature for dream, _ in both if not dream.controller}, reverse=True):
+        for tau in sorted({dream.temperature for dream, _ in both}, reverse=True):
             points, agents = (
                 [(d.who, d.mean, r.mean) for d, r in both if d.temperature == tau and bool(d.controller) == learned]
                 for learned in (False, True)

@@ -16,7 +16,7 @@ FREE = ("controller.generations", "controller.batch_size", "controller.temperatu
 
 def parse():
     """The arguments."""
-    parser = cli.parser(__doc__, seed_help="seed of CMA-ES and its rollouts")
+    parser = cli.parser(__doc__, seed_help="seed of CMA-ES and its rollouts (default 0)")
     parser.add_argument("--variant", choices=("zh", "z", "z_hidden", "zch"), help="what C sees (default: the task's)")
     parser.add_argument("--world", choices=("dream", "real"), help="where C is trained (default: the task's)")
     parser.add_argument("--temperature", type=cli.temperature, help="of the dream (default: controller.temperature)")

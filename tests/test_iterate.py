@@ -1,80 +1,138 @@
 """The iterative procedure: a run that goes on from what the agent of another one saw."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
-from commands import assert_refused
+from commands import assert_refused, ranked, run
 
-from rnn.latents import load_series, read_shard
+import rnn.training
+from rnn.latents import load_series
 from rnn.training import load_rnn
 from vae.episodes import list_episodes, read_episode
-from vae.files import read_json
+from vae.files import read_sealed
 
-QUICK = ("--set", "collect.episodes=3", "--set", "collect.minimum_length=20", "--set", "rnn.epochs=0.5")
+FEW = ("--set", "collect.episodes=3", "--set", "collect.minimum_length=20", "--set", "rnn.epochs=0.5")
 
 
 @pytest.fixture(scope="module")
-def turned(smoke, tmp_path_factory, request):
-    """The folder of the next turn, and what the command said."""
-    from commands import python, run
-
+def turn(smoke, tmp_path_factory):
+    """The folder of the next turn of the smoke run, on two ranks, and what the command said."""
     target = tmp_path_factory.mktemp("runs") / "two"
-    done = run(python("iterate.py", "doomrnn", "--run", smoke.path, "--to", target, *QUICK), seconds=200)
+    words = ranked(2, "iterate.py", "doomrnn", "--run", smoke.path, "--to", target, *FEW)
+    done = run(words, seconds=200)
     assert done.returncode == 0, done.stderr
     return target, done.stdout
 
 
-def test_the_next_turn(smoke, turned, inside):
+def test_the_next_turn(smoke, turn, inside, monkeypatch):
     """The agent's games, the same V, the series of both turns, M from its old weights; the other stages go on."""
-    target, said = turned
+    target, said = turn
     assert "next: python scripts/encode_series.py doomrnn" in said
     games = list_episodes(target / "rollouts")
-    assert len(games) == 3
     actions = read_episode(games[0], 1).action
-    assert len(np.unique(actions)) > len(actions) // 2  # no action is held, as the collecting policy's are
-    weights = "vae/weights.npz"
-    assert (target / weights).read_bytes() == (smoke.path / weights).read_bytes()
-    old = load_rnn(smoke.path / "rnn")
-    begun = [variable.numpy() for variable in old.variables]
-    with np.load(target / "rnn" / "checkpoint.npz") as checkpoint:
-        for number, array in enumerate(begun):
-            assert np.array_equal(checkpoint[f"variable-{number:03d}"], array)
-        assert checkpoint["counter-update"] == 0
+    assert len(games) == 3 and len(np.unique(actions)) > len(actions) // 2  # no action is held: not the script's games
+    assert (target / "vae" / "weights.npz").read_bytes() == (smoke.path / "vae" / "weights.npz").read_bytes()
+    assert os.path.samefile(target / "before/series/series-0000.npz", smoke.path / "series/series-0000.npz")
+    began = []
+    model = rnn.training.RNNTrainer.__init__
+    monkeypatch.setattr(
+        rnn.training.RNNTrainer,
+        "__init__",
+        lambda self, m, config: (began.append([v.numpy() for v in m.variables]), model(self, m, config))[1],
+    )
+    given = []
+    batches = rnn.training.make_batches
+    monkeypatch.setattr(rnn.training, "make_batches", lambda s, *rest: (given.append(len(s)), batches(s, *rest))[1])
     for script in ("encode_series.py", "train_rnn.py"):
         done = inside(script, "doomrnn", "--run", target)
         assert done.returncode == 0, done.stderr
-    before = sum(map(len, load_series(smoke.path / "series", 64, 1)))
-    assert sum(map(len, load_series(target / "series", 64, 1))) == before + 3
-    linked = target / "series" / "series-before-0000.npz"
-    assert os.path.samefile(linked, smoke.path / "series" / "series-0000.npz") and read_shard(linked, 64, 1)
-    moved = [
-        np.abs(new.numpy() - then).max() for new, then in zip(load_rnn(target / "rnn").variables, begun, strict=True)
+    old = [variable.numpy() for variable in load_rnn(smoke.path / "rnn").variables]
+    assert all(np.array_equal(a, b) for a, b in zip(began[0], old, strict=True))
+    mine, theirs = (len(load_series(path / "series", 64, 1)[0]) for path in (target, smoke.path))
+    assert given == [mine + theirs]
+    new = [variable.numpy() for variable in load_rnn(target / "rnn").variables]
+    assert max(np.abs(a - b).max() for a, b in zip(new, old, strict=True)) > 0
+
+
+def test_a_turn_of_a_turn(turn, smoke, tmp_path, inside):
+    """It holds the series of both runs before it."""
+    target, _ = turn
+    if not (target / "rnn" / "done.json").exists():
+        pytest.skip("test_the_next_turn did not come so far")
+    second = tmp_path / "second"
+    shutil.copytree(target, second)
+    shutil.copytree(smoke.path / "controller", second / "controller")
+    done = inside("iterate.py", "doomrnn", "--run", second, "--to", tmp_path / "third", *FEW)
+    assert done.returncode == 0, done.stderr
+    counts = [
+        len(list(path.glob("series-*.npz"))) for path in (second / "series", second / "before/series", smoke.path)
     ]
-    assert 0 < max(moved) < 0.1  # a few updates of Adam away, no new start
+    assert len(list((tmp_path / "third/before/series").glob("series-*.npz"))) == counts[0] + counts[1] > counts[0]
 
 
-def test_again_it_does_nothing(smoke, turned, inside):
-    """Repeated, it leaves everything; with another agent, or as plain collecting, it is refused."""
-    target, _ = turned
-    done = inside("iterate.py", "doomrnn", "--run", smoke.path, "--to", target, *QUICK)
+def test_again_it_does_nothing(smoke, turn, inside):
+    """Repeated, it leaves everything as it is; a stage that is finished is passed over whoever asks."""
+    target, _ = turn
+    done = inside("iterate.py", "doomrnn", "--run", smoke.path, "--to", target, *FEW)
     assert done.returncode == 0 and "already finished" in done.stdout, done.stderr
-    assert_refused(inside("collect_rollouts.py", "doomrnn", "--run", target), 2, "played_by.json", "iterate.py")
-    assert set(read_json(target / "played_by.json")) == {"controller", "weights", "crc"}
-    last = smoke.path / "controller"
-    name = next(path.parent.name for path in last.glob("*/best.json"))
-    assert read_json(target / "played_by.json")["controller"] == name
+    done = inside("collect_rollouts.py", "doomrnn", "--run", target)
+    assert done.returncode == 0 and "already finished" in done.stdout, done.stderr
+    signed = read_sealed(target / "before" / "played_by.json")
+    assert set(signed) - {"crc"} == {"controller", "weights", "vae", "rnn"}
+
+
+def test_unfinished_games_are_not_taken_for_all(turn, tmp_path, inside):
+    """Neither encoded, nor gone on with by the collecting policy; both say what to do."""
+    half = tmp_path / "half"
+    shutil.copytree(turn[0], half)
+    (half / "rollouts" / "done.json").unlink()
+    shutil.rmtree(half / "series", ignore_errors=True)
+    for script in ("encode_series.py", "collect_rollouts.py"):
+        assert_refused(inside(script, "doomrnn", "--run", half), 2, "iterate.py", "--to")
+
+
+def test_a_failure_leaves_nothing(smoke, tmp_path, inside, monkeypatch):
+    """A disk that fills up while the run is made: one line, and no half of a run."""
+    import controller.turns
+
+    def full(target, data):
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(controller.turns, "atomic_write", full)
+    done = inside("iterate.py", "doomrnn", "--run", smoke.path, "--to", tmp_path / "new", *FEW)
+    assert_refused(done, 1, "No space left")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("--to", "{run}"), "another folder"),
-        (("--to", "{new}", "--set", "rnn.hidden_size=8"), "must have its size"),
+        (("--to", "{run}"), "is there already, and no turn"),
+        (("--to", "{new}", "--set", "rnn.hidden_size=8"), "rnn.hidden_size=8: is 16"),
+        (("--to", "{new}", "--set", "vae.z_size=8"), "vae.z_size=8: is 64"),
         (("--to", "{new}", "--controller", "nobody"), "nobody"),
+        (("--to", "{turn}", "--set", "collect.episodes=4"), "collect.episodes is 3, asked 4"),
+        (("--to", "{turn}", "--seed", "9"), "seed is 1, asked 9"),
     ],
 )
-def test_bad_input_is_refused(smoke, tmp_path, inside, words, line):
-    """One line; the old run is not touched."""
-    words = [word.format(run=smoke.path, new=tmp_path / "new") for word in words]
+def test_bad_input_is_refused(smoke, turn, tmp_path, inside, words, line):
+    """One line, and nothing is written."""
+    words = [word.format(run=smoke.path, new=tmp_path / "new", turn=turn[0]) for word in words]
     assert_refused(inside("iterate.py", "doomrnn", "--run", smoke.path, *words), 2, line)
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_agent_is_refused(smoke, turn, tmp_path, inside):
+    """Games of two agents are not mixed."""
+    other = tmp_path / "other"
+    shutil.copytree(smoke.path, other)
+    folder = next((other / "controller").iterdir())
+    for kind in ("npz", "json"):
+        shutil.copy(folder / f"best.{kind}", folder / f"x.{kind}")
+    with np.load(folder / "best.npz") as arrays:
+        np.savez(folder / "best.npz", weights=arrays["weights"] + 1)
+    (folder / "manifest.json").unlink()
+    done = inside("iterate.py", "doomrnn", "--run", other, "--to", turn[0], *FEW)
+    assert_refused(done, 2, "another agent plays there")
