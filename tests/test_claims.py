@@ -114,9 +114,9 @@ def test_verdicts_follow_the_scores(tmp_path):
     """Nothing is claimed of what was not measured; made-up scores decide, and other scores decide otherwise."""
     shutil.copy(ROOT / "results" / "paper.json", tmp_path / "paper.json")
 
-    def put(*evaluations: Evaluation) -> None:
+    def put(*evaluations: Evaluation, run: str = "run") -> None:
         for e in evaluations:
-            file = tmp_path / e.task / "run" / "evaluation" / e.file_name
+            file = tmp_path / e.task / run / "evaluation" / e.file_name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(asdict(e)))
 
@@ -135,6 +135,7 @@ def test_verdicts_follow_the_scores(tmp_path):
     for name in ("beats random", "solved", "a cold dream is fooled", "and teaches nothing", "heat helps"):
         assert first[f"doomrnn: {name}"] == "holds", name
     assert first["carracing: h helps"] == "holds" and first["carracing: solved"] == "does not hold"
+    assert first["iterative procedure"] == first["carracing: an untrained M"] == "not measured yet"
     assert first["doomrnn: beats a blind sweep"] == first["table 2: tau 0.50, dream"] == "not measured yet"
     put(
         evaluation("doomrnn", "real", hot, scores(250, 550)),
@@ -142,8 +143,11 @@ def test_verdicts_follow_the_scores(tmp_path):
         evaluation("doomrnn", "real", cold, scores(400, 60)),
         evaluation("carracing", "real", "real-z-s0", scores(705, 200)),
     )
+    put(evaluation("doomrnn", "real", hot, scores(900, 300)), run="second-turn")
+    put(evaluation("carracing", "real", "real-zh-s0", scores(700, 200)), run="untrained")
     second = verdicts(tmp_path)
     assert second["table 2: tau 1.15, real"] == "below"
     for name in ("beats random", "solved", "a cold dream is fooled", "and teaches nothing", "heat helps"):
         assert second[f"doomrnn: {name}"] == "does not hold", name
     assert second["carracing: h helps"] == "does not hold"
+    assert second["iterative procedure"] == second["carracing: an untrained M"] == "holds"
