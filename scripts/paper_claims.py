@@ -75,8 +75,9 @@ class Verifier:
     # --- what is looked up ---
 
     def _best(self, task: str, world: str, apart: str = "", **wanted: Any) -> Scores | None:
-        """The evaluation with these fields (`who`: how its name begins) of most episodes, in a folder set `apart` if named.
+        """The evaluation with these fields (`who`: how its name begins) of most episodes.
 
+        apart: the folder of the runs set apart that it is looked for in, rather than among all others.
         Among scripts of as many the one of the highest mean (the best sweep), among agents the first seed: never the
         best one.
         """
