@@ -244,8 +244,8 @@ def find_controller(run: Path, name: str | None = None, usual: str | None = None
     found = sorted(path.parent for path in run.glob("controller/*/best.json"))
     if not found:
         raise InputError(f"{run / 'controller'}: no controller in it; {ADVICE}")
-    if len(found) > 1 and (usual_one := run / "controller" / str(usual)) in found:
-        return usual_one
     if len(found) > 1:
+        if usual is not None and run / "controller" / usual in found:
+            return run / "controller" / usual
         raise InputError(f"{run / 'controller'}: holds {', '.join(p.name for p in found)}; name one with --controller")
     return found[0]

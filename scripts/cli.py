@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from controller.task import Task
+    from vae.config import Settings
     from vae.runs import Run
 
 TASKS = ("doomrnn", "carracing")
@@ -152,7 +153,6 @@ def task(name: str) -> "Task":
 
 def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
     """The run the arguments name, opened or made; `own_seed` keeps ``--seed`` for the script itself."""
-    from vae.config import override
     from vae.errors import InputError
     from vae.runs import Run, open_run
 
@@ -166,14 +166,20 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
         )
     if preset is not None and preset not in chosen.presets:
         raise InputError(f"--preset {preset}: unknown; one of {', '.join(chosen.presets)}")
-    stages = chosen.presets[preset or "paper"].stages
-    for word in arguments.overrides:
-        stages = override(stages, word)
-    explicit = {word.partition("=")[0] for word in arguments.overrides}
+    stages, explicit = overridden(chosen.presets[preset or "paper"].stages, arguments.overrides)
     seed = 0 if own_seed or arguments.seed is None else arguments.seed
     explicit |= {"seed"} if arguments.seed is not None and not own_seed else set()
     wanted = Run(arguments.run, arguments.task, preset or "paper", seed, stages)
     return open_run(arguments.run, wanted, explicit, preset_given=preset is not None)
+
+
+def overridden(stages: "dict[str, Settings]", words: list[str]) -> "tuple[dict[str, Settings], set[str]]":
+    """Stages with the words of ``--set`` applied, and the ``stage.field`` these name."""
+    from vae.config import override
+
+    for word in words:
+        stages = override(stages, word)
+    return stages, {word.partition("=")[0] for word in words}
 
 
 def open_existing(path: Path) -> "Run":
@@ -199,6 +205,12 @@ def need_telling_dream(run: "Run") -> None:
             f"{run.folder('rnn')}: this M foretells neither an end nor rewards, so that nothing can be learned or "
             "scored in its dream; train one with --set rnn.reward_head=true in another --run"
         )
+
+
+def need_models(run: "Run") -> None:
+    """InputError naming the script to run first where V, the series or M is not finished."""
+    for stage, script in (("vae", "train_vae.py"), ("series", "encode_series.py"), ("rnn", "train_rnn.py")):
+        need(run, stage, script)
 
 
 def need(run: "Run", stage: str, script: str, flag: str = "--run") -> None:

@@ -23,7 +23,7 @@ def main() -> None:
             task,
             lambda: prepare(run),
             lambda config, farm: collect_all(
-                run, farm, task, task.collector(config), task.episode_length(run.stages["env"]), "train_vae.py"
+                run, task.collector(config), task.episode_length(run.stages["env"]), farm, task, "train_vae.py"
             ),
             tensorflow=False,
         )
@@ -42,7 +42,7 @@ def prepare(run):
     return Setup(run.stages["env"], config.games_per_rank, config.minimum_length), config
 
 
-def collect_all(run, farm, task, policy, length: int, following: str) -> None:
+def collect_all(run, policy, length: int, farm, task, following: str) -> None:
     """Collect games of a policy under the folder's lock; rank 0 only.
 
     length: of a game in steps, for the forecast of the disk. following: the script to run next.

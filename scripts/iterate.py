@@ -39,7 +39,7 @@ def main() -> None:
             comm,
             task,
             lambda: prepare(arguments, task),
-            lambda job, farm: collect_rollouts.collect_all(*job[:1], farm, task, *job[1:], "encode_series.py"),
+            lambda job, farm: collect_rollouts.collect_all(*job, farm, task, "encode_series.py"),
         )
 
 
@@ -69,8 +69,7 @@ def old_run(arguments, task):
     old = cli.open_existing(arguments.run)
     if old.task != task.name:
         raise InputError(f"{arguments.run}: belongs to task {old.task}, not {task.name}")
-    for stage, script in (("vae", "train_vae.py"), ("series", "encode_series.py"), ("rnn", "train_rnn.py")):
-        cli.need(old, stage, script)
+    cli.need_models(old)
     series = old.folder("series")
     if not list(series.glob("series-*.npz")):
         raise InputError(f"{series}: no series in it (a release holds none); collect, encode and train in a run anew")
@@ -79,13 +78,9 @@ def old_run(arguments, task):
 
 def new_run(arguments, old):
     """The new run as it is wanted, with the old one's settings but for what --set says, and what was said."""
-    from vae.config import override
     from vae.runs import Run
 
-    stages = old.stages
-    for word in arguments.overrides:
-        stages = override(stages, word)
-    explicit = {word.partition("=")[0] for word in arguments.overrides}
+    stages, explicit = cli.overridden(old.stages, arguments.overrides)
     if arguments.seed is None:
         return Run(arguments.to, old.task, old.preset, old.seed + 1, stages), explicit
     return Run(arguments.to, old.task, old.preset, arguments.seed, stages), explicit | {"seed"}

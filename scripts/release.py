@@ -37,8 +37,7 @@ def release(source: Path, target: Path, dtype: str) -> None:
     from vae.files import write_manifest
 
     run = cli.open_existing(source)
-    for stage, script in (("vae", "train_vae.py"), ("series", "encode_series.py"), ("rnn", "train_rnn.py")):
-        cli.need(run, stage, script)
+    cli.need_models(run)
     if target.exists():
         raise InputError(f"{target}: is there already; delete it, or name another folder with --to")
     cli.load_tensorflow()

@@ -202,7 +202,7 @@ class Report:
         return None
 
     def _probes(self, real, dreamt) -> None:
-        """Survival in both worlds, a figure for each temperature that scripted policies were probed at."""
+        """Survival in both worlds, a figure for each temperature of the dream."""
         if self.task.world != "dream":
             return None
         self.page.heading("Probes", "Policies that look at nothing, and the agents, in the dream and in the real game.")

@@ -41,8 +41,7 @@ def prepare(arguments, task, run):
     world, variant = arguments.world or task.world, arguments.variant or task.variant
     config, seed = run.stages["controller"], arguments.seed or 0
     temperature = arguments.temperature or config.temperature
-    for stage, script in (("vae", "train_vae.py"), ("series", "encode_series.py"), ("rnn", "train_rnn.py")):
-        cli.need(run, stage, script)
+    cli.need_models(run)
     shape = task.policy_shape(variant, run.stages["vae"].z_size, run.stages["rnn"].hidden_size, config.hidden_size)
     if world == "dream":
         cli.need_telling_dream(run)

@@ -116,6 +116,7 @@ TASK = Task(
     frame_bytes=1,
     episode_length=lambda env: 100,
     dream_env="",
+    engine=False,
     frames_per_second=1,
 )
 SETUP = Setup(CountingConfig(), games_per_rank=5)
