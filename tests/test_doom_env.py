@@ -379,7 +379,8 @@ def test_an_engine_that_cannot_start_is_given_up(monkeypatch, caplog):
 @pytest.mark.parametrize(("number", "output"), [(signal.SIGINT, "KeyboardInterrupt"), (signal.SIGKILL, "")])
 def test_nothing_is_left_of_a_process_that_is_killed(number, output, tmp_path):
     script = (
-        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import signal, sys; sys.path.insert(0, sys.argv[1])\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "from doomrnn.env import TakeCoverGame\n"
         "game, seed = TakeCoverGame(), 0\n"
         "try:\n"
