@@ -202,14 +202,15 @@ class Report:
         return None
 
     def _probes(self, real, dreamt) -> None:
-        """Survival in both worlds, a figure for each temperature of the dream."""
+        """Survival in both worlds, a figure for each temperature that scripts were probed at, or else agents."""
         if self.task.world != "dream":
             return None
         self.page.heading("Probes", "Policies that look at nothing, and the agents, in the dream and in the real game.")
         both = [(e, real[e.who, e.seed]) for e in dreamt.values() if (e.who, e.seed) in real]
         if not both:
             return self.page.missing("no policy was evaluated in both worlds")
-        for tau in sorted({dream.temperature for dream, _ in both}, reverse=True):
+        scripted = {dream.temperature for dream, _ in both if not dream.controller}
+        for tau in sorted(scripted or {dream.temperature for dream, _ in both}, reverse=True):
             points, agents = (
                 [(d.who, d.mean, r.mean) for d, r in both if d.temperature == tau and bool(d.controller) == learned]
                 for learned in (False, True)
