@@ -1,8 +1,12 @@
-"""Batches of any size, computed in tiles of one fixed number of rows.
+"""Batches of any size, computed in tiles of a few fixed numbers of rows.
 
 What a row comes to may depend on how many rows are computed with it: the kernels of a CPU without AVX-512 choose their
 order of summation by the size of a product (measured). In a tile of a fixed size it depends neither on its place
 nor on its neighbours. Tiles of 4, 16, 48, 64, 128, 256 and 512 rows do so on every CPU tried; those of 8 and 32 do not.
+
+So the size of the full tile belongs to the results. A smaller one is used for the rows that do not fill it only where
+this CPU computes them alike, which is tried on the first such rows that come. So a batch that thins out costs less, and
+comes to the same, bit for bit.
 """
 
 from collections.abc import Callable
@@ -12,22 +16,52 @@ import numpy as np
 import tensorflow as tf
 
 
-def in_tiles(call: Callable[..., Any], rows: int, *arguments: Any) -> Any:
-    """`call(*arguments)` for nested arrays [n, ...], n at least 1, computed `rows` rows at a time, as arrays [n, ...].
+class Tiles:
+    """`call(*arguments)` for nested arrays [n, ...], n at least 1, as arrays [n, ...].
 
-    The last tile is filled up with zeros.
+    rows: of a full tile. smaller: other sizes that may be used, if they change nothing.
     """
-    count = len(tf.nest.flatten(arguments)[0])
-    parts = []
-    for first in range(0, count, rows):
-        tile = tf.nest.map_structure(lambda array, first=first: _filled(array[first : first + rows], rows), arguments)
-        parts.append(call(*tile))
-    if len(parts) == 1:
-        return tf.nest.map_structure(lambda part: np.asarray(part)[:count], parts[0])
-    return tf.nest.map_structure(lambda *tiles: np.concatenate([np.asarray(t) for t in tiles])[:count], *parts)
+
+    def __init__(self, call: Callable[..., Any], rows: int, smaller: tuple[int, ...] = ()):
+        self._call, self._rows = call, rows
+        self._smaller = sorted(smaller)
+        self._tried: set[int] = set()
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The results, computed tile by tile; a tile that is not full is filled up with zeros."""
+        count = len(tf.nest.flatten(arguments)[0])
+        parts = []
+        for first in range(0, count, self._rows):
+            part = slice(first, min(first + self._rows, count))
+            parts.append(self._tile(_each(arguments, lambda array, part=part: array[part]), part.stop - first))
+        return parts[0] if len(parts) == 1 else tf.nest.map_structure(lambda *tiles: np.concatenate(tiles), *parts)
+
+    def _tile(self, arguments: Any, count: int) -> Any:
+        """The results of at most a full tile's rows."""
+        size = next((size for size in self._smaller if size >= count), self._rows)
+        if size < self._rows and size not in self._tried:
+            self._try(arguments, count, size)
+            return self._tile(arguments, count)
+        results = self._call(*_each(arguments, lambda array: _filled(array, size)))
+        return _each(results, lambda part: np.asarray(part)[:count])
+
+    def _try(self, arguments: Any, count: int, size: int) -> None:
+        """Use tiles of this size from now on, or never: all of one's rows are compared with those of a full tile."""
+        rows = _each(arguments, lambda array: array[np.arange(size) % count])
+        results, full = self._call(*rows), self._call(*_each(rows, lambda array: _filled(array, self._rows)))
+        pairs = zip(tf.nest.flatten(results), tf.nest.flatten(full), strict=True)
+        if all(np.asarray(ours).tobytes() == np.asarray(part)[:size].tobytes() for ours, part in pairs):
+            self._tried.add(size)
+        else:
+            self._smaller.remove(size)
 
 
-def _filled(tile: np.ndarray, rows: int) -> np.ndarray:
-    if len(tile) == rows:
-        return tile
-    return np.concatenate([tile, np.zeros((rows - len(tile), *tile.shape[1:]), tile.dtype)])
+def _each(nested: Any, change: Callable[[Any], Any]) -> Any:
+    return tf.nest.map_structure(change, nested)
+
+
+def _filled(array: np.ndarray, size: int) -> np.ndarray:
+    """The rows, and zeros up to a size."""
+    if len(array) == size:
+        return array
+    return np.concatenate([array, np.zeros((size - len(array), *array.shape[1:]), array.dtype)])

@@ -18,6 +18,7 @@ from controller.dreams import DreamPlayer
 from controller.policies import Policy
 from controller.rollouts import BLOCK, Outcome, Rollout
 from controller.shapes import PolicyShape
+from controller.tiles import Tiles
 from doomrnn.dream import DoomDream
 from doomrnn.scripted import TakeCoverScript
 from rnn.dream import Dream
@@ -223,8 +224,7 @@ def test_scripts_play_their_actions(dream):
     step = model.step
     model.step = lambda z, action, *rest: seen.append(np.asarray(action)) or step(z, action, *rest)
     player = DreamPlayer(make_dream(model), None, 16, 40)
-    block = player._block
-    player._block = lambda *inputs: block.python_function(*inputs)  # not compiled, so that actions can be looked at
+    player._tiles = Tiles(player._block.python_function, 16)  # not compiled, so that actions can be looked at
     play(player, scripted(1, TakeCoverScript("sweep", period=5)))
     actions = np.array(seen)[:40, 0, 0]
     assert actions.tolist() == ([1.0] * 5 + [-1.0] * 5) * 4
