@@ -1,7 +1,8 @@
 """The project's own contestants among dreams: generations on the farm, one dream at a time, the loop alone, CMA-ES.
 
-All dream the same model, which `prepare` writes: M as it starts, its done logit shifted so that dreams last some 210
-steps, from 20 to 1,000. Generation g has the same candidates for all.
+All dream with the released M and with candidates around the released controller, such as its training had in the end:
+their dreams last 1,280 steps on average, at most 2,100. As it began, with random controllers, they lasted 170.
+Generation g has the same candidates for all.
 """
 
 import functools
@@ -16,10 +17,12 @@ import numpy as np
 from benchmark_parts import step_operations
 from benchmark_workers import CORES, Job, Measure
 
+RELEASE = Path(__file__).resolve().parents[1] / "results" / "doomrnn"
+TRAINING = RELEASE / "controller" / "dream-zch-tau1.15-s0"
 FILE = "dream.npz"
 SETTLING = 0.3  # seconds for other ranks to hear that a generation is over, before all are stopped
 POPSIZE = 64  # paper, appendix A.4
-TEMPERATURE, ONE_IN = 1.15, 330
+SPREAD, TEMPERATURE = 0.1, 1.15  # of the candidates, as the training began and ended; of the dreams
 Z, HIDDEN, POLICY = 64, 512, 1088
 
 
@@ -30,61 +33,47 @@ def rollouts(job: Job) -> int:
 
 def time_limit(job: Job) -> int:
     """Steps of the longest dream."""
-    return job.pick(1000, 64)
+    return job.pick(2100, 64)
 
 
-def candidates(generation: int) -> np.ndarray:
-    """Flat weights float32 [64, 1088] of a generation, as CMA-ES starts."""
-    return np.random.default_rng(generation).normal(0, 0.1, (POPSIZE, POLICY)).astype(np.float32)
+def candidates(generation: int, first: bool = False) -> np.ndarray:
+    """Flat weights float32 [64, 1088] of a generation, around the released controller; `first`: around 0."""
+    from controller.training import load_controller
+
+    mean = 0.0 if first else load_controller(TRAINING, "best")[1]
+    return np.float32(mean + np.random.default_rng(generation).normal(0, SPREAD, (POPSIZE, POLICY)))
 
 
 def prepare(job: Job) -> Measure:
-    """Writes the model's arrays to the job's folder."""
+    """Writes the released M's arrays to the job's folder, for those who do not know our files."""
 
     def measure(number: int) -> dict[str, float]:
-        model = untrained()
-        shift_ends(model)
-        np.savez(job.folder / FILE, *(v.numpy() for v in model.variables))
+        from rnn.training import load_rnn
+
+        np.savez(job.folder / FILE, *(v.numpy() for v in load_rnn(RELEASE / "rnn").variables))
         return {}
 
     return measure
 
 
-def untrained(hidden: int = HIDDEN) -> Any:
-    """Doom's M before training, its done logit varied."""
-    from rnn.model import MDNRNN
-
-    model = MDNRNN(Z, 1, hidden, done_head=True)
-    kernel = model.head.kernel.numpy()
-    kernel[:, -1] = np.random.default_rng(0).normal(0, 0.2, hidden)
-    model.head.kernel.assign(kernel)
-    return model
-
-
-def shift_ends(model: Any) -> None:
-    """Shift the done logit so that one step in ONE_IN ends a dream, at random z and actions."""
-    rng, rows, logits = np.random.default_rng(1), 512, []
-    h, c = model.zero_state(rows)
-    for _ in range(60):
-        z, action = rng.standard_normal((rows, Z), np.float32), rng.uniform(-1, 1, (rows, 1)).astype(np.float32)
-        params, h, c = model.step(z, action, np.zeros((rows, 1), np.float32), h, c)
-        logits.append(params.done_logit.numpy())
-    bias = model.head.bias.numpy()
-    bias[-1] -= np.quantile(np.concatenate(logits[10:]), 1 - 1 / ONE_IN)
-    model.head.bias.assign(bias)
-
-
 def arrays(folder: Path) -> list[np.ndarray]:
-    """The prepared model's arrays: LSTM kernel, recurrent kernel, bias, head kernel, bias."""
+    """The prepared arrays: LSTM kernel, recurrent kernel, bias, head kernel, bias."""
     with np.load(folder / FILE) as stored:
         return [stored[name] for name in stored.files]
 
 
 def first_frames() -> Any:
-    """Standard normal first z."""
-    from rnn.latents import InitialLatents
+    """The released first z."""
+    from rnn.latents import load_initial
 
-    return InitialLatents(*np.zeros((2, 10, Z), np.float32))
+    return load_initial(RELEASE / "series", Z)
+
+
+def untrained(hidden: int = HIDDEN) -> Any:
+    """Doom's M before training."""
+    from rnn.model import MDNRNN
+
+    return MDNRNN(Z, 1, hidden, done_head=True)
 
 
 def setup(job: Job) -> Any:
@@ -141,7 +130,7 @@ def played(farm: Any, rollouts: list) -> dict[str, float]:
 
 
 def generation(job: Job) -> Measure | None:
-    """A generation of 64 candidates x 16 rollouts; growth over the number of rollouts."""
+    """A generation of 64 candidates x 16 rollouts; variants "first", and "growth" over its number of rollouts."""
     from controller.cast import TaskCast
     from controller.rollouts import Rollout
     from controller.training import fitness_keys
@@ -151,7 +140,7 @@ def generation(job: Job) -> Measure | None:
 
     def play(farm: Any, number: int) -> dict[str, float]:
         count, which = (number, 0) if job.variant == "growth" else (POPSIZE * rollouts(job), number)
-        keys, weights = fitness_keys(config, which), candidates(which)
+        keys, weights = fitness_keys(config, which), candidates(which, first=job.variant != "")
         todo = sorted([(c, r) for r in range(config.rollouts) for c in range(POPSIZE)][:count])
         return played(farm, [Rollout(i, "dream", (0, *keys[c][r]), weights[c]) for i, (c, r) in enumerate(todo)])
 
@@ -281,38 +270,54 @@ class BusyCast:
         return BusyPlayer(self._cast.make(kind), self._seconds)
 
 
+class ReleasedTraining:
+    """The released training, replayed and gone on with: a generation a call, files and all."""
+
+    def __init__(self, job: Job, farm: Any):
+        from controller.training import ControllerTrainer, RolloutTable
+        from vae.interrupts import Interrupt
+        from vae.runs import Metrics
+
+        self.folder = job.folder
+        folder = job.folder / "training"
+        folder.mkdir(exist_ok=True)
+        told = (TRAINING / "fitness.jsonl").read_text().splitlines(keepends=True)
+        (folder / "fitness.jsonl").write_text("".join(told[: job.pick(len(told), 2)]))
+        config = replace(cli.task("doomrnn").presets["paper"].stages["controller"], rollouts=rollouts(job))
+        self.trainer = ControllerTrainer(folder, farm, config, setup(job).policy, "dream", 0)
+        self.generation = self.trainer._replay(print)
+        self.trainer.table = RolloutTable(farm, folder, 0, Interrupt())
+        self.metrics = Metrics(folder, self.generation)
+
+    def busy(self) -> float:
+        """Seconds that all ranks together have played."""
+        return sum(float(np.fromfile(self.folder / f"busy-{rank}")[0]) for rank in range(len(CORES)))
+
+    def __call__(self) -> dict[str, float]:
+        """The next generation."""
+        self.generation += 1
+        busy, steps, start = self.busy(), self.trainer.table.steps, time.perf_counter()
+        self.trainer._generation(self.generation, self.metrics)  # one at a time, as its `run` does them
+        seconds = time.perf_counter() - start
+        outside = 1 - (self.busy() - busy) / (len(CORES) * seconds)
+        return {"rate": (self.trainer.table.steps - steps) / seconds, "seconds": seconds, "outside": outside}
+
+
 def training(job: Job) -> Measure | None:
-    """A generation of C's training as it is, files and all: the share of the ranks' time in which nobody plays.
+    """The generations of C's training after the released one's last: the share of the ranks' time when nobody plays.
 
     What an idle rank plays again for a slow one counts as played; how much that wastes, one rank against all tells.
     """
     from controller.cast import TaskCast
-    from controller.training import ControllerTrainer, RolloutTable
-    from vae.interrupts import Interrupt
-    from vae.runs import Metrics
 
-    task = cli.task("doomrnn")
-    config = replace(task.presets["paper"].stages["controller"], rollouts=rollouts(job))
-    folder = job.folder / "training"
-    folder.mkdir(exist_ok=True)
-    trainer: list[Any] = []
-
-    def busy() -> float:
-        return sum(float(np.fromfile(job.folder / f"busy-{rank}")[0]) for rank in range(len(CORES)))
+    started: list[ReleasedTraining] = []
 
     def play(farm: Any, number: int) -> dict[str, float]:
-        if not trainer:
-            trainer.append(ControllerTrainer(folder, farm, config, setup(job).policy, "dream", 0))
-            trainer[0].table = RolloutTable(farm, folder, 0, Interrupt())
-            trainer.append(Metrics(folder))
-        played_before, steps, start = busy(), trainer[0].table.steps, time.perf_counter()
-        trainer[0]._generation(len(trainer) - 1, trainer[1])  # one at a time, as its `run` does them
-        trainer.append(number)
-        seconds = time.perf_counter() - start
-        outside = 1 - (busy() - played_before) / (len(CORES) * seconds)
-        return {"rate": (trainer[0].table.steps - steps) / seconds, "seconds": seconds, "outside": outside}
+        if not started:
+            started.append(ReleasedTraining(job, farm))
+        return started[0]()
 
-    return on_farm(BusyCast(TaskCast(task, setup(job)), job.folder), play)
+    return on_farm(BusyCast(TaskCast(cli.task("doomrnn"), setup(job)), job.folder), play)
 
 
 def evolution(job: Job) -> Measure:
@@ -320,7 +325,8 @@ def evolution(job: Job) -> Measure:
     from controller.es import CMAES
 
     def measure(number: int) -> dict[str, float]:
-        es, rng, times = CMAES(POLICY, number, 0.1, 0), np.random.default_rng(0), 4
+        times = 12  # it decomposes its matrix now and then
+        es, rng = CMAES(POLICY, number, 0.1, 0), np.random.default_rng(0)
         start = time.perf_counter()
         for _ in range(times):
             es.tell(es.ask(), rng.normal(size=number))

@@ -60,6 +60,9 @@ DREAM = MeasureOf(
     "steps/s",
     {
         "ours": Contestant("benchmark_dreams.generation", "the farm, a rank a core", "ranks"),
+        "first": Contestant(
+            "benchmark_dreams.generation", "ours as the training begins: shorter dreams", "ranks", "first"
+        ),
         "PyTorch": Contestant("benchmark_peers.dream", PEER_DREAM, "each", **TORCH),
         "one rank": Contestant("benchmark_dreams.generation", "the farm of one rank", "rank"),
         "one at a time": Contestant("benchmark_dreams.one_at_a_time", ALONE, "each"),

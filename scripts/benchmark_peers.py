@@ -9,7 +9,18 @@ import time
 import numpy as np
 import torch
 from benchmark_ceilings import ENCODING_BATCH, RNN_ROWS, RNN_STEPS, VAE_BATCH
-from benchmark_dreams import HIDDEN, POLICY, POPSIZE, TEMPERATURE, Z, arrays, candidates, rollouts, time_limit
+from benchmark_dreams import (
+    HIDDEN,
+    POLICY,
+    POPSIZE,
+    TEMPERATURE,
+    Z,
+    arrays,
+    candidates,
+    first_frames,
+    rollouts,
+    time_limit,
+)
 from benchmark_parts import random_frames, rnn_batch
 from benchmark_workers import CORES, Job, Measure
 from torch import nn
@@ -140,6 +151,7 @@ class Dream:
         model = MDNRNN()
         model.load(weights)
         self.head, self.cell = model.head, nn.LSTMCell(Z + 2, HIDDEN)
+        self.first, self.rng = first_frames(), np.random.default_rng(0)
         self.cell.load_state_dict({name.removesuffix("_l0"): value for name, value in model.lstm.state_dict().items()})
 
     def step(self, state: tuple, policy: torch.Tensor, uniforms: torch.Tensor, normals: torch.Tensor) -> tuple:
@@ -158,8 +170,8 @@ class Dream:
     def lengths(self, policies: np.ndarray, limit: int, endless: bool = False) -> torch.Tensor:
         """How long each dream [B] lasts; `endless`: all steps up to the limit are done whatever ends."""
         policy, rows = torch.from_numpy(policies), len(policies)
-        zero = torch.zeros(rows, HIDDEN)
-        state, lived = (torch.randn(rows, Z), zero, zero, torch.ones(rows, 1)), torch.full((rows,), limit)
+        first, zero = np.stack([self.first.draw(self.rng) for _ in range(rows)]), torch.zeros(rows, HIDDEN)
+        state, lived = (torch.from_numpy(first), zero, zero, torch.ones(rows, 1)), torch.full((rows,), limit)
         for step in range(1, limit + 1):
             state, done = self.step(state, policy, torch.rand(rows, Z), torch.randn(rows, Z))
             lived = torch.where(done, lived.clamp(max=step), lived)
