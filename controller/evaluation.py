@@ -35,6 +35,7 @@ KINDS = {
     "lengths": (list,),
     "period": (int, NONE),
     "checkpoint": (str, NONE),
+    "precision": (str,),
 }
 
 
@@ -62,13 +63,17 @@ class Evaluation:
     period: int | None = None
     checkpoint: str | None = None
     made_with: str = ""  # a hash of all that decides the scores
+    precision: str = "float32"  # of the products of V and M
 
     @property
     def who(self) -> str:
-        """The controller's name, with its checkpoint unless the best; or the script's with a sweep's period."""
-        if self.controller:
-            return f"{self.controller}-last" if self.checkpoint == "last" else self.controller
-        return f"sweep{self.period}" if self.period else self.policy
+        """The controller's name, with its checkpoint unless the best; or the script's with a sweep's period.
+
+        A precision other than float32 comes after it.
+        """
+        script = f"sweep{self.period}" if self.period else self.policy
+        last = "-last" if self.controller and self.checkpoint == "last" else ""
+        return f"{self.controller or script}{last}{f'-{self.precision}' if self.precision != 'float32' else ''}"
 
     @property
     def file_name(self) -> str:

@@ -106,7 +106,9 @@ def labels(arguments, job, task, run, world, policy):
     episodes, seed = arguments.episodes or config.episodes, arguments.seed or 0
     weights = job["weights"].tolist() if agent else None
     models = [str(finished_at(run, stage)) for stage in ("vae", "rnn")] if agent or world == "dream" else None
+    precision = run.stages["controller"].precision if models else "float32"
     decisive = [run.task, world, policy, temperature, period, episodes, seed, weights, models, vars(run.stages["env"])]
+    decisive += [precision] if precision != "float32" else []
     return {
         "task": run.task,
         "world": world,
@@ -118,6 +120,7 @@ def labels(arguments, job, task, run, world, policy):
         "config_sha256": config_sha256(run.stages),
         "commit": commit(),
         "made_with": digest(decisive),
+        "precision": precision,
     }
 
 

@@ -77,6 +77,8 @@ def test_summed_up_by_hand():
         ({"policy": "random_hold"}, "real-random_hold-seed7-n3.json"),
         ({"world": "dream", "temperature": 1.15}, "dream-sweep90-tau1.15-seed7-n3.json"),
         ({"policy": "agent", "controller": "dream-zch-tau1.15-s0"}, "real-dream-zch-tau1.15-s0-seed7-n3.json"),
+        ({"policy": "agent", "controller": "a", "precision": "bfloat16"}, "real-a-bfloat16-seed7-n3.json"),
+        ({"policy": "agent", "controller": "a", "checkpoint": "last"}, "real-a-last-seed7-n3.json"),
     ],
 )
 def test_file_names(changes, name):
