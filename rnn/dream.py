@@ -5,6 +5,7 @@ start (a stored first frame's z, zero state, restart 1 on the first input) and t
 sampled).
 """
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -12,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from rnn.latents import InitialLatents
-from rnn.mdn import sample
-from rnn.model import MDNRNN
+from rnn.mdn import MDNParameters, sample
+from rnn.model import MDNRNN, StepKernels
 from vae.errors import InputError
 
 Act = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
@@ -64,14 +65,17 @@ class Dream:
         number of steps each row lived in it, int32 [B], and the reward of each step, float32 [B, L]. The step whose
         done logit rises above 0 counts, and L + 1 says that the row is still alive. What a row does after its end is
         of no account. The reward is M's expectation of it, or 1 where M has no reward head (paper, section 4.1).
+        M's weights are those of now.
         """
+        kernels = self.model.step_kernels()
+        advance = functools.partial(self._step, act, kernels)
 
         @tf.function(reduce_retracing=True)
         def block(state: DreamState, inputs: tf.Tensor, noise: Noise) -> tuple[DreamState, tf.Tensor, tf.Tensor]:
             steps = tf.shape(noise.uniforms)[1]
 
             def body(step: tf.Tensor, state: DreamState, lived: tf.Tensor, rewards: tf.TensorArray) -> tuple:
-                state, done, reward = self._step(act, state, inputs, noise, step)
+                state, done, reward = advance(state, inputs, noise, step)
                 return step + 1, state, tf.where(done, tf.minimum(lived, step + 1), lived), rewards.write(step, reward)
 
             state = DreamState(*(tf.convert_to_tensor(part) for part in state))
@@ -83,19 +87,24 @@ class Dream:
         return block
 
     def _step(
-        self, act: Act, state: DreamState, inputs: tf.Tensor, noise: Noise, step: tf.Tensor
+        self, act: Act, kernels: StepKernels, state: DreamState, inputs: tf.Tensor, noise: Noise, step: tf.Tensor
     ) -> tuple[DreamState, tf.Tensor, tf.Tensor]:
         """One step of every row, whether it ended there, bool [B], and its reward [B]."""
         action = act(inputs, state.z, state.c, state.h, step)
         restart = state.restart if self.model.done_head else None
-        params, h, c = self.model.step(state.z, action, restart, state.h, state.c)
-        z = sample(params, self.temperature, noise.uniforms[:, step], noise.normals[:, step])
-        done = tf.zeros(tf.shape(z)[:1], tf.bool)
-        if params.done_logit is not None:
-            z = z + 0.0 * params.done_logit[:, None]  # NaN and infinity are looked for in z alone
-            done = tf.logical_and(params.done_logit > 0, tf.math.is_finite(params.done_logit))
+        params, h, c = self.model.step(state.z, action, restart, state.h, state.c, kernels)
+        z, done = self._draw(params, noise.uniforms[:, step], noise.normals[:, step])
         reward = tf.ones(tf.shape(z)[:1]) if params.reward is None else params.reward
         following = DreamState(z, c, h, tf.zeros_like(state.restart))
         for part, before in zip(following, state, strict=True):
             part.set_shape(before.shape)
         return following, done, reward
+
+    @tf.function(jit_compile=True)  # some 60 small operations as one
+    def _draw(self, params: MDNParameters, uniforms: tf.Tensor, normals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The next z [B, Z], and whether the dream ends with it, bool [B]; uniforms, normals [B, Z]."""
+        z = sample(params, self.temperature, uniforms, normals)
+        if params.done_logit is None:
+            return z, tf.zeros(tf.shape(z)[:1], tf.bool)
+        z = z + 0.0 * params.done_logit[:, None]  # NaN and infinity are looked for in z alone
+        return z, tf.logical_and(params.done_logit > 0, tf.math.is_finite(params.done_logit))

@@ -4,7 +4,7 @@ Letters: B batch, T time, Z latent size, A action size, H hidden size, K mixture
 Schmidhuber 2018), appendix A.2, and the authors' code.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 import numpy as np
@@ -15,6 +15,13 @@ from rnn.lstm import RestartLSTM, product
 from rnn.mdn import MDNParameters
 
 Tensor = Any
+
+
+class StepKernels(NamedTuple):
+    """M's kernels made ready for many steps, in the precision of its products."""
+
+    lstm: Tensor  # [I + H, 4H], see `rnn.lstm.RestartLSTM.joint_kernel`
+    head: Tensor  # [H, the head's width]
 
 
 class MDNRNN(keras.Model):
@@ -78,19 +85,31 @@ class MDNRNN(keras.Model):
         """The state (h, c), both [rows, H], before the first step of an episode."""
         return self.lstm.zero_state(rows)
 
+    def step_kernels(self) -> StepKernels:
+        """The kernels as they are now, for steps from now on."""
+        return StepKernels(*(ops.cast(part, self.precision) for part in (self.lstm.joint_kernel(), self.head.kernel)))
+
     def step(
-        self, z: Tensor, action: Tensor, restart: Tensor | None, h: Tensor, c: Tensor
+        self,
+        z: Tensor,
+        action: Tensor,
+        restart: Tensor | None,
+        h: Tensor,
+        c: Tensor,
+        kernels: StepKernels | None = None,
     ) -> tuple[MDNParameters, Tensor, Tensor]:
         """One step: z [B, Z], action [B, A], restart [B, 1] or None, state h, c [B, H].
 
         Returns the prediction of the next z [B, ...] and the new state (h, c). Where restart is 1 the state is cleared
         before the step, as in `sequence`; a model with a done head also reads it, and needs it.
+        kernels: `step_kernels`; the same to rounding, and faster.
         """
         x = self._inputs(z, action, restart)
         if restart is not None:
             h, c = (1.0 - restart) * h, (1.0 - restart) * c
-        h, c = self.lstm.step(x, h, c)
-        return self._predict(h), h, c
+        lstm, head = kernels or (None, None)
+        h, c = self.lstm.step(x, h, c, lstm)
+        return self._predict(h, head), h, c
 
     def sequence(
         self, z: Tensor, action: Tensor, restart: Tensor | None, h0: Tensor, c0: Tensor
@@ -115,8 +134,9 @@ class MDNRNN(keras.Model):
             raise ValueError("restart is an input of a model with a done head")
         return ops.concatenate([z, action, restart] if self.done_head else [z, action], axis=-1)
 
-    def _predict(self, h: Tensor) -> MDNParameters:
+    def _predict(self, h: Tensor, kernel: Tensor | None = None) -> MDNParameters:
         """The head on h [..., H]: one product over all rows."""
-        raw = product(ops.reshape(h, (-1, self.hidden_size)), self.head.kernel, self.precision) + self.head.bias
+        kernel = self.head.kernel if kernel is None else kernel
+        raw = product(ops.reshape(h, (-1, self.hidden_size)), kernel, self.precision) + self.head.bias
         raw = ops.reshape(raw, (*ops.shape(h)[:-1], raw.shape[-1]))
         return mdn.split_head(raw, self.z_size, self.mixtures, self.reward_head)
