@@ -38,9 +38,9 @@ QUICK = {
         decay=0.9975,
         validate_every=200,
     ),
-    # the first 400 frames tell good drivers from bad ones; 64 drives keep two ranks busy with 16 each, twice
+    # the first 400 frames tell good drivers from bad ones
     "controller": replace(
-        CONTROLLER, popsize=32, rollouts=2, time_limit=400, generations=55, evaluate_every=5, evaluate_rollouts=32
+        CONTROLLER, popsize=24, rollouts=2, time_limit=400, generations=55, evaluate_every=5, evaluate_rollouts=16
     ),
 }
 

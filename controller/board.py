@@ -8,7 +8,7 @@ from itertools import chain
 from controller.messages import Reply, Request
 from controller.rollouts import Kind, Outcome, Rollout
 
-UNIT = 16  # rollouts handed out at least
+UNIT = 8  # rollouts handed out at least
 
 
 class Board:

@@ -46,7 +46,7 @@ class DreamEnv(gymnasium.Env):
         self.render_mode, self.time_limit, self.action_space = render_mode, time_limit, action_space
         self._vae, rnn = load_vae(Path(run) / "vae"), load_rnn(Path(run) / "rnn")
         self.dream = Dream(rnn, load_initial(Path(run) / "series", rnn.z_size), temperature)
-        self._block = self.dream.compile(lambda inputs, z, c, h, step: inputs)
+        self._block = self.dream.compile(lambda inputs, z, c, h, step: inputs, (rnn.action_size,))
         self._decode = tf.function(self._vae.decode)
         size = rnn.z_size + 2 * rnn.hidden_size
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)

@@ -23,7 +23,8 @@ class DreamPlayer:
 
     def __init__(self, dream: Dream, policy: Policy | None, capacity: int, time_limit: int):
         self.dream, self.policy, self.capacity, self.time_limit = dream, policy, capacity, time_limit
-        self._block = dream.compile(self._act)
+        inputs = (BLOCK, dream.model.action_size) if policy is None else (policy.shape.size,)
+        self._block = dream.compile(self._act, inputs)
         self._tiles = Tiles(self._block, ROWS, FEWER)
         self._rollouts: list[Rollout] = []
         self._rngs: list[np.random.Generator] = []

@@ -63,23 +63,25 @@ class Evaluation:
     period: int | None = None
     checkpoint: str | None = None
     made_with: str = ""  # a hash of all that decides the scores
-    precision: str = "float32"  # of the products of V and M
+    precision: str = "float32"  # of V and M; "float32" without them
 
     @property
     def who(self) -> str:
-        """The controller's name, with its checkpoint unless the best; or the script's with a sweep's period.
-
-        A precision other than float32 comes after it.
-        """
-        script = f"sweep{self.period}" if self.period else self.policy
-        last = "-last" if self.controller and self.checkpoint == "last" else ""
-        return f"{self.controller or script}{last}{f'-{self.precision}' if self.precision != 'float32' else ''}"
+        """The controller's name, with its checkpoint unless the best; or the script's with a sweep's period."""
+        if self.controller:
+            return f"{self.controller}-last" if self.checkpoint == "last" else self.controller
+        return f"sweep{self.period}" if self.period else self.policy
 
     @property
     def file_name(self) -> str:
-        """``<world>-<controller or policy>[-tau<T>]-seed<S>-n<N>.json``."""
+        """``<world>-<controller or policy>[-tau<T>][-bfloat16]-seed<S>-n<N>.json``."""
         tau = f"-tau{self.temperature:.2f}" if self.temperature is not None else ""
-        return f"{self.world}-{self.who}{tau}-seed{self.seed}-n{self.episodes}.json"
+        precision = f"-{self.precision}" if self.precision != "float32" else ""
+        return f"{self.world}-{self.who}{tau}{precision}-seed{self.seed}-n{self.episodes}.json"
+
+    def made_in(self, precision: str) -> bool:
+        """Whether V and M computed in this precision, or neither was there to compute."""
+        return self.precision == precision or (self.controller is None and self.world == "real")
 
 
 def bootstrap_interval(scores: np.ndarray, seed: int = 0) -> list[float]:
@@ -132,8 +134,8 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> Path:
     return path
 
 
-def load_evaluations(folder: Path) -> list[Evaluation]:
-    """All evaluations of a run; InputError where a file is not one."""
+def load_evaluations(folder: Path, precision: str | None = None) -> list[Evaluation]:
+    """All evaluations of a run, or those of one precision; InputError where a file is not one."""
     found = []
     for path in sorted(folder.glob("*.json")):
         values = read_json(path)
@@ -142,7 +144,7 @@ def load_evaluations(folder: Path) -> list[Evaluation]:
             _check(found[-1])
         except TypeError as error:
             raise InputError(f"{path}: not an evaluation ({first_line(error)}); delete it and evaluate again") from None
-    return found
+    return [evaluation for evaluation in found if precision is None or evaluation.made_in(precision)]
 
 
 def _check(evaluation: Evaluation) -> None:

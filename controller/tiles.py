@@ -2,11 +2,11 @@
 
 What a row comes to may depend on how many rows are computed with it: the kernels of a CPU without AVX-512 choose their
 order of summation by the size of a product (measured). In a tile of a fixed size it depends neither on its place
-nor on its neighbours. Tiles of 4, 16, 48, 64, 128, 256 and 512 rows do so on every CPU tried; those of 8 and 32 do not.
+nor on its neighbours, for tiles of 4, 16, 48, 64, 128, 256 and 512 rows on every CPU tried.
 
-So the size of the full tile belongs to the results. A smaller one is used for the rows that do not fill it only where
-this CPU computes them alike, which is tried on the first such rows that come. So a batch that thins out costs less, and
-comes to the same, bit for bit.
+So the size of the full tile belongs to the results. A smaller one serves rows that do not fill it only where this CPU
+is seen to compute its rows as a full tile does, bit for bit. That is tried once, on noise, so that every rank finds the
+same. A batch that thins out so costs less, and comes to the same.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ import tensorflow as tf
 
 
 class Tiles:
-    """`call(*arguments)` for nested arrays [n, ...], n at least 1, as arrays [n, ...].
+    """`call(*arguments)` for nested arrays [n, ...], n at least 1, as arrays [n, ...]; a pure function of each row.
 
     rows: of a full tile. smaller: other sizes that may be used, if they change nothing.
     """
@@ -40,14 +40,15 @@ class Tiles:
         """The results of at most a full tile's rows."""
         size = next((size for size in self._smaller if size >= count), self._rows)
         if size < self._rows and size not in self._tried:
-            self._try(arguments, count, size)
+            self._try(arguments, size)
             return self._tile(arguments, count)
         results = self._call(*_each(arguments, lambda array: _filled(array, size)))
         return _each(results, lambda part: np.asarray(part)[:count])
 
-    def _try(self, arguments: Any, count: int, size: int) -> None:
-        """Use tiles of this size from now on, or never: all of one's rows are compared with those of a full tile."""
-        rows = _each(arguments, lambda array: array[np.arange(size) % count])
+    def _try(self, arguments: Any, size: int) -> None:
+        """Use tiles of this size from now on, or never."""
+        rng = np.random.default_rng(size)
+        rows = _each(arguments, lambda array: _noise(rng, (size, *array.shape[1:]), array.dtype))
         results, full = self._call(*rows), self._call(*_each(rows, lambda array: _filled(array, self._rows)))
         pairs = zip(tf.nest.flatten(results), tf.nest.flatten(full), strict=True)
         if all(np.asarray(ours).tobytes() == np.asarray(part)[:size].tobytes() for ours, part in pairs):
@@ -58,6 +59,11 @@ class Tiles:
 
 def _each(nested: Any, change: Callable[[Any], Any]) -> Any:
     return tf.nest.map_structure(change, nested)
+
+
+def _noise(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Numbers of the size that latents, states, weights and pixels have."""
+    return rng.integers(0, 256, shape, dtype) if dtype.kind in "iu" else rng.normal(0, 0.3, shape).astype(dtype)
 
 
 def _filled(array: np.ndarray, size: int) -> np.ndarray:

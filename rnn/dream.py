@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from rnn.latents import InitialLatents
 from rnn.mdn import MDNParameters, sample
-from rnn.model import MDNRNN, StepKernels
+from rnn.model import MDNRNN, StepWeights
 from vae.errors import InputError
 
 Act = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
@@ -58,8 +58,11 @@ class Dream:
         rng.random(out=uniforms, dtype=np.float32)
         rng.standard_normal(out=normals, dtype=np.float32)
 
-    def compile(self, act: Act) -> Block:
+    def compile(self, act: Act, inputs: tuple[int | None, ...]) -> Block:
         """The function that dreams a block of L steps with the policy `act(inputs, z, c, h, step) -> action [B, A]`.
+
+        inputs: the shape of one row of the policy's inputs. All numbers of rows and steps share one graph, so that
+        nothing depends on which came first.
 
         It takes the state, the policy's inputs [B, ...] and the noise, and returns the state after the block, the
         number of steps each row lived in it, int32 [B], and the reward of each step, float32 [B, L]. The step whose
@@ -67,10 +70,12 @@ class Dream:
         of no account. The reward is M's expectation of it, or 1 where M has no reward head (paper, section 4.1).
         M's weights are those of now.
         """
-        kernels = self.model.step_kernels()
-        advance = functools.partial(self._step, act, kernels)
+        advance = functools.partial(self._step, act, self.model.step_weights())
+        z_size, hidden = self.model.z_size, self.model.hidden_size
+        rows = DreamState(*(tf.TensorSpec((None, width)) for width in (z_size, hidden, hidden, 1)))
+        noises = Noise(*[tf.TensorSpec((None, None, z_size))] * 2)
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(input_signature=[rows, tf.TensorSpec((None, *inputs)), noises])
         def block(state: DreamState, inputs: tf.Tensor, noise: Noise) -> tuple[DreamState, tf.Tensor, tf.Tensor]:
             steps = tf.shape(noise.uniforms)[1]
 
@@ -87,12 +92,12 @@ class Dream:
         return block
 
     def _step(
-        self, act: Act, kernels: StepKernels, state: DreamState, inputs: tf.Tensor, noise: Noise, step: tf.Tensor
+        self, act: Act, weights: StepWeights, state: DreamState, inputs: tf.Tensor, noise: Noise, step: tf.Tensor
     ) -> tuple[DreamState, tf.Tensor, tf.Tensor]:
         """One step of every row, whether it ended there, bool [B], and its reward [B]."""
         action = act(inputs, state.z, state.c, state.h, step)
         restart = state.restart if self.model.done_head else None
-        params, h, c = self.model.step(state.z, action, restart, state.h, state.c, kernels)
+        params, h, c = self.model.step(state.z, action, restart, state.h, state.c, weights)
         z, done = self._draw(params, noise.uniforms[:, step], noise.normals[:, step])
         reward = tf.ones(tf.shape(z)[:1]) if params.reward is None else params.reward
         following = DreamState(z, c, h, tf.zeros_like(state.restart))

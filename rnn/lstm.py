@@ -64,6 +64,13 @@ def cell_gradient(gates: Gates, c: Tensor, dh: Tensor, dc: Tensor) -> tuple[Tens
     return ops.concatenate(pre, axis=-1), dc * f
 
 
+class JointWeights(NamedTuple):
+    """A layer's weights made ready for many steps."""
+
+    kernel: Tensor  # [I + H, 4H], or of a layer without state [I, O]; in the precision of the products
+    bias: Tensor  # [4H] or [O]
+
+
 class RestartLSTM(keras.layers.Layer):
     """LSTM with weights kernel [I, 4H], recurrent_kernel [H, 4H] and bias [4H].
 
@@ -97,22 +104,26 @@ class RestartLSTM(keras.layers.Layer):
         """The state (h, c), both [rows, H], before the first step of an episode."""
         return ops.zeros((rows, self.hidden_size)), ops.zeros((rows, self.hidden_size))
 
-    def joint_kernel(self) -> Tensor:
-        """Both kernels in one, [I + H, 4H], for `step`."""
-        return ops.concatenate([ops.convert_to_tensor(self.kernel), ops.convert_to_tensor(self.recurrent_kernel)])
+    def joint(self) -> "JointWeights":
+        """The weights as they are now, for many a `step`."""
+        kernels = [ops.convert_to_tensor(kernel) for kernel in (self.kernel, self.recurrent_kernel)]
+        return JointWeights(ops.cast(ops.concatenate(kernels), self.precision), ops.copy(self.bias))
 
-    def step(self, x: Tensor, h: Tensor, c: Tensor, joint: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def step(self, x: Tensor, h: Tensor, c: Tensor, joint: "JointWeights | None" = None) -> tuple[Tensor, Tensor]:
         """One step for acting and dreaming: x [B, I] and state h, c [B, H] to the new (h, c).
 
-        joint: `joint_kernel`, from one who makes it once for many steps: a single product is faster than two.
+        joint: of one who makes it once for many steps: a single product is faster than two. Next to it the bias may be
+        fused, as TensorFlow knows the number of rows or not, and then is rounded differently; next to the sum of two
+        products it never is. So without `joint` a row is the same in every graph, at the same number of rows, and with
+        it in every call of one graph.
         """
-        # The bias comes last: next to a product, TensorFlow fuses it or not as it knows the number of rows or not, and
-        # then rounds differently. So a row is the same in every graph, at the same number of rows.
         if joint is None:
-            pre = product(x, self.kernel, self.precision) + product(h, self.recurrent_kernel, self.precision)
+            pre = (
+                product(x, self.kernel, self.precision) + product(h, self.recurrent_kernel, self.precision) + self.bias
+            )
         else:
-            pre = product(ops.concatenate([x, h], axis=-1), joint, self.precision)
-        h, c, _ = cell(pre + self.bias, c)
+            pre = product(ops.concatenate([x, h], axis=-1), joint.kernel, self.precision) + joint.bias
+        h, c, _ = cell(pre, c)
         return h, c
 
     def sequence(self, x: Tensor, keep: Tensor, h0: Tensor, c0: Tensor) -> tuple[Tensor, Tensor, Tensor]:

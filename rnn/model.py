@@ -11,24 +11,24 @@ import numpy as np
 from keras import ops
 
 from rnn import mdn
-from rnn.lstm import RestartLSTM, product
+from rnn.lstm import JointWeights, RestartLSTM, product
 from rnn.mdn import MDNParameters
 
 Tensor = Any
 
 
-class StepKernels(NamedTuple):
-    """M's kernels made ready for many steps, in the precision of its products."""
+class StepWeights(NamedTuple):
+    """M's weights made ready for many steps."""
 
-    lstm: Tensor  # [I + H, 4H], see `rnn.lstm.RestartLSTM.joint_kernel`
-    head: Tensor  # [H, the head's width]
+    lstm: JointWeights
+    head: JointWeights
 
 
 class MDNRNN(keras.Model):
     """The model of the world: (z, action[, restart]) and a state to the distribution of the next z [and of done].
 
     Its loss is `rnn.losses.mdnrnn_loss`. A row of `step` depends neither on its place in a batch of 16, 64 or 512 rows
-    nor on the others, bit for bit, outside XLA; on their number it may depend (see `controller.tiles`).
+    nor on the others, bit for bit; on their number it may depend (see `controller.tiles`).
 
     z_size, action_size, hidden_size, mixtures: Z, A, H, K. Doom has 64, 1, 512, 5 and a done head (1,678,785
         parameters); CarRacing 32, 3, 256, 5 and none (422,368).
@@ -85,9 +85,10 @@ class MDNRNN(keras.Model):
         """The state (h, c), both [rows, H], before the first step of an episode."""
         return self.lstm.zero_state(rows)
 
-    def step_kernels(self) -> StepKernels:
-        """The kernels as they are now, for steps from now on."""
-        return StepKernels(*(ops.cast(part, self.precision) for part in (self.lstm.joint_kernel(), self.head.kernel)))
+    def step_weights(self) -> StepWeights:
+        """Copies of the weights as they are now."""
+        kernel = ops.cast(ops.copy(self.head.kernel), self.precision)
+        return StepWeights(self.lstm.joint(), JointWeights(kernel, ops.copy(self.head.bias)))
 
     def step(
         self,
@@ -96,18 +97,18 @@ class MDNRNN(keras.Model):
         restart: Tensor | None,
         h: Tensor,
         c: Tensor,
-        kernels: StepKernels | None = None,
+        weights: StepWeights | None = None,
     ) -> tuple[MDNParameters, Tensor, Tensor]:
         """One step: z [B, Z], action [B, A], restart [B, 1] or None, state h, c [B, H].
 
         Returns the prediction of the next z [B, ...] and the new state (h, c). Where restart is 1 the state is cleared
         before the step, as in `sequence`; a model with a done head also reads it, and needs it.
-        kernels: `step_kernels`; the same to rounding, and faster.
+        weights: `step_weights`; the same to rounding, and faster (see `rnn.lstm.RestartLSTM.step`).
         """
         x = self._inputs(z, action, restart)
         if restart is not None:
             h, c = (1.0 - restart) * h, (1.0 - restart) * c
-        lstm, head = kernels or (None, None)
+        lstm, head = weights or (None, None)
         h, c = self.lstm.step(x, h, c, lstm)
         return self._predict(h, head), h, c
 
@@ -134,9 +135,9 @@ class MDNRNN(keras.Model):
             raise ValueError("restart is an input of a model with a done head")
         return ops.concatenate([z, action, restart] if self.done_head else [z, action], axis=-1)
 
-    def _predict(self, h: Tensor, kernel: Tensor | None = None) -> MDNParameters:
+    def _predict(self, h: Tensor, head: JointWeights | None = None) -> MDNParameters:
         """The head on h [..., H]: one product over all rows."""
-        kernel = self.head.kernel if kernel is None else kernel
-        raw = product(ops.reshape(h, (-1, self.hidden_size)), kernel, self.precision) + self.head.bias
+        kernel, bias = head or (self.head.kernel, self.head.bias)
+        raw = product(ops.reshape(h, (-1, self.hidden_size)), kernel, self.precision) + bias
         raw = ops.reshape(raw, (*ops.shape(h)[:-1], raw.shape[-1]))
         return mdn.split_head(raw, self.z_size, self.mixtures, self.reward_head)

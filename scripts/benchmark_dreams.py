@@ -1,8 +1,9 @@
 """The project's own contestants among dreams: generations on the farm, one dream at a time, the loop alone, CMA-ES.
 
 All dream with the released M and with candidates around the released controller, such as its training had in the end:
-their dreams last 1,280 steps on average, at most 2,100. As it began, with random controllers, they lasted 170.
-Generation g has the same candidates for all.
+their dreams last 1,280 steps on average, at most 2,100. As it began, with random controllers, they lasted 170 (variant
+"first", and the growth over rollouts). Generation g has the same candidates for all. The loop alone and its growth are
+of an M before training: no weight changes their speed.
 """
 
 import functools
@@ -45,7 +46,7 @@ def candidates(generation: int, first: bool = False) -> np.ndarray:
 
 
 def prepare(job: Job) -> Measure:
-    """Writes the released M's arrays to the job's folder, for those who do not know our files."""
+    """Writes the released M's arrays to the job's folder."""
 
     def measure(number: int) -> dict[str, float]:
         from rnn.training import load_rnn
@@ -130,7 +131,7 @@ def played(farm: Any, rollouts: list) -> dict[str, float]:
 
 
 def generation(job: Job) -> Measure | None:
-    """A generation of 64 candidates x 16 rollouts; variants "first", and "growth" over its number of rollouts."""
+    """A generation of 64 candidates x 16 rollouts; variants "first", and "growth" over the rollouts of that."""
     from controller.cast import TaskCast
     from controller.rollouts import Rollout
     from controller.training import fitness_keys
@@ -222,7 +223,7 @@ def endless(rows: int, hidden: int) -> Callable[[], None]:
 
     shape, rng = cli.task("doomrnn").policy_shape("zch", Z, hidden, 40), np.random.default_rng(0)
     policy, dream = Policy(shape), Dream(untrained(hidden), first_frames(), TEMPERATURE)
-    block = dream.compile(lambda inputs, z, c, h, step: policy.act(inputs, z, c, h))
+    block = dream.compile(lambda inputs, z, c, h, step: policy.act(inputs, z, c, h), (shape.size,))
     starts = [dream.start(rng) for _ in range(rows)]
     state = DreamState(*(np.stack(part) for part in zip(*starts, strict=True)))
     weights = rng.normal(0, 0.1, (rows, shape.size)).astype(np.float32)

@@ -169,7 +169,7 @@ class Report:
         from controller.evaluation import load_evaluations, row
 
         self.page.heading("Scores", "Mean ± std [95 % interval of the mean] (episodes); the paper's rows below.")
-        found = load_evaluations(self.run.path / "evaluation")
+        found = load_evaluations(self.run.path / "evaluation", self.run.stages["controller"].precision)
         if not found:
             return self.page.missing("no evaluations; run scripts/evaluate.py")
         real = {(e.who, e.seed): e for e in sorted(found, key=lambda e: e.episodes) if e.world == "real"}
@@ -331,9 +331,8 @@ class Report:
         from controller.evaluation import load_evaluations
 
         there = {path.parent.name for path in self.run.path.glob("controller/*/best.json")}
-        found = [
-            e for e in load_evaluations(self.run.path / "evaluation") if e.world == "real" and e.controller in there
-        ]
+        known = load_evaluations(self.run.path / "evaluation", self.run.stages["controller"].precision)
+        found = [e for e in known if e.world == "real" and e.controller in there]
         return max(found, key=lambda e: e.mean).controller if found else sorted(there)[0]
 
     # --- C ---

@@ -174,8 +174,8 @@ def evaluations(run, world: str, temperature):
     """The evaluations of the tables by who played, the largest of each."""
     from controller.evaluation import load_evaluations
 
-    found = [e for e in load_evaluations(run.path / "evaluation") if e.world == world and e.seed == int(SEED)]
-    fitting = [e for e in found if e.temperature == temperature]
+    found = load_evaluations(run.path / "evaluation", run.stages["controller"].precision)
+    fitting = [e for e in found if (e.world, e.seed, e.temperature) == (world, int(SEED), temperature)]
     return {e.who: e for e in sorted(fitting, key=lambda e: e.episodes)}
 
 

@@ -1,6 +1,7 @@
 """The dream: a rollout is the same whatever is dreamt beside it, ends where M says so, and never by chance."""
 
 import os
+import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -23,7 +24,7 @@ from doomrnn.dream import DoomDream
 from doomrnn.scripted import TakeCoverScript
 from rnn.dream import Dream
 from rnn.latents import InitialLatents, write_initial
-from rnn.mdn import sample
+from rnn.mdn import sample, split_head
 from rnn.model import MDNRNN
 from vae.errors import InputError, NumericalError
 from vae.model import VAE
@@ -106,10 +107,10 @@ def test_rollouts_do_not_depend_on_one_another(dream):
 
 def test_states_do_not_depend_on_the_batch(dream):
     """Equal outcomes are not luck of whole numbers: z, c and h of one rollout are equal bit for bit."""
-    work, learned = rollouts(40), policy(dream.model)
+    work, learned = rollouts(70), policy(dream.model)
     states = []
-    for batch in (work[3:4], work[:6], work, work[::-1]):
-        player = DreamPlayer(dream, learned, 64, 2100)
+    for batch in (work[3:4], work[:6], work[:40], work[:64], work, work[::-1]):
+        player = DreamPlayer(dream, learned, 128, 2100)
         player.add(batch)
         lived = []
         for _ in range(3):
@@ -123,12 +124,29 @@ def test_states_do_not_depend_on_the_batch(dream):
     assert all(np.array_equal(states[0], other) for other in states[1:])
 
 
+@pytest.mark.parametrize(("z_size", "done_head"), [(64, True), (32, False)])
+def test_a_draw_depends_on_its_row_alone(z_size, done_head):
+    """z and the end, bit for bit, at every size of tile; and what is drawn is what `rnn.mdn.sample` says."""
+    rng, count = np.random.default_rng(0), 64
+    raw = rng.normal(0, 1, (count, 15 * z_size + done_head)).astype(np.float32)
+    uniforms, normals = rng.random((count, z_size), np.float32), rng.standard_normal((count, z_size), np.float32)
+    drawer = Dream(MDNRNN(z_size, 1, 16, 5, done_head), InitialLatents(*np.zeros((2, 1, z_size), np.float32)), 1.15)
+    whole = [np.asarray(part) for part in drawer._draw(split_head(raw, z_size, 5), uniforms, normals)]
+    for size in (1, 8, 16, 32, 48):
+        part = drawer._draw(split_head(raw[-size:], z_size, 5), uniforms[-size:], normals[-size:])
+        assert all(np.array_equal(ours, all_of[-size:]) for ours, all_of in zip(part, whole, strict=True))
+    params = split_head(raw, z_size, 5)
+    np.testing.assert_allclose(whole[0], sample(params, 1.15, uniforms, normals), atol=1e-4)
+    assert np.array_equal(whole[1], raw[:, -1] > 0 if done_head else np.zeros(count, bool))
+
+
 @pytest.mark.skipif("ONEDNN_MAX_CPU_ISA" in os.environ, reason="the processor is restricted already")
 def test_the_same_without_avx512():
     """Older processors sum in an order that depends on a product's size; the same tests pass with their kernels."""
     files = [str(TESTS / name) for name in ("test_dream.py", "test_agent.py", "test_rnn_model.py", "test_vae_model.py")]
     words = ["-q", "-p", "no:cacheprovider", "-k", "(depend or alone or wherever) and not bfloat16"]
-    done = run_command([sys.executable, "-m", "pytest", *words, *files], ONEDNN_MAX_CPU_ISA="AVX2")
+    older = {"ONEDNN_MAX_CPU_ISA": "AVX2", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}
+    done = run_command([sys.executable, "-m", "pytest", *words, *files], **older)
     assert done.returncode == 0, done.stdout
 
 
@@ -334,11 +352,11 @@ def test_the_environment_dreams_what_the_engine_dreams(run, monkeypatch):
         assert steps == expected[rollout.id].length
 
 
-def test_the_environments_limits(run):
+def test_the_environments_limits(run, tmp_path):
     """The step limit truncates, seeds repeat, and what cannot be is refused."""
-    env = DoomDream(run.path, time_limit=3)
-    env.dream.model.head.bias.assign(np.full(env.dream.model.head.bias.shape, -9.0, np.float32))
-    env.dream.model.head.kernel.assign(np.zeros(env.dream.model.head.kernel.shape, np.float32))
+    shutil.copytree(run.path, tmp_path, dirs_exist_ok=True)
+    save_model(tmp_path / "rnn", "weights", make_model(done_bias=-9.0))
+    env = DoomDream(tmp_path, time_limit=3)
     observations = [env.reset(seed=seed)[0] for seed in (4, 4, 5)]
     assert np.array_equal(observations[0], observations[1]) and not np.array_equal(observations[0], observations[2])
     assert [env.step(np.ones(1))[2:4] for _ in range(3)] == [(False, False), (False, False), (False, True)]

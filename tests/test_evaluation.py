@@ -78,6 +78,10 @@ def test_summed_up_by_hand():
         ({"world": "dream", "temperature": 1.15}, "dream-sweep90-tau1.15-seed7-n3.json"),
         ({"policy": "agent", "controller": "dream-zch-tau1.15-s0"}, "real-dream-zch-tau1.15-s0-seed7-n3.json"),
         ({"policy": "agent", "controller": "a", "precision": "bfloat16"}, "real-a-bfloat16-seed7-n3.json"),
+        (
+            {"world": "dream", "temperature": 1.0, "precision": "bfloat16"},
+            "dream-sweep90-tau1.00-bfloat16-seed7-n3.json",
+        ),
         ({"policy": "agent", "controller": "a", "checkpoint": "last"}, "real-a-last-seed7-n3.json"),
     ],
 )
@@ -94,6 +98,17 @@ def test_a_file_comes_back(tmp_path):
     assert set(stored) >= KEYS and stored["scores"] == [1.0, 2.0, 6.0]
     assert load_evaluations(tmp_path / "evaluation") == [made]
     assert load_evaluations(tmp_path / "nowhere") == []
+
+
+def test_precisions_stand_side_by_side(tmp_path):
+    """Those asked for, and what no network took part in."""
+    agent = {"policy": "agent", "controller": "a"}
+    made = [make(), make(**agent), make(**agent, precision="bfloat16"), make(world="dream", temperature=1.0)]
+    for one in made:
+        save_evaluation(tmp_path, one)
+    found = {p: load_evaluations(tmp_path, p) for p in (None, "float32", "bfloat16")}
+    assert len(found[None]) == 4 and {e.precision for e in found["float32"]} == {"float32"}
+    assert len(found["float32"]) == 3 and sorted(e.who for e in found["bfloat16"]) == ["a", "sweep90"]
 
 
 @pytest.mark.parametrize(
