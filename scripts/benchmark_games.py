@@ -186,7 +186,7 @@ def collecting(job: Job) -> Measure | None:
     """
     from doomrnn.config import TakeCoverCollectConfig
 
-    config = TakeCoverCollectConfig(episodes=job.pick(40, 4))
+    config = TakeCoverCollectConfig(episodes=job.pick(120, 4))
 
     def play(farm: Any, seed: int) -> dict[str, float]:
         with tempfile.TemporaryDirectory(dir=job.folder) as folder:
