@@ -99,9 +99,10 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     from vae.files import write_json
     from vae.runs import environment
 
-    started, repeats, results = time.monotonic(), arguments.repeats, {"command": command(arguments)}
+    started, repeats, results = time.monotonic(), arguments.repeats, before(arguments)
+    results["command"] = " && ".join([*results.pop("commands"), command(arguments)])
     results |= {"date": str(datetime.date.today()), "repeats": repeats, **environment(), "peers": peers()}
-    results |= before(arguments)
+    minutes = results["minutes"]
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         for name in dict.fromkeys(arguments.only or MEASURES):
             begun = time.monotonic()
@@ -110,7 +111,8 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             measured.grow(min(GROWTH_ROUNDS, repeats), min(GROWTH_SECONDS, arguments.seconds))
             results["measures"][name] = row(name, measured) | {"minutes": (time.monotonic() - begun) / 60}
             results["targets"] += [judged(t, measured.series) for t in TARGETS if t.measure == name]
-            results["minutes"] = (time.monotonic() - started) / 60
+            order(results)
+            results["minutes"] = minutes + (time.monotonic() - started) / 60
             show(name, results)
             if arguments.json:
                 write_json(arguments.json, results)
@@ -122,12 +124,20 @@ def before(arguments: argparse.Namespace) -> dict[str, Any]:
     """What an earlier run left in the file of the measures that are not asked for now; nothing where all are."""
     from vae.files import read_json
 
-    found: dict[str, Any] = {"measures": {}, "targets": []}
+    found: dict[str, Any] = {"measures": {}, "targets": [], "commands": [], "minutes": 0.0}
     if arguments.only and arguments.json and arguments.json.exists():
         earlier = read_json(arguments.json)
         found["measures"] = {k: v for k, v in earlier["measures"].items() if k not in arguments.only}
         found["targets"] = [t for t in earlier["targets"] if t["name"].split(":")[0] not in arguments.only]
+        found |= {"commands": [earlier["command"]], "minutes": earlier["minutes"]}
     return found
+
+
+def order(results: dict[str, Any]) -> None:
+    """Measures and targets in the order of a whole run, whatever was measured last."""
+    results["measures"] = {name: results["measures"][name] for name in MEASURES if name in results["measures"]}
+    known = {target.name: place for place, target in enumerate(TARGETS)}
+    results["targets"].sort(key=lambda row: known.get(row["name"], len(known)))
 
 
 def command(arguments: argparse.Namespace) -> str:

@@ -31,7 +31,11 @@ hidden units it is the time against the operations that so many units need.
 WHY = {  # of a target that falls short: what other measurements say of it; {measure/series} is a median, {a:b} a ratio
     "dream: ours / ceiling": "the loop alone, its noise ready and no row ending, makes {dream/loop} steps/s, "
     "{dream/loop:dream/ceiling} of the ceiling: so much do gates, sampling and C leave; the rest of the way goes to "
-    "drawing noise, refilling, and the last rows",
+    "tiles that are not full as dreams end, drawing noise, calling the compiled block, and the wait for the last rank",
+    "dream: ours / one rank": "each rank has a last tile that thins out, and one waits for the last dream of the other",
+    "carracing_agent: ours / parts": "alone the environment makes {carracing_agent/parts, environment rate} steps/s and "
+    "the networks {carracing_agent/parts, networks rate}; in turn each is slower than alone (docs/carracing.md)",
+    "carracing_agent: bfloat16 / parts bfloat16": "as above, and what does not shrink with the networks weighs more",
     "vae_training: ours / PyTorch": "ours is {vae_training/ours:vae_training/ceiling} of the ceiling, PyTorch "
     "{vae_training/PyTorch:vae_training/ceiling}",
     "rnn_training: ours / PyTorch": "ours is {rnn_training/ours:rnn_training/ceiling} of the ceiling, PyTorch "
