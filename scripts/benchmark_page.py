@@ -33,7 +33,7 @@ WHY = {  # of a target that falls short: what other measurements say of it; {mea
     "{dream/loop:dream/ceiling} of the ceiling: so much do gates, sampling and C leave; the rest of the way goes to "
     "tiles that are not full as dreams end, drawing noise, calling the compiled block, and the wait for the last rank",
     "dream: ours / one rank": "each rank has a last tile that thins out, and one waits for the last dream of the other",
-    "carracing_agent: ours / parts": "alone the environment makes {carracing_agent/parts, environment rate} steps/s and "
+    "carracing_agent: ours / parts": "the environment alone makes {carracing_agent/parts, environment rate} steps/s, "
     "the networks {carracing_agent/parts, networks rate}; in turn each is slower than alone (docs/carracing.md)",
     "carracing_agent: bfloat16 / parts bfloat16": "as above, and what does not shrink with the networks weighs more",
     "vae_training: ours / PyTorch": "ours is {vae_training/ours:vae_training/ceiling} of the ceiling, PyTorch "
