@@ -206,6 +206,22 @@ def test_reasons_name_measures_that_exist():
             assert who in {*MEASURES[measure].contestants, "ceiling"}, name
 
 
+def test_what_is_measured_again_replaces_itself_alone(tmp_path, monkeypatch):
+    """The other measures stay, in the order of a whole run, and their command and minutes with them."""
+    path = tmp_path / "benchmark.json"
+    path.write_text(json.dumps(results()))
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--only", "vae_training", "--json", str(path)])
+    found = benchmark.before(benchmark.parse())
+    assert set(found["measures"]) == {"dream"} and len(found["targets"]) == 3
+    assert (found["commands"], found["minutes"]) == (["python scripts/benchmark.py"], 1.0)
+    found["measures"] = {"series": {}, **found["measures"]}
+    benchmark.order(found)
+    assert list(found["measures"]) == ["dream", "series"]
+    assert [target["name"] for target in found["targets"]][-1] == "dream: ours / PyTorch"
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", "--only", "dream", "--json", str(path)])
+    assert benchmark.before(benchmark.parse())["measures"] == {}
+
+
 def test_an_unknown_measure_is_refused():
     """One line, and which there are."""
     assert_refused(run(python("benchmark.py", "--only", "nonsense")), 2, "nonsense", "vae_training")
