@@ -4,7 +4,7 @@
     python scripts/benchmark.py --from results/benchmark.json --page docs/performance.md
 
 Ours and the others are measured in turn, again and again, each in a process of its own that is stopped meanwhile; a
-figure is the median of the ratios of the repetitions. It takes half an hour on 2 cores (20 minutes with --repeats 3),
+figure is the median of the ratios of the repetitions. It takes 45 minutes on 2 cores (half an hour with --repeats 3),
 which should do nothing else. The others are an extra (pip install -e .[bench]); what is not installed is said to be
 missing.
 """
