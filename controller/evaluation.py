@@ -15,6 +15,7 @@ from controller.scripted import Script
 from vae.config import Settings
 from vae.errors import InputError
 from vae.files import first_line, read_json, write_json
+from vae.runs import Run
 from vae.streams import Purpose, stream
 
 RESAMPLES = 10_000
@@ -145,6 +146,11 @@ def load_evaluations(folder: Path, precision: str | None = None) -> list[Evaluat
         except TypeError as error:
             raise InputError(f"{path}: not an evaluation ({first_line(error)}); delete it and evaluate again") from None
     return [evaluation for evaluation in found if precision is None or evaluation.made_in(precision)]
+
+
+def evaluations_of(run: Run) -> list[Evaluation]:
+    """A run's evaluations in the precision that it plays in."""
+    return load_evaluations(run.path / "evaluation", run.stages["controller"].precision)
 
 
 def _check(evaluation: Evaluation) -> None:

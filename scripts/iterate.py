@@ -88,10 +88,9 @@ def new_run(arguments, old):
 
 def usual_length(old, controller: str, longest: int) -> int:
     """Steps that a real game of a controller lasts, for the forecast of the disk: as evaluated, or the longest."""
-    from controller.evaluation import load_evaluations
+    from controller.evaluation import evaluations_of
 
-    known = load_evaluations(old.path / "evaluation", old.stages["controller"].precision)
-    found = [e for e in known if e.world == "real" and e.controller == controller]
+    found = [e for e in evaluations_of(old) if e.world == "real" and e.controller == controller]
     return round(max(sum(e.lengths) / len(e.lengths) for e in found)) if found else longest
 
 

@@ -166,10 +166,10 @@ class Report:
 
     def scores(self) -> None:
         """Tables, histograms and probes from the evaluations."""
-        from controller.evaluation import load_evaluations, row
+        from controller.evaluation import evaluations_of, row
 
         self.page.heading("Scores", "Mean ± std [95 % interval of the mean] (episodes); the paper's rows below.")
-        found = load_evaluations(self.run.path / "evaluation", self.run.stages["controller"].precision)
+        found = evaluations_of(self.run)
         if not found:
             return self.page.missing("no evaluations; run scripts/evaluate.py")
         real = {(e.who, e.seed): e for e in sorted(found, key=lambda e: e.episodes) if e.world == "real"}
@@ -328,11 +328,10 @@ class Report:
 
     def _best_controller(self) -> str | None:
         """The controller with the highest mean in the real task."""
-        from controller.evaluation import load_evaluations
+        from controller.evaluation import evaluations_of
 
         there = {path.parent.name for path in self.run.path.glob("controller/*/best.json")}
-        known = load_evaluations(self.run.path / "evaluation", self.run.stages["controller"].precision)
-        found = [e for e in known if e.world == "real" and e.controller in there]
+        found = [e for e in evaluations_of(self.run) if e.world == "real" and e.controller in there]
         return max(found, key=lambda e: e.mean).controller if found else sorted(there)[0]
 
     # --- C ---

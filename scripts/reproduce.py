@@ -172,10 +172,9 @@ def print_table(run, task, controllers: list[str], temperature: float) -> None:
 
 def evaluations(run, world: str, temperature):
     """The evaluations of the tables by who played, the largest of each."""
-    from controller.evaluation import load_evaluations
+    from controller.evaluation import evaluations_of
 
-    found = load_evaluations(run.path / "evaluation", run.stages["controller"].precision)
-    fitting = [e for e in found if (e.world, e.seed, e.temperature) == (world, int(SEED), temperature)]
+    fitting = [e for e in evaluations_of(run) if (e.world, e.seed, e.temperature) == (world, int(SEED), temperature)]
     return {e.who: e for e in sorted(fitting, key=lambda e: e.episodes)}
 
 
