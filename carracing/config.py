@@ -9,7 +9,7 @@ from vae.pictures import PREPROCESSES
 
 RENDERERS = ("fast", "gymnasium")
 VIEWS = ("v3", "v0")
-COLLECTORS = ("habit", "brownian")
+COLLECTORS = ("habit", "brownian", "mixed")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class CarRacingCollectConfig(CollectConfig):
 
     policy: str = setting(
         "habit",
-        "habit: the agent with random weights, drawn anew for each episode; brownian: wandering actions",
+        "habit: the agent with random weights, drawn anew for each episode; brownian: actions of a random walk; "
+        "mixed: either of them, drawn for each episode",
         source="authors' code",
         choices=COLLECTORS,
     )

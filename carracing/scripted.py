@@ -8,7 +8,7 @@ import numpy as np
 from controller.scripted import Script
 from vae.errors import InputError
 
-SCRIPTS = ("random", "habit", "brownian", "stay")
+SCRIPTS = ("random", "habit", "brownian", "mixed", "stay")
 HABIT_SCALE = 0.01  # authors' code: the largest scale of a habit's Cauchy weights
 HABIT_INPUTS = 32  # authors' code: z, in effect standard normal noise
 BROWNIAN_STEP = 0.15  # ours: standard deviation of a step, in units of C's outputs
@@ -28,7 +28,8 @@ class CarRacingScript(Script):
 
     random draws uniformly from the action space at each step. habit is the authors' collecting policy: the agent with
     random weights, Cauchy times a scale up to 0.01, drawn anew for each episode, whose V and M are inert in effect, so
-    that it acts on fresh noise. brownian lets each of C's outputs wander within [-1, 1]. stay does nothing.
+    that it acts on fresh noise. brownian lets each of C's outputs wander within [-1, 1]. mixed is either of the two, drawn
+    for each rollout. stay does nothing.
 
     Raises InputError for an unknown name.
     """
@@ -45,7 +46,8 @@ class CarRacingScript(Script):
             return np.zeros((steps, 3), np.float32)
         if self.name == "random":
             return rng.uniform((-1, 0, 0), 1, (steps, 3)).astype(np.float32)
-        outputs = _habit(rng, steps) if self.name == "habit" else _brownian(rng, steps)
+        habit = rng.random() < 0.5 if self.name == "mixed" else self.name == "habit"
+        outputs = _habit(rng, steps) if habit else _brownian(rng, steps)
         steer, gas, brake = outputs.T
         return np.stack([steer, (gas + 1) / 2, np.clip(brake, 0, 1)], axis=1).astype(np.float32)
 
