@@ -2,7 +2,7 @@
 
 from setuptools import setup
 
-PACKAGES = ["vae", "rnn", "controller", "doomrnn", "carracing"]
+PACKAGES = ["experiment", "vae", "rnn", "rollouts", "controller", "doomrnn", "carracing"]
 
 setup(
     name="world-models-tf",

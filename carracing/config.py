@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from controller.config import CollectConfig
-from vae.config import Settings, setting
-from vae.errors import InputError
-from vae.pictures import PREPROCESSES
+from experiment.config import Settings, setting
+from experiment.errors import InputError
+from rollouts.config import CollectConfig
+from vae.preprocessing import PREPROCESSES
 
 RENDERERS = ("fast", "gymnasium")
 VIEWS = ("v3", "v0")

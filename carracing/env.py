@@ -16,7 +16,7 @@ from gymnasium.envs.box2d.car_racing import CarRacing
 
 from carracing.config import RENDERERS, VIEWS
 from carracing.render import SIZE, Painter, Road, resize
-from vae.pictures import PREPROCESSES, as_authors_fed
+from vae.preprocessing import PREPROCESSES, as_authors_fed
 
 LOW, HIGH = np.array([-1.0, 0.0, 0.0], np.float32), np.ones(3, np.float32)  # steer, gas, brake
 
@@ -90,7 +90,7 @@ class CarRacingGame:
         time_limit: steps after which an episode is truncated (paper, section 3.3: 1,000).
         renderer: "fast" or "gymnasium".
         view: "v3", or "v0" for the picture of 2018.
-        preprocess: "plain", or "authors" for their released weights (see `vae.pictures`).
+        preprocess: "plain", or "authors" for their released weights (see `vae.preprocessing`).
         endless: neither the lap's end nor the field's edge ends the episode (authors' code, for collecting); what
             comes after one earns nothing, where Gymnasium would pay -100 on every further step.
     Raises:

@@ -7,7 +7,7 @@ import numpy as np
 
 from carracing.env import CarRacingGame
 from carracing.render import SIZE
-from controller.games import Steps
+from rollouts.game_player import Steps
 
 
 class CarRacingGames:

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from carracing.config import CarRacingCollectConfig, CarRacingEnvConfig
 from controller.config import ControllerConfig, EvaluateConfig, Preset
+from experiment.config import Settings
 from rnn.config import RNNConfig, SeriesConfig
-from vae.config import Settings, VAEConfig
+from vae.config import VAEConfig
 
 VAE = VAEConfig(z_size=32)
 RNN = RNNConfig(hidden_size=256, done_head=False, regime="episodes", sequence_length=999, decay=1.0)

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from carracing.actions import squash
 from carracing.config import CarRacingEnvConfig
 from carracing.presets import PRESETS
-from carracing.scripted import SCRIPTS, CarRacingScript, squash
+from carracing.scripted import SCRIPTS, CarRacingScript
 from controller.task import Task
 
 PUBLISHED = [  # paper, table 1: (row, dream, real task)

@@ -1,4 +1,4 @@
-"""C, the controller: policies, CMA-ES, rollouts spread over MPI ranks, the agent, training and evaluation.
+"""C, the controller: policies, CMA-ES, the agent (V, M and C together), training, evaluation and statistics.
 
-`controller.play.load_agent` is the way in for those who want to play; `controller.farm` spreads rollouts over ranks.
+`controller.agent.load_agent` is the way in for those who want an agent that acts on frames.
 """

@@ -4,15 +4,22 @@ At every step V encodes the frame into a sampled z, C acts on z and M's state, a
 next state; h and c are those before that (source: paper, section 2; authors' code).
 """
 
+from pathlib import Path
+
 import numpy as np
 import tensorflow as tf
 
+from controller.checkpoints import find_controller, load_controller
 from controller.policies import Policy
-from controller.rollouts import BLOCK, Rollout
-from controller.tiles import Tiles
+from controller.task import Task
+from experiment.errors import NumericalError
+from experiment.random_streams import Purpose
 from rnn.model import MDNRNN
-from vae.errors import NumericalError
+from rnn.training import load_rnn
+from rollouts.rollout import BLOCK, Rollout
+from rollouts.tiles import Tiles
 from vae.model import VAE
+from vae.training import load_vae
 
 ROWS = 16  # games of a tile: within a fifth of the speed of larger ones (measured), and few in vain as games end
 FEWER = 4, 8, 12  # as they do; 8 games still go at 0.8 times the speed of 16 (measured)
@@ -76,3 +83,32 @@ class AgentChooser:
         if place == 0:
             self._rngs[slot].standard_normal(out=self._eps[slot], dtype=np.float32)
         return self._eps[slot, place]
+
+
+class PlayingAgent:
+    """V, M and C acting on one game's frames; one seed always draws the same z."""
+
+    def __init__(self, agent: Agent, weights: np.ndarray):
+        self._chooser, self._weights = AgentChooser(agent, slots=1), weights
+
+    def reset(self, seed: int = 0) -> None:
+        """A new game begins: M's state is zero."""
+        rollout = Rollout(0, "real", (seed, int(Purpose.EVALUATE), 2), self._weights)
+        self._chooser.start(0, rollout, rollout.rng())
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        """The action float32 [A] on a frame uint8 [64, 64, 3]."""
+        return self._chooser.act([0], observation[None])[0]
+
+
+def load_agent(task: Task, run: str | Path, controller: str | None = None, checkpoint: str = "best") -> PlayingAgent:
+    """The agent of a run of a task, with the controller named, its only one, or the task's usual one.
+
+    Raises:
+        InputError: a file is missing or damaged, or the run has no controller, or several, none of which is meant.
+    """
+    run = Path(run)
+    shape, weights = load_controller(find_controller(run, controller, task.usual_controller), checkpoint)
+    playing = PlayingAgent(Agent(load_vae(run / "vae"), load_rnn(run / "rnn"), Policy(shape, task.squash)), weights)
+    playing.reset()
+    return playing

@@ -2,19 +2,10 @@
 
 from dataclasses import dataclass
 
-from vae.config import PRECISIONS, Settings, setting
+from experiment.config import PRECISIONS, Settings, setting
 
 VARIANTS = ("zh", "z", "z_hidden", "zch")
 WORLDS = ("dream", "real")
-
-
-@dataclass(frozen=True)
-class CollectConfig(Settings):
-    """Episodes of the collecting policy; each task adds what its own policy needs."""
-
-    episodes: int = setting(10_000, "episodes kept", unit="episodes", source="paper, section 4.2", least=2)
-    minimum_length: int = setting(101, "shorter games are dropped", unit="steps", source="authors' code", least=1)
-    games_per_rank: int = setting(1, "games a rank plays side by side", unit="games", least=1)
 
 
 @dataclass(frozen=True)

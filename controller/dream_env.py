@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from rnn.dream import Dream, DreamState, Noise
-from rnn.latents import load_initial
+from rnn.series import load_initial
 from rnn.training import load_rnn
 from vae.training import load_vae
 

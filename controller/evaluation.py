@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from controller.farm import Farm
-from controller.rollouts import Outcome, Policy, Rollout
-from controller.scripted import Script
-from vae.config import Settings
-from vae.errors import InputError
-from vae.files import first_line, read_json, write_json
-from vae.runs import Run
-from vae.streams import Purpose, stream
+from controller.statistics import bootstrap_interval
+from experiment.config import Settings
+from experiment.errors import InputError
+from experiment.files import first_line, read_json, write_json
+from experiment.random_streams import Purpose
+from experiment.runs import Run
+from rollouts.farm import Farm
+from rollouts.rollout import Outcome, Policy, Rollout
+from rollouts.scripted import Script
 
-RESAMPLES = 10_000
 LARGEST_SCORE = 1e12  # and no NaN
 NONE = type(None)
 KINDS = {
@@ -83,21 +82,6 @@ class Evaluation:
     def made_in(self, precision: str) -> bool:
         """Whether V and M computed in this precision, or neither was there to compute."""
         return self.precision == precision or (self.controller is None and self.world == "real")
-
-
-def bootstrap_interval(scores: np.ndarray, seed: int = 0) -> list[float]:
-    """95 % percentile bootstrap interval of the mean."""
-    rng = stream(seed, Purpose.EVALUATE, 0)
-    means = [rng.choice(scores, len(scores)).mean() for _ in range(RESAMPLES)]
-    return [float(v) for v in np.percentile(means, [2.5, 97.5])]
-
-
-def welch_p(scores: np.ndarray, others: np.ndarray, alternative: str = "two-sided") -> float:
-    """p of Welch's test that two means are equal, against `alternative` ("greater": the first one is above)."""
-    if np.std(scores) == 0 and np.std(others) == 0:
-        equal = np.mean(scores) <= np.mean(others) if alternative == "greater" else np.mean(scores) == np.mean(others)
-        return float(equal)
-    return float(stats.ttest_ind(scores, others, equal_var=False, alternative=alternative).pvalue)
 
 
 def play(farm: Farm, world: str, players: list[Policy], episodes: int, seed: int) -> list[list[Outcome]]:
@@ -182,12 +166,6 @@ def row(evaluation: Evaluation) -> str:
     """``mean ± std [lo, hi] (N)``."""
     low, high = evaluation.ci95
     return f"{evaluation.mean:.0f} ± {evaluation.std:.0f} [{low:.0f}, {high:.0f}] ({evaluation.episodes})"
-
-
-def over_seeds(means: list[float]) -> str:
-    """The mean, sample standard deviation and range of the means of several seeds, in words."""
-    spread = f"{np.mean(means):.0f} ± {np.std(means, ddof=1):.0f}"
-    return f"{spread} over {len(means)} seeds of CMA-ES ({min(means):.0f} to {max(means):.0f})"
 
 
 def table(rows: list[tuple[str, ...]], heads: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from keras import ops
 
-from controller.shapes import PolicyShape
+from controller.policy_spec import PolicyShape
 
 Tensor = Any
 
@@ -18,7 +18,7 @@ class Policy:
     """A controller's arithmetic; `squash` turns its tanh outputs [B, A] into the task's actions."""
 
     def __init__(self, shape: PolicyShape, squash: Callable[[Tensor], Tensor] | None = None):
-        self.shape, self.squash = shape, squash or (lambda action: action)
+        self.shape, self.size, self.squash = shape, shape.size, squash or (lambda action: action)
 
     def act(self, weights: Tensor, z: Tensor, c: Tensor, h: Tensor) -> Tensor:
         """The actions [B, A] of B controllers weights [B, P], each on its own z [B, Z] and state c, h [B, H]."""

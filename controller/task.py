@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.config import CollectConfig, Preset
-from controller.scripted import Script
-from controller.shapes import PolicyShape
-from vae.config import Settings
+from controller.config import Preset
+from controller.policy_spec import PolicyShape
+from experiment.config import Settings
+from rollouts.config import CollectConfig
+from rollouts.scripted import Script
 
 
 def controller_name(world: str, variant: str, temperature: float, seed: int) -> str:

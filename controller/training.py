@@ -14,24 +14,22 @@ from typing import Any
 
 import numpy as np
 
+from controller.checkpoints import save_controller
+from controller.cma_es import CMAES, fingerprint, rounded
 from controller.config import ControllerConfig
-from controller.es import CMAES, fingerprint, rounded
-from controller.farm import Farm
-from controller.rollouts import Rollout
-from controller.shapes import PolicyShape
-from vae.arrays import ArraySpec, check_finite, read_npz, write_npz
-from vae.errors import InputError, NumericalError
-from vae.files import read_json, write_json
-from vae.interrupts import Interrupt, deferred_interrupts
-from vae.journal import append_row, read_journal, write_journal
-from vae.progress import Progress
-from vae.runs import Metrics
-from vae.streams import Purpose
+from controller.policy_spec import PolicyShape
+from experiment.errors import InputError, NumericalError
+from experiment.interrupts import Interrupt, deferred_interrupts
+from experiment.jsonl import append_row, read_journal, write_journal
+from experiment.metrics import Metrics
+from experiment.progress import Progress
+from experiment.random_streams import Purpose
+from rollouts.farm import Farm
+from rollouts.rollout import Rollout
 
 OUTCOME = {"table": str, "id": int, "score": float, "length": int}
 FITNESS = {"generation": int, "candidates": str, "fitness": list}
 EVALUATION = {"generation": int, "score": float}
-ADVICE = "run scripts/train_controller.py first, or again after deleting the folder"
 
 
 @dataclass(frozen=True)
@@ -210,42 +208,3 @@ class ControllerTrainer:
 def read_evaluations(folder: Path) -> list[dict[str, Any]]:
     """The scores of a controller's mean: generation, score (which picks the best), and that in each world played."""
     return read_journal(folder / "evaluations.jsonl", EVALUATION, f"delete {folder} to train again")
-
-
-def save_controller(
-    folder: Path, checkpoint: str, shape: PolicyShape, weights: np.ndarray, labels: dict[str, Any]
-) -> None:
-    """Write flat weights [P], as rollouts use them, and what rebuilds their policy; `labels` stand beside it."""
-    write_npz(folder / f"{checkpoint}.npz", {"weights": rounded(weights)})
-    write_json(folder / f"{checkpoint}.json", {**shape.config(), **labels})
-
-
-def load_controller(folder: Path, checkpoint: str) -> tuple[PolicyShape, np.ndarray]:
-    """The shape and flat weights float32 [P] of a trained controller's "best" or "last" checkpoint."""
-    path = folder / f"{checkpoint}.json"
-    config = read_json(path, ADVICE)
-    try:
-        shape = PolicyShape(**{key: config[key] for key in PolicyShape.__dataclass_fields__})
-        specs = {"weights": ArraySpec("float32", (shape.size,))}
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a controller's configuration ({error!r}); {ADVICE}") from None
-    weights = read_npz(folder / f"{checkpoint}.npz", specs, ADVICE)["weights"]
-    check_finite(weights, "weights", folder / f"{checkpoint}.npz", ADVICE)
-    return shape, weights
-
-
-def find_controller(run: Path, name: str | None = None, usual: str | None = None) -> Path:
-    """The folder of a run's controller: the one named, else the only one there, else the `usual` one.
-
-    InputError where there is none, or none of several is meant.
-    """
-    if name is not None:
-        return run / "controller" / name
-    found = sorted(path.parent for path in run.glob("controller/*/best.json"))
-    if not found:
-        raise InputError(f"{run / 'controller'}: no controller in it; {ADVICE}")
-    if len(found) > 1:
-        if usual is not None and run / "controller" / usual in found:
-            return run / "controller" / usual
-        raise InputError(f"{run / 'controller'}: holds {', '.join(p.name for p in found)}; name one with --controller")
-    return found[0]

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from controller.config import CollectConfig
-from vae.config import Settings, setting
-from vae.pictures import PREPROCESSES
+from experiment.config import Settings, setting
+from rollouts.config import CollectConfig
+from vae.preprocessing import PREPROCESSES
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import gymnasium
 import numpy as np
 import vizdoom
 
-from vae.pictures import PREPROCESSES, as_authors_fed
+from vae.preprocessing import PREPROCESSES, as_authors_fed
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ class TakeCoverGame:
         width, height: the engine's screen, pixels, a resolution of ViZDoom (authors' code: 640×480; ours:
             160×120, seven times as fast).
         observation_size: side of the observation, pixels (paper: 64).
-        preprocess: "plain", or "authors" for their released weights (see `vae.pictures`).
+        preprocess: "plain", or "authors" for their released weights (see `vae.preprocessing`).
     Raises:
         ValueError: a setting is out of range.
     """

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from controller.games import Steps
 from doomrnn.env import TakeCoverGame
+from rollouts.game_player import Steps
 
 
 class TakeCoverGames:

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from controller.config import ControllerConfig, EvaluateConfig, Preset
 from doomrnn.config import DoomEnvConfig, TakeCoverCollectConfig
+from experiment.config import Settings
 from rnn.config import RNNConfig, SeriesConfig
-from vae.config import Settings, VAEConfig
+from vae.config import VAEConfig
 
 PAPER: dict[str, Settings] = {
     "env": DoomEnvConfig(),

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controller.scripted import Script
-from vae.errors import InputError
+from experiment.errors import InputError
+from rollouts.scripted import Script
 
 SIDES = {"stay": 0.0, "left": -1.0, "right": 1.0}
 SCRIPTS = ("random", "random_hold", *SIDES, "sweep")

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnn.latents import Series
-from vae.errors import InputError
-from vae.streams import Purpose, stream
+from experiment.errors import InputError
+from experiment.random_streams import Purpose, stream
+from rnn.series import Series
 
 
 class Batch(NamedTuple):

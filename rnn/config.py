@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vae.config import PRECISIONS, Settings, setting
+from experiment.config import PRECISIONS, Settings, setting
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from rnn.latents import InitialLatents
+from experiment.errors import InputError
 from rnn.mdn import MDNParameters, sample
 from rnn.model import MDNRNN, StepWeights
-from vae.errors import InputError
+from rnn.series import InitialLatents
 
 Act = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 Block = Callable[["DreamState", tf.Tensor, "Noise"], tuple["DreamState", tf.Tensor, tf.Tensor]]

@@ -6,7 +6,7 @@ Schmidhuber 2018), appendix A.2, and the authors' code.
 Layout of the head's raw output (ours): the columns are [logmix, mean, logstd], K * Z each, K before Z, so that
 component k of all latent dimensions is one contiguous run; then, where there are such, the done logit and the
 reward. With the latent axis last, sums and choices over the components are vector operations. For the authors' layout
-see `rnn.authors`.
+see `rnn.released_weights`.
 """
 
 from typing import Any, NamedTuple

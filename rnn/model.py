@@ -28,7 +28,7 @@ class MDNRNN(keras.Model):
     """The model of the world: (z, action[, restart]) and a state to the distribution of the next z [and of done].
 
     Its loss is `rnn.losses.mdnrnn_loss`. A row of `step` depends neither on its place in a batch of 16, 64 or 512 rows
-    nor on the others, bit for bit; on their number it may depend (see `controller.tiles`).
+    nor on the others, bit for bit; on their number it may depend (see `rollouts.tiles`).
 
     z_size, action_size, hidden_size, mixtures: Z, A, H, K. Doom has 64, 1, 512, 5 and a done head (1,678,785
         parameters); CarRacing 32, 3, 256, 5 and none (422,368).

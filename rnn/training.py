@@ -9,17 +9,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from experiment.checkpoints import load_checkpoint, load_model, model_arguments, save_checkpoint, save_model
+from experiment.errors import InputError, check_losses
+from experiment.interrupts import Interrupt, deferred_interrupts
+from experiment.metrics import Metrics
+from experiment.progress import Progress
+from experiment.random_streams import Purpose, seed_sequence
 from rnn.batches import Batch, ConcatenatedBatches, EpisodeBatches
 from rnn.config import RNNConfig
-from rnn.latents import Series
 from rnn.losses import MDNRNNLoss, mdnrnn_loss
 from rnn.model import MDNRNN
-from vae.errors import InputError, check_losses
-from vae.interrupts import Interrupt, deferred_interrupts
-from vae.progress import Progress
-from vae.runs import Metrics
-from vae.streams import Purpose, seed_sequence
-from vae.weights import load_checkpoint, load_model, model_arguments, save_checkpoint, save_model
+from rnn.series import Series
 
 ADVICE = "run scripts/train_rnn.py first, or again after deleting the folder"
 LOG_EVERY = 50  # updates

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import cli
-from benchmark_figures import (
+from benchmarking.figures import (
     AT_LEAST,
     AT_MOST,
     OPEN,
@@ -34,7 +34,7 @@ from benchmark_figures import (
     paired,
     spread_text,
 )
-from benchmark_measures import MEASURES, Measured
+from benchmarking.measures import MEASURES, Measured
 
 TARGETS = (
     Target("dream", "ours", "ceiling", "of the ceiling", AT_LEAST, 0.80),
@@ -62,19 +62,19 @@ GROWTH_ROUNDS, GROWTH_SECONDS = 3, 0.5
 def main() -> None:
     """Measure, or make the page of what was measured."""
     if sys.argv[1:2] == ["--inside"]:
-        from benchmark_workers import serve
+        from benchmarking.workers import serve
 
         return serve(*sys.argv[2:])
     arguments = parse()
     with cli.ending_well():
         if arguments.source:
-            from vae.files import read_json
+            from experiment.files import read_json
 
             results = read_json(arguments.source, "make it with scripts/benchmark.py --json")
         else:
             results = run(arguments)
         if arguments.page:
-            from benchmark_page import page
+            from benchmarking.page import page
 
             arguments.page.write_text(page(results))
             print(f"wrote {arguments.page}")
@@ -96,8 +96,8 @@ def parse() -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure, print, and write what is known so far after each measure."""
-    from vae.files import write_json
-    from vae.runs import environment
+    from experiment.files import write_json
+    from experiment.provenance import environment
 
     started, repeats, results = time.monotonic(), arguments.repeats, before(arguments)
     results["command"] = " && ".join([*results.pop("commands"), command(arguments)])
@@ -122,7 +122,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def before(arguments: argparse.Namespace) -> dict[str, Any]:
     """What an earlier run left in the file of the measures that are not asked for now; nothing where all are."""
-    from vae.files import read_json
+    from experiment.files import read_json
 
     found: dict[str, Any] = {"measures": {}, "targets": [], "commands": [], "minutes": 0.0}
     if arguments.only and arguments.json and arguments.json.exists():

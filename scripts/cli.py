@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from controller.task import Task
-    from vae.config import Settings
-    from vae.runs import Run
+    from experiment.config import Settings
+    from experiment.runs import Run
 
 TASKS = ("doomrnn", "carracing")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
@@ -113,7 +113,7 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def _all_fields() -> str:
-    from vae.config import describe
+    from experiment.config import describe
 
     parts = [
         f"settings of {name}, with the defaults of preset paper:\n{describe(task(name).presets['paper'].stages)}"
@@ -153,8 +153,8 @@ def task(name: str) -> "Task":
 
 def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
     """The run the arguments name, opened or made; `own_seed` keeps ``--seed`` for the script itself."""
-    from vae.errors import InputError
-    from vae.runs import Run, open_run
+    from experiment.errors import InputError
+    from experiment.runs import Run, open_run
 
     chosen = task(arguments.task)
     preset = getattr(arguments, "preset", None)
@@ -175,7 +175,7 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
 
 def overridden(stages: "dict[str, Settings]", words: list[str]) -> "tuple[dict[str, Settings], set[str]]":
     """Stages with the words of ``--set`` applied, and the ``stage.field`` these name."""
-    from vae.config import override
+    from experiment.config import override
 
     for word in words:
         stages = override(stages, word)
@@ -184,9 +184,9 @@ def overridden(stages: "dict[str, Settings]", words: list[str]) -> "tuple[dict[s
 
 def open_existing(path: Path) -> "Run":
     """The run in a folder, whatever its task; InputError where there is none."""
-    from vae.errors import InputError
-    from vae.files import read_json
-    from vae.runs import load_run
+    from experiment.errors import InputError
+    from experiment.files import read_json
+    from experiment.runs import load_run
 
     stored = read_json(path / "config.json", "name a run's folder with --run")
     name = stored.get("task") if isinstance(stored, dict) else None
@@ -197,7 +197,7 @@ def open_existing(path: Path) -> "Run":
 
 def need_telling_dream(run: "Run") -> None:
     """InputError where M foretells neither an end nor rewards, so that all players are alike in its dream."""
-    from vae.errors import InputError
+    from experiment.errors import InputError
 
     config = run.stages["rnn"]
     if not (config.done_head or config.reward_head):
@@ -209,45 +209,10 @@ def need_telling_dream(run: "Run") -> None:
 
 def need_models(run: "Run") -> None:
     """InputError naming the script to run first where V, the series or M is not finished."""
+    from experiment.stages import need
+
     for stage, script in (("vae", "train_vae.py"), ("series", "encode_series.py"), ("rnn", "train_rnn.py")):
         need(run, stage, script)
-
-
-def need(run: "Run", stage: str, script: str, flag: str = "--run") -> None:
-    """InputError naming the script to run first where a stage is not finished, or lacks a file it finished with.
-
-    flag: what stands before the run's folder in that command.
-    """
-    from vae.errors import InputError
-    from vae.files import check_manifest
-    from vae.runs import finished
-
-    folder, command = run.folder(stage), f"scripts/{script} {run.task} {flag} {run.path}"
-    if finished(folder) is None:
-        raise InputError(f"{folder}: not finished; run {command} first")
-    check_manifest(folder, f"delete {folder / 'done.json'} and run {command} again")
-
-
-def run_stage(run: "Run", stage: str, produce: Callable[[Path], dict[str, Any]], following: str) -> None:
-    """Work on a stage under its lock unless it is finished, and say what came of it and what to do next."""
-    from vae.runs import FOLDERS, PINNED, finish, finished, working
-
-    folder = run.folder(stage)
-    summary = finished(folder)
-    if summary is None:
-        record = {name: vars(run.stages[name]) for name in PINNED[stage]}
-        with working(folder, record):
-            summary = produce(folder)
-            finish(folder, summary)
-        print(f"{FOLDERS[stage]}: done, {_figures(summary)}; wrote {folder}")
-    else:
-        print(f"{FOLDERS[stage]}: already finished ({_figures(summary)}); nothing to do")
-    print(f"next: {following}")
-
-
-def _figures(summary: dict[str, Any]) -> str:
-    forms = {float: "{:,.4g}", int: "{:,}"}
-    return ", ".join(f"{name} {forms.get(type(value), '{}').format(value)}" for name, value in summary.items())
 
 
 def on_farm(
@@ -261,8 +226,8 @@ def on_farm(
 
     With `tensorflow` the other ranks load it meanwhile.
     """
-    from controller.cast import TaskCast
-    from controller.farm import Farm, await_setup, guarded, introduce, work
+    from controller.workers import TaskCast
+    from rollouts.farm import Farm, await_setup, guarded, introduce, work
 
     with guarded(comm):
         if rank() != 0:
@@ -279,7 +244,7 @@ def on_farm(
 
 def controller_temperature(run: "Run", name: str | None) -> float:
     """The temperature a controller was trained at, or the run's own where there is no controller."""
-    from vae.files import read_sealed
+    from experiment.files import read_sealed
 
     begun = run.path / "controller" / (name or "-") / "begun.json"
     return float(read_sealed(begun)["temperature"]) if begun.exists() else run.stages["controller"].temperature
@@ -291,7 +256,7 @@ def ending_well(comm: Any = None) -> Iterator[None]:
 
     SIGTERM ends a process alone as Ctrl-C does; ranks leave it to mpirun.
     """
-    from vae.errors import InputError, NumericalError, disk_trouble
+    from experiment.errors import InputError, NumericalError, disk_trouble
 
     if comm is None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -318,7 +283,7 @@ def ending_well(comm: Any = None) -> Iterator[None]:
 def _ended(line: str, code: int, comm: Any) -> int:
     print(line, file=sys.stderr, flush=True)
     if comm is not None and comm.Get_size() > 1:
-        from controller.farm import abort
+        from rollouts.farm import abort
 
         abort(comm, code)
     return code

@@ -4,8 +4,6 @@ python scripts/collect_rollouts.py doomrnn --run runs/demo --preset quick
 mpirun -n 2 python -m mpi4py scripts/collect_rollouts.py doomrnn --run runs/demo --preset quick
 """
 
-import functools
-
 import cli
 
 cli.one_thread_a_rank()
@@ -22,19 +20,17 @@ def main() -> None:
             comm,
             task,
             lambda: prepare(run),
-            lambda config, farm: collect_all(
-                run, task.collector(config), task.episode_length(run.stages["env"]), farm, task, "train_vae.py"
-            ),
+            lambda config, farm: collect(config, farm, task, run),
             tensorflow=False,
         )
 
 
 def prepare(run):
     """(setup of the ranks, settings); rank 0 only."""
-    from controller.cast import Setup
-    from controller.turns import is_turn
-    from vae.errors import InputError
-    from vae.runs import finished
+    from controller.iteration import is_turn
+    from controller.workers import Setup
+    from experiment.errors import InputError
+    from experiment.runs import finished
 
     if is_turn(run.path) and finished(run.folder("collect")) is None:
         raise InputError(f"{run.path}: its games are an agent's; go on with scripts/iterate.py --to {run.path}")
@@ -42,21 +38,12 @@ def prepare(run):
     return Setup(run.stages["env"], config.games_per_rank, config.minimum_length), config
 
 
-def collect_all(run, policy, length: int, farm, task, following: str) -> None:
-    """Collect games of a policy under the folder's lock; rank 0 only.
+def collect(config, farm, task, run) -> None:
+    """Collect under the folder's lock; rank 0 only."""
+    from rollouts.collecting import collect_all
 
-    length: of a game in steps, for the forecast of the disk. following: the script to run next.
-    """
-    from controller.collecting import check_disk, collect
-    from vae.runs import finished
-
-    folder, config = run.folder("collect"), run.stages["collect"]
-    if finished(folder) is None:  # before the stage is begun, so that it may still be asked for fewer
-        there = len(list(folder.glob("episode-*.npz")))
-        needed = check_disk(run.path, max(0, config.episodes - there), task.frame_bytes, length)
-        print(f"collect: {config.episodes:,} episodes, about {needed / 1e9:.2f} GB still to write", flush=True)
-    produce = functools.partial(collect, farm=farm, config=config, policy=policy, seed=run.seed)
-    cli.run_stage(run, "collect", produce, f"python scripts/{following} {task.name} --run {run.path}")
+    length = task.episode_length(run.stages["env"])
+    collect_all(run, task.collector(config), length, farm, task.frame_bytes, "train_vae.py")
 
 
 if __name__ == "__main__":

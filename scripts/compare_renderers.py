@@ -35,8 +35,8 @@ def main() -> None:
     mean, worst = sum(row["mean"] for row in rows) / len(rows), max(row["worst_frame"] for row in rows)
     print(f"{frames:,} frames of {arguments.tracks} tracks: mean {mean:.3f}, worst frame {worst:.3f} grey levels")
     if arguments.json:
-        from vae.files import write_json
-        from vae.runs import environment
+        from experiment.files import write_json
+        from experiment.provenance import environment
 
         figures = {"frames": frames, "tracks": arguments.tracks, "mean": mean, "worst_frame": worst, "rows": rows}
         write_json(arguments.json, {"command": "python scripts/compare_renderers.py", **figures, **environment()})
@@ -85,8 +85,8 @@ def act(circuit, driver: str, step: int, walk: float) -> tuple[float, float, flo
 
 def draw(pairs, path: Path) -> None:
     """Gymnasium's picture above, ours below."""
-    import figures
     import numpy as np
+    from reporting import figures
 
     theirs, ours = (np.stack(column) for column in zip(*pairs[:: max(1, len(pairs) // 12)], strict=True))
     figures.pictures([("Gymnasium", theirs[:12]), ("ours", ours[:12])]).savefig(path)

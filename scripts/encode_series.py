@@ -5,13 +5,15 @@ python scripts/encode_series.py doomrnn --run runs/demo
 
 import cli
 
+from experiment.stages import need, run_stage
+
 
 def main() -> None:
     """Parse and encode."""
     arguments = cli.parser(__doc__).parse_args()
     with cli.ending_well():
         run, task = cli.resolve(arguments), cli.task(arguments.task)
-        cli.need(run, "vae", "train_vae.py")
+        need(run, "vae", "train_vae.py")
         need_episodes(run)
 
         def produce(folder):
@@ -22,15 +24,15 @@ def main() -> None:
             model, config = load_vae(run.folder("vae")), run.stages["series"]
             return encode_episodes(folder, run.folder("collect"), model, task.action_size, config, run.seed)
 
-        cli.run_stage(run, "series", produce, f"python scripts/train_rnn.py {task.name} --run {run.path}")
+        run_stage(run, "series", produce, f"python scripts/train_rnn.py {task.name} --run {run.path}")
 
 
 def need_episodes(run) -> None:
     """InputError where not all episodes are collected yet."""
-    from controller.turns import is_turn
+    from controller.iteration import is_turn
 
     script = ("iterate.py", "--to") if is_turn(run.path) else ("collect_rollouts.py",)
-    cli.need(run, "collect", *script)
+    need(run, "collect", *script)
 
 
 if __name__ == "__main__":

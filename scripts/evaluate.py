@@ -8,6 +8,8 @@ Several policies or worlds may be named; each pair is evaluated and written to e
 
 import cli
 
+from experiment.stages import need
+
 cli.one_thread_a_rank()
 
 
@@ -54,8 +56,8 @@ def main() -> None:
 
 def prepare(arguments, run):
     """(setup of the ranks, the controller to evaluate); rank 0 only."""
-    from controller.setup import play_setup
-    from controller.training import find_controller, load_controller
+    from controller.checkpoints import find_controller, load_controller
+    from controller.workers import play_setup
 
     if "dream" in arguments.world:
         cli.need_telling_dream(run)
@@ -66,7 +68,7 @@ def prepare(arguments, run):
         shape, weights = load_controller(folder, arguments.checkpoint)
     temperature = arguments.temperature or cli.controller_temperature(run, name)
     if "dream" in arguments.world or name:
-        cli.need(run, "rnn", "train_rnn.py")
+        need(run, "rnn", "train_rnn.py")
         cli.load_tensorflow()
     learned = "agent" in arguments.policy
     setup = play_setup(run, set(arguments.world), learned, temperature, shape)
@@ -98,7 +100,7 @@ def evaluate_all(arguments, job, farm, task, run) -> None:
 def labels(arguments, job, task, run, world, policy):
     """What is recorded of an evaluation beside its scores."""
     from controller.evaluation import config_sha256, digest
-    from vae.runs import commit
+    from experiment.provenance import commit
 
     agent, config = policy == "agent", run.stages["evaluate"]
     temperature = job["temperature"] if world == "dream" else None
@@ -126,7 +128,7 @@ def labels(arguments, job, task, run, world, policy):
 
 def finished_at(run, stage):
     """The summary of a finished stage, which differs whenever it was made anew."""
-    from vae.runs import finished
+    from experiment.runs import finished
 
     return finished(run.folder(stage))
 

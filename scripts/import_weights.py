@@ -57,7 +57,7 @@ def main() -> None:
 
 def import_run(arguments) -> None:
     """Every part that the source holds becomes a finished stage."""
-    from vae.errors import InputError
+    from experiment.errors import InputError
 
     files = {part: arguments.source / path for part, path in LAYOUT[arguments.task].items()}
     there = {part: path for part, path in files.items() if path.exists()}
@@ -82,8 +82,8 @@ def import_run(arguments) -> None:
 
 def read_numbers(path: Path):
     """The JSON of a file of their format: a list; InputError where it is not one."""
-    from vae.errors import InputError
-    from vae.files import read_json
+    from experiment.errors import InputError
+    from experiment.files import read_json
 
     if path.stat().st_size > LARGEST_FILE:
         raise InputError(f"{path}: larger than {LARGEST_FILE:,} bytes, so not one of the authors' files")
@@ -105,14 +105,14 @@ def arrays(content) -> list:
 
 def vae_of(task, content):
     """V."""
-    from vae.authors import vae_from_authors
+    from vae.released_weights import vae_from_authors
 
     return vae_from_authors(arrays(content), paper(task, "vae").z_size)
 
 
 def rnn_of(task, content):
     """M, of the paper's sizes."""
-    from rnn.authors import mdnrnn_from_authors
+    from rnn.released_weights import mdnrnn_from_authors
 
     model, config = (
         mdnrnn_from_authors(arrays(content), paper(task, "vae").z_size, task.action_size),
@@ -128,8 +128,8 @@ def initial_of(task, content):
     """First frames."""
     import numpy as np
 
-    from rnn.latents import InitialLatents
-    from vae.authors import UNIT
+    from rnn.series import InitialLatents
+    from vae.released_weights import UNIT
 
     mu, logvar = (np.float32(array * UNIT) for array in arrays(content))
     if mu.shape != logvar.shape or mu.ndim != 2 or mu.shape[1] != paper(task, "vae").z_size:
@@ -164,11 +164,11 @@ def paper_shape(task):
 
 def store(arguments, task, models) -> None:
     """Write the run: its configuration, and a finished stage for each part."""
-    from controller.training import save_controller
-    from rnn.latents import write_initial
-    from vae.config import override
-    from vae.runs import Run, finish, open_run, working
-    from vae.weights import save_model
+    from controller.checkpoints import save_controller
+    from experiment.checkpoints import save_model
+    from experiment.config import override
+    from experiment.runs import Run, finish, open_run, working
+    from rnn.series import write_initial
 
     stages = override(task.presets["paper"].stages, f"env.preprocess={arguments.preprocess}")
     run = Run(arguments.run, task.name, "paper", 0, stages)
@@ -199,14 +199,14 @@ def store(arguments, task, models) -> None:
 
 def export_run(arguments) -> None:
     """Every part that the run has, written as the authors would have."""
-    from controller.training import find_controller, load_controller
-    from rnn.authors import mdnrnn_to_authors
-    from rnn.latents import load_initial
+    from controller.checkpoints import find_controller, load_controller
+    from experiment.errors import InputError
+    from experiment.files import atomic_write, read_json
+    from experiment.runs import finished
+    from rnn.released_weights import mdnrnn_to_authors
+    from rnn.series import load_initial
     from rnn.training import load_rnn
-    from vae.authors import to_units, vae_to_authors
-    from vae.errors import InputError
-    from vae.files import atomic_write, read_json
-    from vae.runs import finished
+    from vae.released_weights import to_units, vae_to_authors
     from vae.training import load_vae
 
     run = cli.open_existing(arguments.run)

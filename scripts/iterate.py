@@ -17,8 +17,6 @@ import cli
 
 cli.one_thread_a_rank()
 
-import collect_rollouts  # noqa: E402  (after the threads are set)
-
 
 def parse():
     """The arguments."""
@@ -39,15 +37,15 @@ def main() -> None:
             comm,
             task,
             lambda: prepare(arguments, task),
-            lambda job, farm: collect_rollouts.collect_all(*job, farm, task, "encode_series.py"),
+            lambda job, farm: collect(*job, farm, task),
         )
 
 
 def prepare(arguments, task):
     """(setup of the ranks, (the new run, the agent's weights, how long its games are)); rank 0 only."""
-    from controller.setup import play_setup
-    from controller.training import find_controller, load_controller
-    from controller.turns import open_turn, signature
+    from controller.checkpoints import find_controller, load_controller
+    from controller.iteration import open_turn, signature
+    from controller.workers import play_setup
 
     old = old_run(arguments, task)
     folder = find_controller(old.path, arguments.controller, task.usual_controller)
@@ -62,9 +60,16 @@ def prepare(arguments, task):
     return setup, (new, weights, usual_length(old, folder.name, env.time_limit))
 
 
+def collect(run, weights, length: int, farm, task) -> None:
+    """Collect the agent's games under the folder's lock; rank 0 only."""
+    from rollouts.collecting import collect_all
+
+    collect_all(run, weights, length, farm, task.frame_bytes, "encode_series.py")
+
+
 def old_run(arguments, task):
     """The run that a turn starts from; InputError where it is not finished, or only a release of one."""
-    from vae.errors import InputError
+    from experiment.errors import InputError
 
     old = cli.open_existing(arguments.run)
     if old.task != task.name:
@@ -78,7 +83,7 @@ def old_run(arguments, task):
 
 def new_run(arguments, old):
     """The new run as it is wanted, with the old one's settings but for what --set says, and what was said."""
-    from vae.runs import Run
+    from experiment.runs import Run
 
     stages, explicit = cli.overridden(old.stages, arguments.overrides)
     if arguments.seed is None:

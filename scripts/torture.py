@@ -63,9 +63,9 @@ def main() -> None:
 
 def watch(run: Path, minutes: float) -> None:
     """Follow a run's memory into its folder."""
-    import torture_memory
+    from reliability import memory as torture_memory
 
-    from vae.errors import InputError
+    from experiment.errors import InputError
 
     if not run.is_dir():
         raise InputError(f"{run}: no run there yet; start one with scripts/reproduce.py first")
@@ -85,8 +85,8 @@ def try_part(part: str, arguments, scratch: Path) -> bool:
 
 def keep(path: Path, part: str, figures: dict, arguments) -> None:
     """Put a part's figures into the file, beside what others left there."""
-    from vae.files import read_json, write_json
-    from vae.runs import environment
+    from experiment.files import read_json, write_json
+    from experiment.provenance import environment
 
     whole = read_json(path) if path.exists() else {}
     command = f"python scripts/torture.py --only {part} --seed {arguments.seed}"
@@ -97,15 +97,15 @@ def keep(path: Path, part: str, figures: dict, arguments) -> None:
 
 def try_kills(arguments, scratch: Path) -> dict:
     """See torture_kills."""
-    import torture_kills
+    from reliability import kills as torture_kills
 
     return torture_kills.torture(scratch, arguments.seed, arguments.kills)
 
 
 def try_faults(arguments, scratch: Path) -> dict:
     """See torture_faults."""
-    import torture_faults
-    import torture_kills
+    from reliability import faults as torture_faults
+    from reliability import kills as torture_kills
 
     whole = scratch / "whole"
     seconds = torture_kills.undisturbed(whole)
@@ -131,16 +131,16 @@ def try_fuzz(arguments, scratch: Path) -> dict:
 
 def try_ranks(arguments, scratch: Path) -> dict:
     """See torture_ranks."""
-    import torture_ranks
+    from reliability import ranks as torture_ranks
 
     return {name: trial() for name, trial in torture_ranks.TRIALS.items()}
 
 
 def try_memory(arguments, scratch: Path) -> dict:
     """See torture_memory."""
-    import torture_memory
+    from reliability import memory as torture_memory
 
-    from vae.errors import InputError
+    from experiment.errors import InputError
 
     log = (arguments.memory or Path("-")) / "memory.jsonl"
     if not log.exists():

@@ -35,8 +35,8 @@ def main() -> None:
 
 def prepare(arguments, task, run):
     """(setup of the ranks, everything the training needs); rank 0 only."""
-    from controller.setup import play_setup
     from controller.task import controller_name
+    from controller.workers import play_setup
 
     world, variant = arguments.world or task.world, arguments.variant or task.variant
     config, seed = run.stages["controller"], arguments.seed or 0
@@ -60,7 +60,7 @@ def prepare(arguments, task, run):
 def train(job, farm, task, run) -> None:
     """Train under the folder's lock, and say what to do next; rank 0 only."""
     from controller.training import ControllerTrainer
-    from vae.runs import finish, finished, refuse_other, working
+    from experiment.runs import finish, finished, refuse_other, working
 
     folder, config = job["folder"], run.stages["controller"]
     record = {"controller": vars(config), **{key: job[key] for key in ("world", "seed", "temperature")}}

@@ -5,18 +5,20 @@ python scripts/train_rnn.py doomrnn --run runs/demo
 
 import cli
 
+from experiment.stages import need, run_stage
+
 
 def main() -> None:
     """Parse and train."""
     arguments = cli.parser(__doc__).parse_args()
     with cli.ending_well():
         run, task = cli.resolve(arguments), cli.task(arguments.task)
-        cli.need(run, "series", "encode_series.py")
+        need(run, "series", "encode_series.py")
 
         def produce(folder):
             cli.load_tensorflow()
-            from controller.turns import before, is_turn
-            from rnn.latents import load_series
+            from controller.iteration import before, is_turn
+            from rnn.series import load_series
             from rnn.training import load_rnn, train_rnn
 
             sizes, start = (run.stages["vae"].z_size, task.action_size), None
@@ -27,7 +29,7 @@ def main() -> None:
             return train_rnn(folder, training, held_out, run.stages["rnn"], run.seed, start)
 
         following = f"mpirun -n 2 python -m mpi4py scripts/train_controller.py {task.name} --run {run.path}"
-        cli.run_stage(run, "rnn", produce, following)
+        run_stage(run, "rnn", produce, following)
 
 
 if __name__ == "__main__":

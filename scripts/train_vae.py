@@ -5,6 +5,8 @@ python scripts/train_vae.py doomrnn --run runs/demo
 
 import cli
 
+from experiment.stages import need, run_stage
+
 
 def main() -> None:
     """Parse and train."""
@@ -13,7 +15,7 @@ def main() -> None:
         from vae.episodes import list_episodes, split_episodes
 
         run, task = cli.resolve(arguments), cli.task(arguments.task)
-        cli.need(run, "collect", "collect_rollouts.py")
+        need(run, "collect", "collect_rollouts.py")
         config = run.stages["vae"]
 
         def produce(folder):
@@ -27,7 +29,7 @@ def main() -> None:
             tests = sample_frames(held_out, task.action_size, config.validation_frames, run.seed)
             return train_vae(folder, data, tests, config, run.seed)
 
-        cli.run_stage(run, "vae", produce, f"python scripts/encode_series.py {task.name} --run {run.path}")
+        run_stage(run, "vae", produce, f"python scripts/encode_series.py {task.name} --run {run.path}")
 
 
 if __name__ == "__main__":

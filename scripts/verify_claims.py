@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="where the results are (results)")
     arguments = parser.parse_args()
     with cli.ending_well():
-        from paper_claims import Verifier
+        from reporting.claims import Verifier
 
         claims = Verifier(arguments.results).claims()
         for claim in claims:
@@ -31,7 +31,7 @@ def main() -> None:
         counts = Counter(claim.verdict.split(",")[0] for claim in claims)
         print("; ".join(f"{count} {verdict}" for verdict, count in counts.most_common()))
         if arguments.json:
-            from vae.files import write_json
+            from experiment.files import write_json
 
             write_json(arguments.json, [asdict(claim) for claim in claims])
 

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from benchmark_workers import Job, Measure
+from benchmarking.workers import Job, Measure
 
 
 def counting(job: Job) -> Measure:

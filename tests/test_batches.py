@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from samples import make_series
 
+from experiment.errors import InputError
 from rnn.batches import ConcatenatedBatches, EpisodeBatches, join
 from rnn.config import RNNConfig
 from rnn.training import held_out_batches
-from vae.errors import InputError
 
 LENGTHS = [5, 3, 4, 7, 6]  # 25 steps; the third game is cut at its limit
 

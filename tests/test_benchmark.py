@@ -11,7 +11,7 @@ from commands import SCRIPTS, TESTS, assert_refused, python, run
 
 sys.path.insert(0, str(SCRIPTS))
 import benchmark
-from benchmark_figures import (
+from benchmarking.figures import (
     AT_LEAST,
     AT_MOST,
     OPEN,
@@ -25,9 +25,9 @@ from benchmark_figures import (
     judged,
     paired,
 )
-from benchmark_measures import MEASURES, Measured, MeasureOf
-from benchmark_page import WHY, page
-from benchmark_workers import CORES, Contestant, join
+from benchmarking.measures import MEASURES, Measured, MeasureOf
+from benchmarking.page import WHY, page
+from benchmarking.workers import CORES, Contestant, join
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
@@ -231,15 +231,15 @@ def test_an_unknown_measure_is_refused():
 def peers():
     """The PyTorch networks; they are an extra."""
     pytest.importorskip("torch", reason="torch is not installed (pip install -e .[bench])")
-    import benchmark_peers
+    from benchmarking import peers as benchmark_peers
 
     return benchmark_peers
 
 
 def test_the_peers_dream_is_ours(peers):
     """The same weights and noise give the same next z, state and end, to rounding."""
-    import benchmark_dreams
     import torch
+    from benchmarking import dreams as benchmark_dreams
 
     from rnn.mdn import sample
 
@@ -261,9 +261,9 @@ def test_the_peers_dream_is_ours(peers):
 
 def test_the_peers_networks_have_our_sizes(peers):
     """As many weights as the paper's V and M (PyTorch's LSTM has a second bias), and the loss of M is ours."""
-    import benchmark_dreams
-    import benchmark_parts
     import torch
+    from benchmarking import dreams as benchmark_dreams
+    from benchmarking import parts as benchmark_parts
 
     from rnn.losses import mdnrnn_loss
 

@@ -12,16 +12,17 @@ from gymnasium.envs.box2d.car_dynamics import Car
 from gymnasium.utils.env_checker import check_env
 
 import carracing
+from carracing.actions import squash
 from carracing.dream import CarRacingDream
 from carracing.env import CarRacing64, CarRacingGame, Circuit, definitions_made_once
 from carracing.games import CarRacingGames
 from carracing.render import KEPT_ROWS, Painter, Road, resize
-from carracing.scripted import SCRIPTS, CarRacingScript, squash
-from rnn.latents import InitialLatents, write_initial
+from carracing.scripted import SCRIPTS, CarRacingScript
+from experiment.checkpoints import save_model
+from experiment.errors import InputError
 from rnn.model import MDNRNN
-from vae.errors import InputError
+from rnn.series import InitialLatents, write_initial
 from vae.model import VAE
-from vae.weights import save_model
 
 
 def drive(name: str, seed: int, steps: int) -> np.ndarray:

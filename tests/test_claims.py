@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from commands import ROOT, python, run
 
-from controller.claims import Published, above_value, compare, falling, greater, not_greater_by
-from controller.evaluation import Evaluation, bootstrap_interval
+from controller.evaluation import Evaluation
+from controller.statistics import Published, above_value, bootstrap_interval, compare, falling, greater, not_greater_by
 
 PAPER = Published(1000.0, 200.0)
 

@@ -11,11 +11,11 @@ import pytest
 from commands import assert_refused, python, ranked, run, start
 from samples import leftovers
 
-from controller.collecting import check_disk
 from doomrnn.scripted import TakeCoverScript
+from experiment.errors import InputError
+from experiment.random_streams import Purpose, stream
+from rollouts.collecting import check_disk
 from vae.episodes import list_episodes, read_episode
-from vae.errors import InputError
-from vae.streams import Purpose, stream
 
 WORDS = ("--preset", "smoke", "--set", "collect.episodes=8", "--set", "collect.minimum_length=130")
 

@@ -8,9 +8,10 @@ import carracing.presets
 from controller.config import ControllerConfig, EvaluateConfig
 from doomrnn.config import DoomEnvConfig
 from doomrnn.presets import PRESETS
+from experiment.config import describe, from_values, override
+from experiment.errors import InputError
 from rnn.config import RNNConfig
-from vae.config import VAEConfig, describe, from_values, override
-from vae.errors import InputError
+from vae.config import VAEConfig
 
 STAGES = {"env": DoomEnvConfig(), "vae": VAEConfig(), "rnn": RNNConfig(), "controller": ControllerConfig()}
 

@@ -11,18 +11,19 @@ import pytest
 from samples import leftovers
 
 import controller.training
+from controller.checkpoints import find_controller, load_controller
+from controller.cma_es import rounded
 from controller.config import ControllerConfig
-from controller.es import rounded
-from controller.farm import Farm
-from controller.rollouts import Kind, Outcome, Rollout
-from controller.shapes import PolicyShape
+from controller.policy_spec import PolicyShape
 from controller.task import controller_name
-from controller.training import ControllerTrainer, find_controller, load_controller
-from vae.errors import InputError, NumericalError
-from vae.interrupts import Interrupt
-from vae.journal import read_journal, write_journal
-from vae.runs import read_metrics
-from vae.streams import Purpose
+from controller.training import ControllerTrainer
+from experiment.errors import InputError, NumericalError
+from experiment.interrupts import Interrupt
+from experiment.jsonl import read_journal, write_journal
+from experiment.metrics import read_metrics
+from experiment.random_streams import Purpose
+from rollouts.farm import Farm
+from rollouts.rollout import Kind, Outcome, Rollout
 
 SHAPE = PolicyShape("z", 6, 1, 1, bias=False)
 TARGET = np.array([1.0, -1, 0.5, 0, 0.3, -0.2])

@@ -15,21 +15,21 @@ from commands import run as run_command
 from gymnasium.utils.env_checker import check_env
 
 import doomrnn
-from controller.dreams import DreamPlayer
 from controller.policies import Policy
-from controller.rollouts import BLOCK, Outcome, Rollout
-from controller.shapes import PolicyShape
-from controller.tiles import Tiles
+from controller.policy_spec import PolicyShape
 from doomrnn.dream import DoomDream
 from doomrnn.scripted import TakeCoverScript
+from experiment.checkpoints import save_model
+from experiment.errors import InputError, NumericalError
+from experiment.random_streams import Purpose
 from rnn.dream import Dream
-from rnn.latents import InitialLatents, write_initial
 from rnn.mdn import sample, split_head
 from rnn.model import MDNRNN
-from vae.errors import InputError, NumericalError
+from rnn.series import InitialLatents, write_initial
+from rollouts.dream_player import DreamPlayer
+from rollouts.rollout import BLOCK, Outcome, Rollout
+from rollouts.tiles import Tiles
 from vae.model import VAE
-from vae.streams import Purpose
-from vae.weights import save_model
 
 Z, H = 64, 512  # Doom's
 WEIGHTS = np.random.default_rng(5).normal(0, 0.05, (8, Z + 2 * H)).astype(np.float32).round(4)

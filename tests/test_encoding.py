@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from samples import write_episodes
 
+from experiment.errors import NumericalError
 from rnn.config import SeriesConfig
 from rnn.encoding import encode_episodes
-from rnn.latents import load_initial, read_shard, shard_path
+from rnn.series import load_initial, read_shard, shard_path
 from vae.episodes import read_episode, split_episodes
-from vae.errors import NumericalError
 from vae.model import VAE
 
 CONFIG = SeriesConfig(batch_size=16, shard_episodes=3, initial_frames=2)

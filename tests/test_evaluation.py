@@ -7,10 +7,11 @@ import pytest
 from scipy import stats
 
 from controller import evaluation
-from controller.evaluation import Evaluation, bootstrap_interval, load_evaluations, save_evaluation, summarise, welch_p
-from controller.rollouts import Outcome
+from controller.evaluation import Evaluation, load_evaluations, save_evaluation, summarise
+from controller.statistics import bootstrap_interval, welch_p
 from doomrnn.scripted import TakeCoverScript
-from vae.errors import InputError
+from experiment.errors import InputError
+from rollouts.rollout import Outcome
 
 LABELS = {
     "task": "doomrnn",

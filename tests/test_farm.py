@@ -7,12 +7,12 @@ import pytest
 from commands import TESTS, ranked, run
 from farm_world import DAWDLE_SECONDS, ROLLOUTS, SETUP, TASK, answer, rollouts
 
-from controller.board import UNIT, Board
-from controller.cast import TaskCast
-from controller.farm import Farm
-from controller.messages import Reply, Request
-from controller.rollouts import Outcome, Rollout
+from controller.workers import TaskCast
 from doomrnn.scripted import TakeCoverScript
+from rollouts.farm import Farm
+from rollouts.messages import Reply, Request
+from rollouts.rollout import Outcome, Rollout
+from rollouts.work_queue import UNIT, Board
 
 REAL, DREAM = ("real", True), ("dream", True)
 

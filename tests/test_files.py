@@ -11,8 +11,8 @@ import pytest
 from commands import python, run
 from samples import leftovers
 
-from vae.errors import InputError, disk_trouble
-from vae.files import (
+from experiment.errors import InputError, disk_trouble
+from experiment.files import (
     MANIFEST,
     atomic_write,
     check_manifest,
@@ -24,8 +24,8 @@ from vae.files import (
     write_manifest,
     write_sealed,
 )
-from vae.journal import append_row, read_journal, write_journal
-from vae.runs import finish, working
+from experiment.jsonl import append_row, read_journal, write_journal
+from experiment.runs import finish, working
 
 ROWS = [{"generation": 1, "fitness": [1.5, -2.0]}, {"generation": 2, "fitness": [0.1 + 0.2, 1e300]}]
 FIELDS = {"generation": int, "fitness": list}

@@ -8,8 +8,8 @@ import pytest
 from samples import frame_names, numbered_frames, write_episodes
 
 import vae.frames
+from experiment.errors import InputError
 from vae.episodes import FRAME_BYTES, Episode, list_episodes, read_episode, split_episodes
-from vae.errors import InputError
 from vae.frames import FrameStream, sample_frames
 
 LENGTHS = [37, 5, 60, 11, 23, 1, 48, 30]  # 215 frames

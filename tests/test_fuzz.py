@@ -20,30 +20,31 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from samples import make_episode, make_series, numbered_frames
 
-from controller.collecting import Attempts
+from controller.checkpoints import load_controller, save_controller
 from controller.config import ControllerConfig
 from controller.evaluation import Evaluation, load_evaluations, save_evaluation
-from controller.rollouts import Outcome
-from controller.shapes import PolicyShape
-from controller.training import (
-    EVALUATION,
-    FITNESS,
-    OUTCOME,
-    ControllerTrainer,
-    RolloutTable,
-    load_controller,
-    save_controller,
-)
+from controller.policy_spec import PolicyShape
+from controller.training import EVALUATION, FITNESS, OUTCOME, ControllerTrainer, RolloutTable
 from doomrnn.task import TASK
+from experiment.checkpoints import (
+    load_arrays,
+    load_checkpoint,
+    load_model,
+    model_arguments,
+    save_checkpoint,
+    save_model,
+)
+from experiment.errors import InputError
+from experiment.files import read_file, read_sealed, seal, write_manifest, write_sealed
+from experiment.interrupts import Interrupt
+from experiment.jsonl import append_row, read_journal
+from experiment.metrics import read_metrics
+from experiment.runs import Run, finished, load_run
 from rnn.config import RNNConfig
-from rnn.latents import InitialLatents, load_initial, read_shard, write_initial, write_shard
+from rnn.series import InitialLatents, load_initial, read_shard, write_initial, write_shard
+from rollouts.collecting import Attempts
+from rollouts.rollout import Outcome
 from vae.episodes import episode_bytes, read_episode
-from vae.errors import InputError
-from vae.files import read_file, read_sealed, seal, write_manifest, write_sealed
-from vae.interrupts import Interrupt
-from vae.journal import append_row, read_journal
-from vae.runs import Run, finished, load_run, read_metrics
-from vae.weights import load_arrays, load_checkpoint, load_model, model_arguments, save_checkpoint, save_model
 
 SHAPE = PolicyShape("z", 3, 0, 1, 40, False)
 FEW = settings(deadline=None, suppress_health_check=list(HealthCheck))

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from controller.training import load_controller
-from rnn.latents import load_initial
+from controller.checkpoints import load_controller
 from rnn.losses import mdnrnn_loss
+from rnn.series import load_initial
 from rnn.training import load_rnn
-from vae.authors import vae_from_authors, vae_to_authors
 from vae.model import VAE
-from vae.pictures import as_authors_fed
+from vae.preprocessing import as_authors_fed
+from vae.released_weights import vae_from_authors, vae_to_authors
 
 REFERENCE = os.environ.get("WORLD_MODELS_REFERENCE")
 published = pytest.mark.skipif(

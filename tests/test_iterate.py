@@ -8,10 +8,10 @@ import pytest
 from commands import assert_refused, ranked, run
 
 import rnn.training
-from rnn.latents import load_series
+from experiment.files import read_sealed
+from rnn.series import load_series
 from rnn.training import load_rnn
 from vae.episodes import list_episodes, read_episode
-from vae.files import read_sealed
 
 FEW = ("--set", "collect.episodes=3", "--set", "collect.minimum_length=20", "--set", "rnn.epochs=0.5")
 
@@ -95,12 +95,12 @@ def test_unfinished_games_are_not_taken_for_all(turn, tmp_path, inside):
 
 def test_a_failure_leaves_nothing(smoke, tmp_path, inside, monkeypatch):
     """A disk that fills up while the run is made: one line, and no half of a run."""
-    import controller.turns
+    import controller.iteration
 
     def full(target, data):
         raise OSError(28, "No space left on device", str(target))
 
-    monkeypatch.setattr(controller.turns, "atomic_write", full)
+    monkeypatch.setattr(controller.iteration, "atomic_write", full)
     done = inside("iterate.py", "doomrnn", "--run", smoke.path, "--to", tmp_path / "new", *FEW)
     assert_refused(done, 1, "No space left")
     assert not list(tmp_path.iterdir())

@@ -11,13 +11,13 @@ import pytest
 from commands import TESTS, ranked, run
 from farm_world import SETUP, TASK, answer, rollouts
 
-from controller.board import UNIT, Board
-from controller.cast import TaskCast
-from controller.farm import Farm, naps
-from controller.messages import Reply, Request, pack_reply, pack_request, unpack_reply, unpack_request
-from controller.rollouts import Outcome, Rollout
-from controller.watch import STEP_SECONDS, Watch
+from controller.workers import TaskCast
 from doomrnn.scripted import TakeCoverScript
+from rollouts.farm import Farm, naps
+from rollouts.heartbeat import STEP_SECONDS, Watch
+from rollouts.messages import Reply, Request, pack_reply, pack_request, unpack_reply, unpack_request
+from rollouts.rollout import Outcome, Rollout
+from rollouts.work_queue import UNIT, Board
 
 REAL = ("real", True)
 SILENT = 2.5  # long enough for a loaded machine's ranks to start
@@ -246,7 +246,7 @@ def test_32_ranks_give_the_answer_of_one(expected):
 
 
 def test_a_rank_ten_times_slower_costs_little(expected):
-    """Stopped nine tenths of the time by SIGSTOP and SIGCONT. How little is measured in scripts/torture_ranks.py."""
+    """Stopped nine tenths of the time by SIGSTOP and SIGCONT. Its cost: scripts/reliability/ranks.py."""
     result, said = world(4, "slowed", 3)
     assert result["outcomes"] == expected and "not answered" not in said
     assert max(result["seconds"]) < 20

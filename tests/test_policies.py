@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from controller.policies import Policy
-from controller.shapes import PolicyShape
+from controller.policy_spec import PolicyShape
 from doomrnn.scripted import SCRIPTS, TakeCoverScript, random_hold
 from doomrnn.task import TASK
-from vae.errors import InputError
-from vae.streams import Purpose, stream
+from experiment.errors import InputError
+from experiment.random_streams import Purpose, stream
 
 Z, H = 32, 256  # CarRacing's
 

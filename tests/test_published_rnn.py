@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnn.authors import mdnrnn_from_authors, mdnrnn_to_authors
 from rnn.losses import mdnrnn_loss
 from rnn.mdn import negative_log_likelihood
+from rnn.released_weights import mdnrnn_from_authors, mdnrnn_to_authors
 
 ACTION = (0.0, 0.2, 0.0)  # the drive's actions were not published
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from commands import assert_refused
 
+from experiment.errors import InputError
+from experiment.files import check_manifest
 from rnn.training import load_rnn
-from vae.errors import InputError
-from vae.files import check_manifest
 
 AGENT = "evaluation/real-dream-zch-tau1.15-s0-seed7-n3.json"
 

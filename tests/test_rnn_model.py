@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 from samples import PRECISIONS_OF_ROWS
 
-from rnn.authors import mdnrnn_from_authors, mdnrnn_to_authors
 from rnn.losses import mdnrnn_loss
 from rnn.lstm import RestartLSTM
 from rnn.mdn import sample
 from rnn.model import MDNRNN
+from rnn.released_weights import mdnrnn_from_authors, mdnrnn_to_authors
 
 B, T, INPUTS, H = 3, 7, 5, 8
 

@@ -13,10 +13,11 @@ import pytest
 from commands import python, run, start
 
 from doomrnn.presets import PRESETS
-from vae.config import override
-from vae.errors import InputError
-from vae.files import read_sealed
-from vae.runs import FOLDERS, Metrics, Run, finish, finished, load_run, open_run, read_metrics, refuse_other, working
+from experiment.config import override
+from experiment.errors import InputError
+from experiment.files import read_sealed
+from experiment.metrics import Metrics, read_metrics
+from experiment.runs import FOLDERS, Run, finish, finished, load_run, open_run, refuse_other, working
 
 SMOKE = PRESETS["smoke"].stages
 
@@ -146,7 +147,7 @@ def test_a_stage_is_finished_by_its_last_file(path):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from vae.runs import working
+from experiment.runs import working
 with working(Path(sys.argv[1]), {}):
     print("at work", flush=True)
     time.sleep(60)

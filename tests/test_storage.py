@@ -17,13 +17,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from samples import leftovers, make_episode, numbered_frames
 
+from experiment.errors import InputError
+from experiment.files import atomic_write, read_json, seal, write_json, write_sealed
+from experiment.npz import ArraySpec, npz_bytes, read_npz, write_npz
+from experiment.runs import load_run
 from rnn.config import RNNConfig
-from rnn.latents import load_initial, read_shard
-from vae.arrays import ArraySpec, npz_bytes, read_npz, write_npz
+from rnn.series import load_initial, read_shard
 from vae.episodes import Episode, episode_bytes, episode_length, read_episode
-from vae.errors import InputError
-from vae.files import atomic_write, read_json, seal, write_json, write_sealed
-from vae.runs import load_run
 
 SPECS = {"a": ArraySpec("float32", ("n", 3)), "b": ArraySpec("int64", ("n",))}
 ARRAYS = {"a": np.arange(12, dtype=np.float32).reshape(4, 3), "b": np.arange(4)}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from controller.tiles import Tiles
+from rollouts.tiles import Tiles
 
 COUNTS = [1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 63, 64]
 

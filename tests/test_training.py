@@ -16,17 +16,17 @@ from samples import leftovers, make_series, write_episodes
 
 import rnn.training
 import vae.training
+from experiment.checkpoints import save_checkpoint
+from experiment.errors import InputError, NumericalError
+from experiment.metrics import read_metrics
+from experiment.progress import Progress
 from rnn.config import RNNConfig
-from rnn.latents import Series
+from rnn.series import Series
 from rnn.training import RNNTrainer, build_rnn, held_out_batches, learning_rate, load_rnn, make_batches, train_rnn
 from vae.config import VAEConfig
-from vae.errors import InputError, NumericalError
 from vae.frames import FrameStream, sample_frames
-from vae.progress import Progress
-from vae.runs import read_metrics
 from vae.training import learning_rate as v_learning_rate
 from vae.training import load_vae, train_vae
-from vae.weights import save_checkpoint
 
 V = VAEConfig(z_size=4, batch_size=16, epochs=3.0, learning_rate=2e-3, validate_every=8, checkpoint_seconds=1e9)
 M = RNNConfig(

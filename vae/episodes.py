@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vae.arrays import ArraySpec, check_finite, npz_bytes, npz_shape, read_npz
-from vae.errors import InputError
-from vae.streams import Purpose, stream
+from experiment.errors import InputError
+from experiment.npz import ArraySpec, check_finite, npz_bytes, npz_shape, read_npz
+from experiment.random_streams import Purpose, stream
 
 FRAME_SHAPE = (64, 64, 3)
 FRAME_BYTES = 64 * 64 * 3

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from experiment.errors import InputError
+from experiment.random_streams import Purpose, stream
 from vae.episodes import FRAME_BYTES, FRAME_SHAPE, episode_length, read_episode
-from vae.errors import InputError
-from vae.streams import Purpose, stream
 
 
 class FrameStream:

@@ -9,16 +9,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from experiment.checkpoints import load_checkpoint, load_model, save_checkpoint, save_model
+from experiment.errors import check_losses
+from experiment.interrupts import deferred_interrupts
+from experiment.metrics import Metrics
+from experiment.progress import Progress
+from experiment.random_streams import Purpose, seed_sequence, stream
 from vae.config import VAEConfig
-from vae.errors import check_losses
 from vae.frames import FrameStream
-from vae.interrupts import deferred_interrupts
 from vae.losses import VAELoss, vae_loss
 from vae.model import VAE
-from vae.progress import Progress
-from vae.runs import Metrics
-from vae.streams import Purpose, seed_sequence, stream
-from vae.weights import load_checkpoint, load_model, save_checkpoint, save_model
 
 ADVICE = "run scripts/train_vae.py first, or again after deleting the folder"
 LOG_EVERY = 100  # updates

@@ -1,0 +1,67 @@
+"""CMA-ES as the authors use it: ask, tell, and an exact resume by replaying what was told.
+
+A pickled `cma` object does not go on as the uninterrupted one does; the same asks and tells from the same seed do.
+"""
+
+import hashlib
+import warnings
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from experiment.random_streams import Purpose, stream
+
+with warnings.catch_warnings():  # it misses matplotlib, for plots that nobody asks it for
+    warnings.simplefilter("ignore", UserWarning)
+    import cma
+
+
+class CMAES:
+    """Maximises a fitness over flat weights. Source: paper, appendix A.4; Hansen's `cma` underneath.
+
+    size: length of the weights. popsize: candidates a generation. sigma_init: first step size. The mean starts at 0,
+    and all randomness comes from the seed's own stream.
+    """
+
+    def __init__(self, size: int, popsize: int, sigma_init: float, seed: int):
+        rng = stream(seed, Purpose.CMAES)
+        options = {
+            "popsize": popsize,
+            "randn": lambda *shape: rng.standard_normal(shape),
+            "seed": np.nan,  # cma then leaves NumPy's global generator alone
+            "verbose": -9,
+            "verb_log": 0,
+        }
+        with threadpool_limits(1):
+            self._es = cma.CMAEvolutionStrategy(np.zeros(size), sigma_init, options)
+        self._scale = sigma_init
+
+    def ask(self) -> np.ndarray:
+        """The candidates of a generation, float64 [popsize, size]."""
+        with threadpool_limits(1):  # with two BLAS threads a replay diverges within a few generations
+            return np.array(self._es.ask())
+
+    def tell(self, candidates: np.ndarray, fitness: np.ndarray) -> None:
+        """Their fitness [popsize], the higher the better; the sign flips here and nowhere else."""
+        with threadpool_limits(1):
+            self._es.tell(list(candidates), list(-np.asarray(fitness, np.float64)))
+
+    @property
+    def mean(self) -> np.ndarray:
+        """The current mean of the search distribution, float64 [size]."""
+        return np.array(self._es.mean)
+
+    @property
+    def rms_sigma(self) -> float:
+        """Root mean square of the coordinates' standard deviations."""
+        return float(np.sqrt(np.mean(self._es.stds**2)))
+
+
+def fingerprint(candidates: np.ndarray) -> str:
+    """A hash of a generation's candidates, to know a replay by."""
+    return hashlib.sha256(np.ascontiguousarray(candidates).tobytes()).hexdigest()
+
+
+def rounded(weights: np.ndarray) -> np.ndarray:
+    """Weights as rollouts use them: 4 decimals, float32 (source: authors' code)."""
+    return np.round(weights, 4).astype(np.float32)

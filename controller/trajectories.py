@@ -1,0 +1,126 @@
+"""What a run has learned, made visible: drives, reconstructions, predictions and dreams as arrays of pictures.
+
+Letters: T steps, Z, A, H as elsewhere. Pictures are uint8 [64, 64, 3].
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from controller.agent import Agent, AgentChooser
+from controller.dream_env import DreamEnv
+from controller.policies import Policy
+from experiment.random_streams import Purpose, engine_seed
+from rnn.mdn import MDNParameters
+from rnn.model import MDNRNN
+from rollouts.game_player import Chooser, ScriptChooser
+from rollouts.rollout import Rollout
+from rollouts.scripted import Script
+from vae.model import VAE
+
+
+class Drive(NamedTuple):
+    """A stretch of a game or of a dream: frames uint8 [T, 64, 64, 3], actions float32 [T, A] taken on them."""
+
+    frames: np.ndarray
+    actions: np.ndarray
+
+
+class Prediction(NamedTuple):
+    """What M says along a drive, of each step from the ones before it.
+
+    frames: V's pictures of the expected next z, uint8 [T - 1, 64, 64, 3]. done: probability of the end [T] or None.
+    density: of one latent dimension's next value, float [T - 1, n] at `grid` [n]; values: what came [T - 1].
+    """
+
+    frames: np.ndarray
+    done: np.ndarray | None
+    density: np.ndarray
+    grid: np.ndarray
+    values: np.ndarray
+
+
+def drive_agent(games: Any, agent: Agent, weights: np.ndarray, seed: int, steps: int) -> Drive:
+    """The agent in the real task's game of a seed, for at most `steps` steps."""
+    rollout = Rollout(0, "real", (seed, int(Purpose.EVALUATE), 3), weights)
+    return _drive(games, AgentChooser(agent, 1), rollout, steps)
+
+
+def drive_script(games: Any, script: Script, action_size: int, seed: int, limit: int, count: int = 8) -> Drive:
+    """The longest of a few real games of a scripted policy, each of at most `limit` steps."""
+    drives = []
+    for number in range(count):
+        rollout = Rollout(number, "real", (seed, int(Purpose.EVALUATE), 4, number), script)
+        drives.append(_drive(games, ScriptChooser(1, limit, action_size), rollout, limit))
+    return max(drives, key=lambda drive: len(drive.frames))
+
+
+def _drive(games: Any, chooser: Chooser, rollout: Rollout, steps: int) -> Drive:
+    """One game of at most `steps` steps, of the seed that belongs to the rollout."""
+    chooser.start(0, rollout, rollout.rng())
+    seed, purpose, *key = rollout.key
+    frame, frames, actions, over = games.reset(0, engine_seed(seed, Purpose(purpose), *key)), [], [], False
+    while not over and len(frames) < steps:
+        frames.append(frame)
+        actions.append(chooser.act([0], frame[None])[0])
+        result = games.step([0], actions[-1][None])
+        frame, over = result.observations[0], bool(result.terminated[0] or result.truncated[0])
+    return Drive(np.stack(frames), np.stack(actions).astype(np.float32))
+
+
+def drive_dream(env: DreamEnv, policy: Policy, weights: np.ndarray, z: np.ndarray, seed: int, steps: int) -> Drive:
+    """The controller inside the dream, from the first z [Z], for at most `steps` steps."""
+    model = env.dream.model
+    observation, _ = env.reset(seed=seed, options={"z": z})
+    frames, actions, over = [], [], False
+    while not over and len(frames) < steps:
+        parts = np.split(observation[None], [model.z_size, model.z_size + model.hidden_size], axis=1)
+        frames.append(env.render())
+        actions.append(np.asarray(policy.act(weights[None], *parts))[0])
+        observation, _, terminated, truncated, _ = env.step(actions[-1])
+        over = terminated or truncated
+    return Drive(np.stack(frames), np.stack(actions))
+
+
+def follow_dream(env: DreamEnv, actions: np.ndarray, z: np.ndarray, seed: int) -> np.ndarray:
+    """Pictures of the dream under given actions [T, A] from the first z; shorter where the dream ends."""
+    env.reset(seed=seed, options={"z": z})
+    frames = []
+    for action in actions:
+        frames.append(env.render())
+        _, _, terminated, truncated, _ = env.step(action)
+        if terminated or truncated:
+            break
+    return np.stack(frames)
+
+
+def encode(vae: VAE, frames: np.ndarray) -> np.ndarray:
+    """V's mean z float32 [T, Z] of frames [T, 64, 64, 3]."""
+    parts = [vae.encode(frames[i : i + 64].astype(np.float32) / 255.0)[0] for i in range(0, len(frames), 64)]
+    return np.concatenate(parts)
+
+
+def decode(vae: VAE, z: np.ndarray) -> np.ndarray:
+    """V's pictures uint8 [T, 64, 64, 3] of z [T, Z]."""
+    parts = [np.asarray(vae.decode(z[i : i + 64])) for i in range(0, len(z), 64)]
+    return (np.concatenate(parts) * 255).round().astype(np.uint8)
+
+
+def predict(vae: VAE, rnn: MDNRNN, drive: Drive, points: int = 120) -> Prediction:
+    """M's predictions along a drive, fed the true z of every step."""
+    z = encode(vae, drive.frames)
+    restart = np.eye(1, len(z), dtype=np.float32) if rnn.done_head else None
+    state = rnn.zero_state(1)
+    parameters, _, _ = rnn.sequence(z[None], drive.actions[None], restart, *state)
+    done = None if parameters.done_logit is None else np.asarray(tf.sigmoid(parameters.done_logit[0]))
+    parameters = MDNParameters(*(None if part is None else part[0, :-1] for part in parameters))
+    weights = tf.nn.softmax(parameters.logmix, axis=1)
+    expected = tf.reduce_sum(weights * parameters.mean, axis=1)
+    liveliest = int(z.std(axis=0).argmax())
+    grid = np.linspace(z[:, liveliest].min() - 1, z[:, liveliest].max() + 1, points)
+    share, mean, std = (
+        np.asarray(part)[:, :, liveliest, None] for part in (weights, parameters.mean, tf.exp(parameters.logstd))
+    )
+    density = np.sum(share * np.exp(-0.5 * ((grid - mean) / std) ** 2) / (std * np.sqrt(2 * np.pi)), axis=1)
+    return Prediction(decode(vae, np.asarray(expected)), done, density, grid, z[1:, liveliest])

@@ -1,0 +1,98 @@
+"""Weights on disk: named arrays in an `.npz` beside a JSON of the configuration that rebuilds their model."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiment.errors import InputError, NumericalError
+from experiment.files import read_json, write_json
+from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
+
+
+def weight_names(variables: list[Any]) -> list[str]:
+    """Stable array names of Keras variables: ``layer.weight``, without the model's own name."""
+    return [".".join(variable.path.split("/")[-2:]) for variable in variables]
+
+
+def model_arguments(model: Any) -> dict[str, Any]:
+    """The arguments that build a model like this one, as its class lists them in ``ARGUMENTS`` (name: type)."""
+    return {name: getattr(model, name) for name in model.ARGUMENTS}
+
+
+def save_model(folder: Path, name: str, model: Any, dtype: str = "float32") -> None:
+    """Write ``name.npz`` (arrays of `dtype`, float32 or float16) and ``name.json``, which rebuilds the model.
+
+    Raises NumericalError where a weight is no number, or is beyond float16.
+    """
+    names = weight_names(model.variables)
+    arrays = {key: np.asarray(v).astype(dtype) for key, v in zip(names, model.variables, strict=True)}
+    bad = [key for key, array in arrays.items() if not np.isfinite(array).all()]
+    if bad:
+        raise NumericalError(f"{folder / name}.npz: {bad[0]} holds NaN, infinity or a number beyond {dtype}")
+    write_npz(folder / f"{name}.npz", arrays)
+    write_json(folder / f"{name}.json", model_arguments(model))
+
+
+def load_model(kind: type, folder: Path, name: str, advice: str, precision: str | None = None) -> Any:
+    """The model of class `kind` that was saved, in its own or another `precision`.
+
+    InputError where a file is missing, damaged, or does not fit.
+    """
+    config = load_config(folder, name, kind.ARGUMENTS, advice)
+    try:
+        model = kind(**config | ({"precision": precision} if precision else {}))
+    except ValueError as error:
+        raise InputError(f"{folder / name}.json: not a model's configuration ({_line(error)}); {advice}") from None
+    load_arrays(folder, name, model.variables, advice)
+    return model
+
+
+def load_config(folder: Path, name: str, kinds: dict[str, type], advice: str) -> dict[str, Any]:
+    """The fields of `kinds` from the configuration beside the weights; InputError where one is missing or wrong."""
+    config = read_json(folder / f"{name}.json", advice)
+    if not isinstance(config, dict) or any(type(config.get(key)) is not kind for key, kind in kinds.items()):
+        raise InputError(f"{folder / name}.json: not a model's configuration; {advice}")
+    return {key: config[key] for key in kinds}
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def load_arrays(folder: Path, name: str, variables: list[Any], advice: str) -> None:
+    """Assign the arrays of ``name.npz`` to `variables`, by name, with dtypes, shapes and finiteness checked."""
+    names = weight_names(variables)
+    specs = {k: ArraySpec("float32|float16", tuple(v.shape)) for k, v in zip(names, variables, strict=True)}
+    path = folder / f"{name}.npz"
+    arrays = read_npz(path, specs, advice)
+    for key, variable in zip(names, variables, strict=True):
+        check_finite(arrays[key], key, path, advice)
+        variable.assign(arrays[key])
+
+
+def save_checkpoint(folder: Path, variables: list[Any], counters: dict[str, float]) -> None:
+    """Write everything an interrupted training goes on from: all variables by position, and its counters.
+
+    Raises NumericalError, and keeps the checkpoint before it, where a variable is no longer a number.
+    """
+    arrays = {f"variable-{i:03d}": np.asarray(v) for i, v in enumerate(variables)}
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        advice = "the folder keeps the last good checkpoint; delete it and try a smaller learning_rate"
+        raise NumericalError(f"{folder}: weights are NaN or infinite; {advice}")
+    counts = {f"counter-{key}": np.float64(value).reshape(1) for key, value in counters.items()}
+    write_npz(folder / "checkpoint.npz", {**arrays, **counts}, level=0)  # weights hardly shrink
+
+
+def load_checkpoint(folder: Path, variables: list[Any], counters: list[str]) -> dict[str, float] | None:
+    """Assign the variables of ``checkpoint.npz`` and return its counters; None where there is none."""
+    path = folder / "checkpoint.npz"
+    if not path.exists():
+        return None
+    known = {f"variable-{i:03d}": np.asarray(v) for i, v in enumerate(variables)}
+    specs = {name: ArraySpec(array.dtype.name, array.shape) for name, array in known.items()}
+    specs.update({f"counter-{key}": ArraySpec("float64", (1,)) for key in counters})
+    arrays = read_npz(path, specs, f"delete {folder} to train again from the start")
+    for i, variable in enumerate(variables):
+        variable.assign(arrays[f"variable-{i:03d}"])
+    return {key: float(arrays[f"counter-{key}"][0]) for key in counters}

@@ -1,0 +1,181 @@
+"""Files that can be trusted: atomic writes, JSON with a checksum of its own, and manifests of finished folders.
+
+A kill leaves what a file held before or all of what was written, never a part of it. Damage is found when a file is
+read: a finished stage's ``manifest.json`` lists the size and SHA-256 of its files, and every reader here holds what it
+reads against it. No file is read by pickle or eval.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from experiment.errors import InputError
+
+MANIFEST = "manifest.json"
+UNLISTED = (MANIFEST, "done.json", "timing.jsonl")  # the manifest itself, what has a checksum of its own, and clocks
+LARGEST_FILE = 1 << 30  # bytes; no file of this project comes near it
+CHECKSUM = "crc"  # the last key of a sealed object
+
+_manifests: dict[Path, tuple[tuple[int, int], dict[str, dict[str, Any]]]] = {}
+
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """Write `data` so that `path` holds either what it held before or all of it (temporary file, fsync, rename)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with naming(path), os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Within, an OSError that names no file names this one: a full disk says only that it is full."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+def read_file(path: Path, advice: str = "") -> bytes:
+    """All of a file, held against the manifest beside it where that lists it.
+
+    Raises InputError with one line (what, where, `advice`) where it is missing, unreadable, too large or damaged.
+    """
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise InputError(f"{path}: {size} bytes are more than any file of this project has{then(advice)}")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: not there{then(advice)}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}){then(advice)}") from None
+    listed = _listed(path.parent).get(path.name)
+    if listed is not None and (listed["bytes"] != len(data) or listed["sha256"] != hashlib.sha256(data).hexdigest()):
+        raise InputError(f"{path}: damaged, it is not the file that {MANIFEST} lists{then(advice)}")
+    return data
+
+
+# --- JSON ---
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically; NaN is refused (JSON has none)."""
+    atomic_write(path, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path, advice: str = "") -> Any:
+    """The JSON in `path`; InputError with one line (and `advice`) where it is missing or damaged."""
+    data = read_file(path, advice)
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not readable as JSON ({first_line(error)}){then(advice)}") from None
+
+
+def write_sealed(path: Path, value: dict[str, Any]) -> None:
+    """Write an object as JSON that knows when it was damaged (see `seal`), atomically."""
+    write_json(path, seal(value))
+
+
+def read_sealed(path: Path, advice: str = "") -> dict[str, Any]:
+    """What `write_sealed` wrote; InputError with one line where it is missing, damaged or was edited by hand."""
+    value = read_json(path, advice)
+    try:
+        return unseal(value)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}{then(advice)}") from None
+
+
+def seal(value: dict[str, Any]) -> dict[str, Any]:
+    """The object with the CRC-32 of its JSON as its last key."""
+    return {**value, CHECKSUM: zlib.crc32(json.dumps(value).encode())}
+
+
+def unseal(value: Any) -> dict[str, Any]:
+    """The object without its checksum; ValueError where this does not fit."""
+    if not isinstance(value, dict) or type(value.get(CHECKSUM)) is not int:
+        raise ValueError("not an object with a checksum")
+    content = {key: part for key, part in value.items() if key != CHECKSUM}
+    if zlib.crc32(json.dumps(content).encode()) != value[CHECKSUM]:
+        raise ValueError("damaged or changed by hand, its checksum does not fit")
+    return content
+
+
+# --- manifests ---
+
+
+def write_manifest(folder: Path) -> None:
+    """List the files of a finished folder, with their sizes and SHA-256; hidden ones and subfolders are left out."""
+    files = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and not path.name.startswith(".") and path.name not in UNLISTED:
+            with open(path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            files[path.name] = {"bytes": path.stat().st_size, "sha256": digest}
+    write_sealed(folder / MANIFEST, {"files": files})
+
+
+def check_manifest(folder: Path, advice: str = "") -> None:
+    """InputError where a listed file is missing or has another size; contents are checked as they are read."""
+    for name, listed in _listed(folder).items():
+        path = folder / name
+        if not path.is_file():
+            raise InputError(f"{path}: not there, though {MANIFEST} lists it{then(advice)}")
+        if path.stat().st_size != listed["bytes"]:
+            raise InputError(f"{path}: damaged, {MANIFEST} lists {listed['bytes']} bytes{then(advice)}")
+
+
+def _listed(folder: Path) -> dict[str, dict[str, Any]]:
+    """The files that a folder's manifest lists, by name; none where there is no manifest."""
+    path = folder / MANIFEST
+    try:
+        status = path.stat()
+    except OSError:
+        return {}
+    stamp = (status.st_mtime_ns, status.st_size)
+    if path not in _manifests or _manifests[path][0] != stamp:
+        _manifests[path] = stamp, _read_manifest(path)
+    return _manifests[path][1]
+
+
+def _read_manifest(path: Path) -> dict[str, dict[str, Any]]:
+    advice = "delete it to do without, or run the folder's stage again"
+    try:
+        content = unseal(json.loads(path.read_bytes()))
+        files = content["files"]
+        if not all(type(f["bytes"]) is int and isinstance(f["sha256"], str) for f in files.values()):
+            raise ValueError("not a list of files")
+        if any("/" in name for name in files):
+            raise ValueError("lists a file elsewhere")
+        return files
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: not a manifest ({first_line(error)}); {advice}") from None
+
+
+# --- words of error messages ---
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, on one line of bounded length."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
+def then(advice: str) -> str:
+    """What to do about it, as the end of a message."""
+    return f"; {advice}" if advice else ""

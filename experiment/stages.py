@@ -1,0 +1,42 @@
+"""Stages of a run: what must be finished before one, and how one is worked on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiment.errors import InputError
+from experiment.files import check_manifest
+from experiment.runs import FOLDERS, PINNED, Run, finish, finished, working
+
+
+def need(run: Run, stage: str, script: str, flag: str = "--run") -> None:
+    """InputError naming the script to run first where a stage is not finished, or lacks a file it finished with.
+
+    flag: what stands before the run's folder in that command.
+    """
+
+    folder, command = run.folder(stage), f"scripts/{script} {run.task} {flag} {run.path}"
+    if finished(folder) is None:
+        raise InputError(f"{folder}: not finished; run {command} first")
+    check_manifest(folder, f"delete {folder / 'done.json'} and run {command} again")
+
+
+def run_stage(run: Run, stage: str, produce: Callable[[Path], dict[str, Any]], following: str) -> None:
+    """Work on a stage under its lock unless it is finished, and say what came of it and what to do next."""
+
+    folder = run.folder(stage)
+    summary = finished(folder)
+    if summary is None:
+        record = {name: vars(run.stages[name]) for name in PINNED[stage]}
+        with working(folder, record):
+            summary = produce(folder)
+            finish(folder, summary)
+        print(f"{FOLDERS[stage]}: done, {_figures(summary)}; wrote {folder}")
+    else:
+        print(f"{FOLDERS[stage]}: already finished ({_figures(summary)}); nothing to do")
+    print(f"next: {following}")
+
+
+def _figures(summary: dict[str, Any]) -> str:
+    forms = {float: "{:,.4g}", int: "{:,}"}
+    return ", ".join(f"{name} {forms.get(type(value), '{}').format(value)}" for name, value in summary.items())

@@ -1,0 +1,130 @@
+"""Collecting episodes of a policy, on any number of ranks, resumed exactly.
+
+Attempts are numbered, and the seed of an attempt is its number's, so the kept episodes are the first N attempts that
+lived long enough, whoever played them and however often the collecting was stopped.
+"""
+
+import functools
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiment.errors import InputError
+from experiment.files import atomic_write
+from experiment.interrupts import deferred_interrupts
+from experiment.jsonl import append_row, read_journal, write_journal
+from experiment.progress import Progress
+from experiment.random_streams import Purpose
+from experiment.runs import Run, finished
+from experiment.stages import run_stage
+from rollouts.config import CollectConfig
+from rollouts.farm import Farm
+from rollouts.rollout import Outcome, Policy, Rollout
+from vae.episodes import episode_path
+
+AHEAD = 64  # attempts handed out beyond what seems needed
+
+
+@dataclass
+class Attempts:
+    """What became of each attempt: its length, and whether its episode is kept. Stored in ``attempts.jsonl``."""
+
+    folder: Path
+    lengths: dict[int, int]
+
+    @classmethod
+    def load(cls, folder: Path, minimum_length: int) -> "Attempts":
+        """The attempts recorded so far whose episodes are there."""
+        file = folder / "attempts.jsonl"
+        rows = read_journal(file, {"attempt": int, "length": int}, f"delete {folder} to collect again")
+        lengths = {row["attempt"]: row["length"] for row in rows}
+        there = {n: k for n, k in lengths.items() if k < minimum_length or episode_path(folder, n).exists()}
+        write_journal(file, (_row(n, k) for n, k in sorted(there.items())))
+        return cls(folder, there)
+
+    def record(self, outcome: Outcome) -> None:
+        """Write the episode of an attempt, if it came with one, and then its row, durably."""
+        if outcome.episode is not None:
+            atomic_write(episode_path(self.folder, outcome.id), outcome.episode)
+        append_row(self.folder / "attempts.jsonl", _row(outcome.id, outcome.length))
+        self.lengths[outcome.id] = outcome.length
+
+    def kept(self, minimum_length: int) -> list[int]:
+        """The attempts long enough, up to the first one that is still missing."""
+        kept, number = [], 0
+        while number in self.lengths:
+            if self.lengths[number] >= minimum_length:
+                kept.append(number)
+            number += 1
+        return kept
+
+
+def _row(attempt: int, length: int) -> dict[str, int]:
+    return {"attempt": attempt, "length": length}
+
+
+def check_disk(folder: Path, episodes: int, frame_bytes: int, episode_length: int) -> int:
+    """The bytes that `episodes` more episodes will take; InputError where the disk has not so much left."""
+    needed = episodes * episode_length * frame_bytes
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"{folder}: {episodes} episodes need about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are "
+            "free; make room, or collect fewer with --set collect.episodes=N"
+        )
+    return needed
+
+
+def collect(folder: Path, farm: Farm, config: CollectConfig, policy: Policy, seed: int) -> dict[str, float]:
+    """Collect episodes of `policy` into `folder` until the first `config.episodes` long enough attempts are there."""
+    attempts = Attempts.load(folder, config.minimum_length)
+    before, frames = len(attempts.kept(config.minimum_length)), 0
+    with deferred_interrupts() as interrupt, Progress("collect", config.episodes, "episodes", before) as progress:
+        while len(attempts.kept(config.minimum_length)) < config.episodes:
+            for outcome in farm.play(_next_rollouts(attempts, config, policy, seed), repeats=False):
+                attempts.record(outcome)
+                frames += outcome.length if outcome.episode is not None else 0
+                long_enough = sum(length >= config.minimum_length for length in attempts.lengths.values())
+                new = min(long_enough, config.episodes) - progress.done
+                progress.update(max(0, new), f"{frames:,} frames")
+                if interrupt.requested:
+                    raise KeyboardInterrupt
+                if len(attempts.kept(config.minimum_length)) >= config.episodes:
+                    break
+    kept = attempts.kept(config.minimum_length)[: config.episodes]
+    _remove_surplus(attempts, set(kept))
+    return {"episodes": len(kept), "frames": sum(attempts.lengths[n] for n in kept), "attempts": kept[-1] + 1}
+
+
+def _next_rollouts(attempts: Attempts, config: CollectConfig, policy: Policy, seed: int) -> list[Rollout]:
+    """Attempts not yet made, with a few to spare for games that end early."""
+    kept = len(attempts.kept(config.minimum_length))
+    wanted = config.episodes - kept + min(AHEAD, max(1, config.episodes // 20))
+    numbers, number = [], 0
+    while len(numbers) < wanted:
+        if number not in attempts.lengths:
+            numbers.append(number)
+        number += 1
+    return [Rollout(n, "record", (seed, int(Purpose.COLLECT), n), policy) for n in numbers]
+
+
+def _remove_surplus(attempts: Attempts, kept: set[int]) -> None:
+    """Attempts beyond the last one needed leave no episode behind, recorded or not."""
+    wanted = {episode_path(attempts.folder, number) for number in kept}
+    for path in set(attempts.folder.glob("episode-*.npz")) - wanted:
+        path.unlink()
+
+
+def collect_all(run: Run, policy: Policy, length: int, farm: Farm, frame_bytes: int, following: str) -> None:
+    """Collect games of a policy under the folder's lock; rank 0 only.
+
+    length: of a game in steps, for the forecast of the disk. following: the script to run next.
+    """
+
+    folder, config = run.folder("collect"), run.stages["collect"]
+    if finished(folder) is None:  # before the stage is begun, so that it may still be asked for fewer
+        there = len(list(folder.glob("episode-*.npz")))
+        needed = check_disk(run.path, max(0, config.episodes - there), frame_bytes, length)
+        print(f"collect: {config.episodes:,} episodes, about {needed / 1e9:.2f} GB still to write", flush=True)
+    produce = functools.partial(collect, farm=farm, config=config, policy=policy, seed=run.seed)
+    run_stage(run, "collect", produce, f"python scripts/{following} {run.task} --run {run.path}")

@@ -1,0 +1,143 @@
+"""Real games played in batches, by scripts or by the agent; each rank carries one such batch."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from experiment.random_streams import Purpose, engine_seed
+from rollouts.rollout import BLOCK, Outcome, Rollout
+from rollouts.scripted import Script
+from vae.episodes import Episode, episode_bytes
+
+
+class Steps(NamedTuple):
+    """What one step of n games gives, in the order in which they were named."""
+
+    observations: np.ndarray  # uint8 [n, 64, 64, 3]
+    rewards: np.ndarray  # float32 [n]
+    terminated: np.ndarray  # bool [n]
+    truncated: np.ndarray  # bool [n]
+
+
+class Games(Protocol):
+    """A fixed number of real games in one process, as a task provides them."""
+
+    def __len__(self) -> int: ...
+
+    def reset(self, index: int, seed: int) -> np.ndarray:
+        """Begin a game anew; its first observation uint8 [64, 64, 3]."""
+
+    def step(self, indices: Sequence[int], actions: np.ndarray) -> Steps:
+        """Play one step of the games named, with actions float32 [n, A]."""
+
+    def close(self) -> None:
+        """End all engines."""
+
+
+class Chooser(Protocol):
+    """Who chooses the actions of a batch of games."""
+
+    def start(self, slot: int, rollout: Rollout, rng: np.random.Generator) -> None:
+        """A new rollout begins in this slot."""
+
+    def act(self, slots: list[int], observations: np.ndarray) -> np.ndarray:
+        """Actions float32 [n, A] on observations uint8 [n, 64, 64, 3] of the slots named."""
+
+
+class ScriptChooser:
+    """Plays scripts: all actions of a rollout are drawn when it starts."""
+
+    def __init__(self, slots: int, time_limit: int, action_size: int):
+        self._actions: list[np.ndarray] = [np.zeros((0, action_size), np.float32)] * slots
+        self._step = [0] * slots
+        self._time_limit = time_limit
+
+    def start(self, slot: int, rollout: Rollout, rng: np.random.Generator) -> None:
+        """Draw the script of a rollout."""
+        assert isinstance(rollout.policy, Script)
+        self._actions[slot], self._step[slot] = rollout.policy.actions(rng, self._time_limit), 0
+
+    def act(self, slots: list[int], observations: np.ndarray) -> np.ndarray:
+        """The next action of each slot's script."""
+        actions = np.stack([self._actions[slot][self._step[slot]] for slot in slots])
+        for slot in slots:
+            self._step[slot] += 1
+        return actions
+
+
+class _Slot(NamedTuple):
+    """A game under way."""
+
+    rollout: Rollout
+    observation: list[np.ndarray]  # the last one only, unless it is recorded
+    action: list[np.ndarray]
+    reward: list[float]
+
+
+class GamePlayer:
+    """A batch of real games, refilled as they end.
+
+    The seed of a rollout's game comes from the rollout's own stream. With `minimum_length` given the episodes are
+    recorded, and those at least so long come back as files.
+    """
+
+    def __init__(self, games: Games, chooser: Chooser, minimum_length: int | None = None):
+        self.games, self.chooser, self.minimum_length = games, chooser, minimum_length
+        self._slots: dict[int, _Slot] = {}
+
+    def live(self) -> int:
+        """How many games are under way."""
+        return len(self._slots)
+
+    def room(self) -> int:
+        """How many more can start."""
+        return len(self.games) - len(self._slots)
+
+    def add(self, rollouts: Sequence[Rollout]) -> None:
+        """Start games in free slots."""
+        free = [slot for slot in range(len(self.games)) if slot not in self._slots]
+        for slot, rollout in zip(free, rollouts, strict=False):
+            self.chooser.start(slot, rollout, rollout.rng())
+            first = self.games.reset(slot, engine_seed(rollout.key[0], Purpose(rollout.key[1]), *rollout.key[2:]))
+            self._slots[slot] = _Slot(rollout, [first], [], [])
+
+    def drop(self, ids: set[int]) -> None:
+        """Forget games."""
+        self._slots = {slot: game for slot, game in self._slots.items() if game.rollout.id not in ids}
+
+    def advance(self) -> list[Outcome]:
+        """Play all games for a block of steps, fewer where one ends."""
+        ended: list[Outcome] = []
+        for _ in range(BLOCK):
+            if ended or not self._slots:
+                break
+            ended = self._step()
+        return ended
+
+    def _step(self) -> list[Outcome]:
+        slots = list(self._slots)
+        actions = self.chooser.act(slots, np.stack([self._slots[slot].observation[-1] for slot in slots]))
+        steps = self.games.step(slots, actions)
+        ended = []
+        for row, slot in enumerate(slots):
+            game = self._slots[slot]
+            game.action.append(actions[row])
+            game.reward.append(float(steps.rewards[row]))
+            if steps.terminated[row] or steps.truncated[row]:
+                ended.append(self._outcome(game, bool(steps.terminated[row])))
+                del self._slots[slot]
+            else:
+                if self.minimum_length is None:
+                    game.observation.clear()
+                game.observation.append(steps.observations[row])
+        return ended
+
+    def _outcome(self, game: _Slot, terminated: bool) -> Outcome:
+        length, episode = len(game.reward), None
+        if self.minimum_length is not None and length >= self.minimum_length:
+            last = np.arange(length) == length - 1
+            action, reward = np.stack(game.action).astype(np.float32), np.array(game.reward, np.float32)
+            flags = last & terminated, last & (not terminated)
+            episode = episode_bytes(Episode(np.stack(game.observation), action, reward, *flags))
+        return Outcome(game.rollout.id, sum(game.reward), length, episode)

@@ -1,0 +1,78 @@
+"""What is played, what comes of it, and the batches that play it.
+
+A `Player` keeps many rollouts alive at once: it is given more as others end, and never acts for one at a time.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from experiment.random_streams import Purpose, stream
+from rollouts.scripted import Script
+
+BLOCK = 16  # steps between two looks at which rollouts have ended; part of the results (noise is drawn in blocks)
+
+
+Policy = np.ndarray | Script  # flat weights float32 [P], or a script
+Kind = tuple[str, bool]  # (world, whether the policy is a script)
+
+
+class Rollout(NamedTuple):
+    """One game or dream to play.
+
+    id: its place among the results. world: "dream", "real" or "record" (a real game whose episode is wanted).
+    key: the words of its random stream, (seed, purpose, ...). policy: flat weights float32 [P], or a Script.
+    """
+
+    id: int
+    world: str
+    key: tuple[int, ...]
+    policy: Policy
+
+    @property
+    def kind(self) -> Kind:
+        """Which player plays it: (world, scripted)."""
+        return self.world, not isinstance(self.policy, np.ndarray)  # asking for Script takes ten times as long
+
+    def rng(self) -> np.random.Generator:
+        """The start of its own stream."""
+        return stream(self.key[0], Purpose(self.key[1]), *self.key[2:])
+
+
+class Outcome(NamedTuple):
+    """What came of a rollout: its return, its length in steps, and (world "record") its episode file."""
+
+    id: int
+    score: float
+    length: int
+    episode: bytes | None = None
+
+
+class Player(Protocol):
+    """A live batch of rollouts of one kind."""
+
+    def live(self) -> int:
+        """How many rollouts are under way."""
+
+    def room(self) -> int:
+        """How many more it can take."""
+
+    def add(self, rollouts: Sequence[Rollout]) -> None:
+        """Start rollouts."""
+
+    def drop(self, ids: set[int]) -> None:
+        """Forget rollouts that somebody else has finished."""
+
+    def advance(self) -> list[Outcome]:
+        """Play on for a block and return what ended in it."""
+
+
+class Cast(Protocol):
+    """Makes the players of a job; the same on every rank."""
+
+    def capacity(self, kind: Kind) -> int:
+        """How many rollouts of a kind a rank keeps alive at once."""
+
+    def make(self, kind: Kind) -> Player:
+        """A player of this kind."""

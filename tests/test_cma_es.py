@@ -1,0 +1,103 @@
+"""CMA-ES: it climbs, it is its seed's alone, and a replay of what it was told brings it back bit for bit."""
+
+import numpy as np
+import pytest
+
+from controller.cma_es import CMAES, fingerprint, rounded
+from controller.config import ControllerConfig
+from controller.training import fitness_keys
+from experiment.random_streams import Purpose
+
+TARGET = np.linspace(-1, 1, 12)
+
+
+def fitness(candidates: np.ndarray) -> np.ndarray:
+    """Highest at the target."""
+    return 100 - ((candidates - TARGET) ** 2).sum(1)
+
+
+def evolve(es: CMAES, generations: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What was asked and told."""
+    told = []
+    for _ in range(generations):
+        candidates = es.ask()
+        told.append((candidates, fitness(candidates)))
+        es.tell(*told[-1])
+    return told
+
+
+def test_it_climbs():
+    """The fitness is maximised: the sign flips once, and the mean goes to the highest point."""
+    es = CMAES(12, 16, 0.5, seed=0)
+    assert np.array_equal(es.mean, np.zeros(12)) and es.rms_sigma == pytest.approx(0.5, rel=1e-3)
+    told = evolve(es, 60)
+    means = [scores.mean() for _, scores in told]
+    assert means[-1] > 99.9 > means[0]
+    assert np.allclose(es.mean, TARGET, atol=0.05)
+    assert es.rms_sigma < 0.1
+
+
+def test_shapes_and_first_spread():
+    """Candidates are float64 [popsize, size], spread by sigma_init around 0."""
+    candidates = CMAES(1088, 64, 0.1, seed=3).ask()
+    assert candidates.shape == (64, 1088) and candidates.dtype == np.float64
+    assert abs(candidates.std() - 0.1) < 0.001 and abs(candidates.mean()) < 0.002
+
+
+def test_a_replay_is_bit_exact():
+    """The same asks and tells in a new object lead to the same candidates, to the last bit."""
+    es = CMAES(200, 16, 0.1, seed=5)
+    target = np.linspace(-1, 1, 200)
+    rows = []
+    for _ in range(8):
+        candidates = es.ask()
+        rows.append((fingerprint(candidates), (-((candidates - target) ** 2).sum(1)).tolist()))
+        es.tell(candidates, np.array(rows[-1][1]))
+    again = CMAES(200, 16, 0.1, seed=5)
+    for known, scores in rows:
+        candidates = again.ask()
+        assert fingerprint(candidates) == known
+        again.tell(candidates, np.array(scores))
+    assert np.array_equal(es.mean, again.mean) and np.array_equal(es.ask(), again.ask())
+
+
+def test_numpys_global_generator_is_neither_read_nor_written():
+    """Whatever else draws from it, the candidates are the seed's; and nothing is taken from it."""
+    np.random.seed(1)
+    expected = [candidates for candidates, _ in evolve(CMAES(12, 8, 0.3, seed=2), 5)]
+    np.random.seed(99)
+    before = np.random.get_state()[1].copy()
+    es, found = CMAES(12, 8, 0.3, seed=2), []
+    for _ in range(5):
+        found.append(es.ask())
+        es.tell(found[-1], fitness(found[-1]))
+    assert np.array_equal(np.random.get_state()[1], before)
+    assert all(np.array_equal(a, b) for a, b in zip(expected, found, strict=True))
+    assert not np.array_equal(CMAES(12, 8, 0.3, seed=3).ask(), expected[0])
+
+
+def test_candidates_are_known_by_their_hash():
+    """The smallest change is another hash."""
+    candidates = CMAES(12, 8, 0.3, seed=2).ask()
+    changed = candidates.copy()
+    changed[3, 4] = np.nextafter(changed[3, 4], 9)
+    assert fingerprint(candidates) == fingerprint(candidates.copy()) != fingerprint(changed)
+
+
+def test_weights_are_rounded_to_four_decimals():
+    """Rollouts use float32 of 4 decimals; CMA-ES is told the unrounded ones."""
+    weights = rounded(np.array([0.12345678, -0.00004, 1.00005001]))
+    assert weights.dtype == np.float32
+    assert weights.tolist() == np.array([0.1235, -0.0, 1.0001], np.float32).tolist()
+
+
+def test_candidates_share_seeds_in_pairs():
+    """i and i + 32 play the same 16 dreams; no other two do, and no generation shares with another."""
+    config = ControllerConfig()
+    keys = fitness_keys(config, 7)
+    assert len(keys) == 64 and {len(row) for row in keys} == {16}
+    assert keys[3][5] == (int(Purpose.FITNESS), 7, 3, 5)
+    for i in range(32):
+        assert keys[i] == keys[i + 32]
+    assert len({key for row in keys for key in row}) == 32 * 16
+    assert not {key for row in keys for key in row} & {key for row in fitness_keys(config, 8) for key in row}
