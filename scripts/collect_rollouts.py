@@ -33,7 +33,8 @@ def prepare(run):
     from experiment.runs import finished
 
     if is_turn(run.path) and finished(run.folder("collect")) is None:
-        raise InputError(f"{run.path}: its games are an agent's; go on with {command('scripts/iterate.py', '--to', run.path)}")
+        again = command("scripts/iterate.py", "--to", run.path)
+        raise InputError(f"{run.path}: its games are an agent's; go on with {again}")
     config = run.stages["collect"]
     return Setup(run.stages["env"], config.games_per_rank, config.minimum_length), config
 
