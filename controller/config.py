@@ -1,14 +1,17 @@
 """Settings of C and its evaluation, and what joins the settings of all stages: `Stages` and `Preset`."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from experiment.config import PRECISIONS, Settings, setting
 from rnn.config import RNNConfig, SeriesConfig
 from rollouts.config import CollectConfig, EnvConfig
 from vae.config import VAEConfig
 
-VARIANTS = ("zh", "z", "z_hidden", "zch")
-WORLDS = ("dream", "real")
+Variant = Literal["zh", "z", "z_hidden", "zch"]  # what C sees
+World = Literal["dream", "real"]  # where a policy acts
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+WORLDS: tuple[World, ...] = get_args(World)
 
 
 @dataclass(frozen=True)
@@ -71,4 +74,4 @@ class Preset:
 
     name: str
     stages: Stages
-    variants: tuple[str, ...]  # of C, each with a row in the table that `reproduce.py` ends in
+    variants: tuple[Variant, ...]  # of C, each with a row in the table that `reproduce.py` ends in
