@@ -1,9 +1,12 @@
-"""Settings of collecting, C and its evaluation, and the preset that joins all stages of a task."""
+"""Settings of C and its evaluation, and what joins the settings of all stages: `Stages` and `Preset`."""
 
 from dataclasses import dataclass
 
 from experiment.config import PRECISIONS, Settings, setting
 from experiment.errors import InputError
+from rnn.config import RNNConfig, SeriesConfig
+from rollouts.config import CollectConfig, EnvConfig
+from vae.config import VAEConfig
 
 VARIANTS = ("zh", "z", "z_hidden", "zch")
 WORLDS = ("dream", "real")
@@ -74,9 +77,22 @@ class EvaluateConfig(Settings):
 
 
 @dataclass(frozen=True)
+class Stages:
+    """The settings of every stage of a run, in the order of the pipeline; `env` and `collect` are the task's own."""
+
+    env: EnvConfig
+    collect: CollectConfig
+    vae: VAEConfig
+    series: SeriesConfig
+    rnn: RNNConfig
+    controller: ControllerConfig
+    evaluate: EvaluateConfig
+
+
+@dataclass(frozen=True)
 class Preset:
     """A named set of settings for all stages of a task."""
 
     name: str
-    stages: dict[str, Settings]
+    stages: Stages
     variants: tuple[str, ...]  # of C, each with a row in the table that `reproduce.py` ends in

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from experiment.config import Settings, setting
-from rollouts.config import CollectConfig
+from experiment.config import setting
+from rollouts.config import CollectConfig, EnvConfig
 from vae.preprocessing import PREPROCESSES
 
 
 @dataclass(frozen=True)
-class DoomEnvConfig(Settings):
+class DoomEnvConfig(EnvConfig):
     """The paper's take cover in ViZDoom."""
 
     skill: int = setting(

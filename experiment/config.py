@@ -1,17 +1,19 @@
 """Typed settings: a frozen dataclass per stage, each field with its help, unit and source.
 
 `setting` declares a field; `override` applies one ``stage.field=value`` word; `describe` lists all fields for
-``--help``. This module imports nothing heavy, so that ``--help`` answers at once.
+``--help``. The stages of a run are the fields of one frozen dataclass of such settings (`controller.config.Stages`).
+This module imports nothing heavy, so that ``--help`` answers at once.
 """
 
 import dataclasses
 import math
 from dataclasses import field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from experiment.errors import InputError
 
 PRECISIONS = ("float32", "bfloat16")
+S = TypeVar("S")  # a frozen dataclass whose fields are the `Settings` of the stages
 
 
 def setting(
@@ -72,22 +74,23 @@ def parse_value(item: dataclasses.Field, text: str) -> Any:
         raise InputError(f"{item.name}={text}: not a value of type {item.type.__name__}") from None
 
 
-def override(stages: dict[str, Settings], word: str) -> dict[str, Settings]:
-    """`stages` with one ``stage.field=value`` applied; InputError for an unknown stage, field or value."""
+def override(stages: S, word: str) -> S:
+    """Return `stages` with one ``stage.field=value`` applied; InputError for an unknown stage, field or value."""
     name, separator, text = word.partition("=")
     stage, dot, key = name.partition(".")
     if not separator or not dot:
         raise InputError(f"--set {word}: write it as stage.field=value")
-    if stage not in stages:
-        raise InputError(f"--set {word}: unknown stage '{stage}' (one of {', '.join(stages)})")
-    known = {item.name: item for item in fields(stages[stage])}
+    if stage not in vars(stages):
+        raise InputError(f"--set {word}: unknown stage '{stage}' (one of {', '.join(vars(stages))})")
+    config = getattr(stages, stage)
+    known = {item.name: item for item in fields(config)}
     if key not in known:
         raise InputError(f"--set {word}: stage '{stage}' has no field '{key}' (one of {', '.join(known)})")
     try:
-        changed = dataclasses.replace(stages[stage], **{key: parse_value(known[key], text)})
+        changed = dataclasses.replace(config, **{key: parse_value(known[key], text)})
     except InputError as error:
         raise InputError(f"--set {stage}.{error}") from None
-    return {**stages, stage: changed}
+    return dataclasses.replace(stages, **{stage: changed})  # type: ignore[type-var]
 
 
 def from_values(kind: type, values: dict[str, Any], where: str) -> Any:
@@ -111,10 +114,10 @@ def _wants_float(kind: type, name: str) -> bool:
     return next(item.type is float for item in fields(kind) if item.name == name)
 
 
-def describe(stages: dict[str, Settings]) -> str:
-    """One line per field: ``stage.field=default [unit] help (source)``, as ``--help`` shows it."""
+def describe(stages: Any) -> str:
+    """Return one line per field: ``stage.field=default [unit] help (source)``, as ``--help`` shows it."""
     lines = []
-    for stage, config in stages.items():
+    for stage, config in vars(stages).items():
         for item in fields(config):  # type: ignore[arg-type]
             meta = item.metadata
             unit = f" {meta['unit']}" if meta["unit"] else ""

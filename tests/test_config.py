@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 import carracing.presets
-from controller.config import ControllerConfig, EvaluateConfig
+from controller.config import ControllerConfig, EvaluateConfig, Stages
 from doomrnn.config import DoomEnvConfig
 from doomrnn.presets import PRESETS
 from experiment.config import describe, from_values, override
@@ -13,45 +13,57 @@ from experiment.errors import InputError
 from rnn.config import RNNConfig
 from vae.config import VAEConfig
 
-STAGES = {"env": DoomEnvConfig(), "vae": VAEConfig(), "rnn": RNNConfig(), "controller": ControllerConfig()}
+
+@dataclasses.dataclass(frozen=True)
+class FourStages:
+    """Some stages of a run."""
+
+    env: DoomEnvConfig = DoomEnvConfig()
+    vae: VAEConfig = VAEConfig()
+    rnn: RNNConfig = RNNConfig()
+    controller: ControllerConfig = ControllerConfig()
+
+
+STAGES = FourStages()
 
 
 def test_the_papers_numbers():
     """`paper` is the defaults, and they are the published ones."""
     stages = PRESETS["paper"].stages
-    assert (stages["vae"].z_size, stages["vae"].batch_size, stages["vae"].learning_rate) == (64, 100, 1e-4)
-    assert (stages["rnn"].hidden_size, stages["rnn"].mixtures, stages["rnn"].done_weight) == (512, 5, 10.0)
-    assert (stages["rnn"].batch_size, stages["rnn"].sequence_length, stages["rnn"].epochs) == (100, 500, 20.0)
-    controller = stages["controller"]
+    assert (stages.vae.z_size, stages.vae.batch_size, stages.vae.learning_rate) == (64, 100, 1e-4)
+    assert (stages.rnn.hidden_size, stages.rnn.mixtures, stages.rnn.done_weight) == (512, 5, 10.0)
+    assert (stages.rnn.batch_size, stages.rnn.sequence_length, stages.rnn.epochs) == (100, 500, 20.0)
+    controller = stages.controller
     assert (controller.popsize, controller.rollouts, controller.sigma_init) == (64, 16, 0.1)
     assert (controller.evaluate_every, controller.evaluate_rollouts, controller.temperature) == (25, 1024, 1.15)
-    assert (stages["collect"].episodes, stages["collect"].max_hold, stages["collect"].minimum_length) == (
+    assert (stages.collect.episodes, stages.collect.max_hold, stages.collect.minimum_length) == (
         10_000,
         10,
         101,
     )
-    assert (stages["env"].skill, stages["env"].time_limit, controller.time_limit) == (4, 2100, 2100)
-    assert stages["evaluate"] == EvaluateConfig() and stages["evaluate"].episodes == 100
+    assert (stages.env.skill, stages.env.time_limit, controller.time_limit) == (4, 2100, 2100)
+    assert stages.evaluate == EvaluateConfig() and stages.evaluate.episodes == 100
     assert carracing.presets.VAE.z_size == 32
     assert (carracing.presets.RNN.hidden_size, carracing.presets.RNN.done_head) == (256, False)
 
 
 def test_every_preset_holds_every_stage():
-    """A preset is complete, and its population can be paired."""
-    for preset in PRESETS.values():
-        assert list(preset.stages) == list(PRESETS["paper"].stages)
-        assert preset.stages["controller"].popsize % 2 == 0
+    """A preset is complete, each stage of its field's type, and its population can be paired."""
+    for preset in (*PRESETS.values(), *carracing.presets.PRESETS.values()):
+        for item in dataclasses.fields(Stages):
+            assert isinstance(getattr(preset.stages, item.name), item.type)
+        assert preset.stages.controller.popsize % 2 == 0
 
 
 def test_a_setting_is_changed_and_the_rest_kept():
     """The word is read as the field's own type; the given stages stay as they were."""
     changed = override(STAGES, "controller.temperature=2")
-    assert changed["controller"] == dataclasses.replace(STAGES["controller"], temperature=2.0)
-    assert isinstance(changed["controller"].temperature, float) and STAGES["controller"].temperature == 1.15
-    assert changed["vae"] is STAGES["vae"]
-    assert override(STAGES, "rnn.done_head=false")["rnn"].done_head is False
-    assert override(STAGES, "rnn.done_head=1")["rnn"].done_head is True
-    assert override(STAGES, "rnn.precision=bfloat16")["rnn"].precision == "bfloat16"
+    assert changed.controller == dataclasses.replace(STAGES.controller, temperature=2.0)
+    assert isinstance(changed.controller.temperature, float) and STAGES.controller.temperature == 1.15
+    assert changed.vae is STAGES.vae
+    assert override(STAGES, "rnn.done_head=false").rnn.done_head is False
+    assert override(STAGES, "rnn.done_head=1").rnn.done_head is True
+    assert override(STAGES, "rnn.precision=bfloat16").rnn.precision == "bfloat16"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +125,7 @@ def test_stored_values_come_back():
 def test_every_field_is_described():
     """Default, unit, choices, help and source of each, one line a field."""
     lines = describe(STAGES).splitlines()
-    assert len(lines) == sum(len(dataclasses.fields(stage)) for stage in STAGES.values())
+    assert len(lines) == sum(len(dataclasses.fields(stage)) for stage in vars(STAGES).values())
     assert "  env.width=160 pixels {160|320|640}  width of the engine's screen (ours)" in lines
     assert "  controller.popsize=64  candidates in a generation (an even number) (paper, appendix A.4)" in lines
 

@@ -149,7 +149,7 @@ def test_help_lists_every_field_and_loads_nothing_heavy(script):
     assert done.stderr.strip() == ""
     if script.removesuffix(".py") not in PIPELINE:
         return
-    for stage, config in PRESETS["paper"].stages.items():
+    for stage, config in vars(PRESETS["paper"].stages).items():
         for item in fields(config):
             default = getattr(config, item.name)
             assert f"{stage}.{item.name}={default}" in done.stdout
