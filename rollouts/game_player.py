@@ -5,7 +5,6 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from experiment.random_streams import Purpose, engine_seed
 from rollouts.rollout import BLOCK, Outcome, Rollout
 from rollouts.scripted import Script
 from vae.episodes import Episode, episode_bytes
@@ -99,7 +98,7 @@ class GamePlayer:
         free = [slot for slot in range(len(self.games)) if slot not in self._slots]
         for slot, rollout in zip(free, rollouts, strict=False):
             self.chooser.start(slot, rollout, rollout.rng())
-            first = self.games.reset(slot, engine_seed(rollout.key[0], Purpose(rollout.key[1]), *rollout.key[2:]))
+            first = self.games.reset(slot, rollout.stream.engine_seed())
             self._slots[slot] = _Slot(rollout, [first], [], [])
 
     def drop(self, ids: set[int]) -> None:

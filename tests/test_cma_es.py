@@ -5,7 +5,7 @@ import pytest
 
 from controller.cma_es import CMAES, fingerprint, rounded
 from controller.config import ControllerConfig
-from controller.training import fitness_keys
+from controller.training import fitness_streams
 from experiment.random_streams import Purpose
 
 TARGET = np.linspace(-1, 1, 12)
@@ -94,10 +94,12 @@ def test_weights_are_rounded_to_four_decimals():
 def test_candidates_share_seeds_in_pairs():
     """i and i + 32 play the same 16 dreams; no other two do, and no generation shares with another."""
     config = ControllerConfig()
-    keys = fitness_keys(config, 7)
-    assert len(keys) == 64 and {len(row) for row in keys} == {16}
-    assert keys[3][5] == (int(Purpose.FITNESS), 7, 3, 5)
+    streams = fitness_streams(config, 0, 7)
+    assert len(streams) == 64 and {len(row) for row in streams} == {16}
+    assert streams[3][5] == Purpose.FITNESS.stream(0, generation=7, candidate=3, rollout=5)
     for i in range(32):
-        assert keys[i] == keys[i + 32]
-    assert len({key for row in keys for key in row}) == 32 * 16
-    assert not {key for row in keys for key in row} & {key for row in fitness_keys(config, 8) for key in row}
+        assert streams[i] == streams[i + 32]
+    assert len({stream for row in streams for stream in row}) == 32 * 16
+    assert not {stream for row in streams for stream in row} & {
+        stream for row in fitness_streams(config, 0, 8) for stream in row
+    }
