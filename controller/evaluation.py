@@ -90,7 +90,7 @@ def play(farm: Farm, world: str, players: list[Policy], episodes: int, seed: int
     Episode n is the same game for every player.
     """
     rollouts = [
-        Rollout(number, world, (seed, int(Purpose.EVALUATE), 1, number % episodes), players[number // episodes])
+        Rollout(number, world, Purpose.EVALUATE.stream(seed, episode=number % episodes), players[number // episodes])
         for number in range(len(players) * episodes)
     ]
     outcomes = sorted(farm.play(rollouts), key=lambda outcome: outcome.id)

@@ -105,7 +105,7 @@ def _next_rollouts(attempts: Attempts, config: CollectConfig, policy: Policy, se
         if number not in attempts.lengths:
             numbers.append(number)
         number += 1
-    return [Rollout(n, "record", (seed, int(Purpose.COLLECT), n), policy) for n in numbers]
+    return [Rollout(n, "record", Purpose.COLLECT.stream(seed, attempt=n), policy) for n in numbers]
 
 
 def _remove_surplus(attempts: Attempts, kept: set[int]) -> None:

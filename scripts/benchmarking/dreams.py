@@ -132,7 +132,7 @@ def played(farm: Any, rollouts: list) -> dict[str, float]:
 
 def generation(job: Job) -> Measure | None:
     """A generation of 64 candidates x 16 rollouts; variants "first", and "growth" over the rollouts of that."""
-    from controller.training import fitness_keys
+    from controller.training import fitness_streams
     from controller.workers import TaskCast
     from rollouts.rollout import Rollout
 
@@ -141,9 +141,9 @@ def generation(job: Job) -> Measure | None:
 
     def play(farm: Any, number: int) -> dict[str, float]:
         count, which = (number, 0) if job.variant == "growth" else (POPSIZE * rollouts(job), number)
-        keys, weights = fitness_keys(config, which), candidates(which, first=job.variant != "")
+        streams, weights = fitness_streams(config, 0, which), candidates(which, first=job.variant != "")
         todo = sorted([(c, r) for r in range(config.rollouts) for c in range(POPSIZE)][:count])
-        return played(farm, [Rollout(i, "dream", (0, *keys[c][r]), weights[c]) for i, (c, r) in enumerate(todo)])
+        return played(farm, [Rollout(i, "dream", streams[c][r], weights[c]) for i, (c, r) in enumerate(todo)])
 
     return on_farm(TaskCast(task, setup(job)), play)
 
