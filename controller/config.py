@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from experiment.config import PRECISIONS, Settings, setting
+from experiment.errors import InputError
 
 VARIANTS = ("zh", "z", "z_hidden", "zch")
 WORLDS = ("dream", "real")
@@ -43,8 +44,32 @@ class ControllerConfig(Settings):
         unit="episodes",
         least=0,
     )
+    # in the real task; the steps that are left then count as the last one does
+    stall_limit: int = setting(
+        0,
+        "steps without a reward above 0 that end a rollout; 0: off",
+        unit="steps",
+        least=0,
+        added=True,
+    )
+    # doubled as the fitness rises, until they are controller.rollouts
+    first_rollouts: int = setting(
+        0,
+        "rollouts per fitness at first; 0: controller.rollouts",
+        unit="rollouts",
+        least=0,
+        added=True,
+    )
+    full_rollouts_at: float = setting(
+        0.0, "mean fitness from which controller.rollouts are played", unit="return", added=True
+    )
     batch_size: int = setting(512, "rollouts a rank keeps alive at once", unit="rollouts", least=16)
     precision: str = setting("float32", "matmul precision of V and M in rollouts", choices=PRECISIONS)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.first_rollouts and self.full_rollouts_at <= 0:
+            raise InputError(f"first_rollouts={self.first_rollouts}: set controller.full_rollouts_at above 0, too")
 
 
 @dataclass(frozen=True)

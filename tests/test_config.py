@@ -147,6 +147,16 @@ def test_the_source_belongs_to_the_tasks_value(task):
     assert not [line for line in describe(paper.stages, paper.sources).splitlines() if line.endswith(others)]
 
 
+def test_meanings_stand_by_themselves():
+    """One short line for each setting, that does not begin in the middle of a sentence."""
+    for task in (doomrnn.task.TASK, carracing.task.TASK):
+        for config in task.presets["paper"].stages.values():
+            for item in dataclasses.fields(config):
+                meaning = item.metadata["help"]
+                assert 6 < len(meaning) <= 60 and "\n" not in meaning, meaning
+                assert not meaning.startswith(("of ", "such ", "the same", "as above")), meaning
+
+
 def test_a_presets_own_values_name_it():
     """What quick changes comes from quick; what it keeps has the source of `paper`."""
     presets = carracing.task.TASK.presets
@@ -154,3 +164,11 @@ def test_a_presets_own_values_name_it():
     assert sources["vae.batch_size"] == sources["env.view"] == "preset quick"
     assert sources["controller.temperature"] == "authors' code" and "vae.z_size" not in sources
     assert presets["paper"].all_sources(presets["paper"]) == presets["paper"].sources
+
+
+def test_a_record_older_than_a_field_means_its_default():
+    """What was stored before `controller.stall_limit` existed is read as made without it."""
+    stored = {name: value for name, value in vars(ControllerConfig()).items() if name != "stall_limit"}
+    assert from_values(ControllerConfig, stored, "") == ControllerConfig()
+    with pytest.raises(InputError, match="popsize"):
+        from_values(ControllerConfig, {k: v for k, v in stored.items() if k != "popsize"}, "")
