@@ -37,6 +37,11 @@ def test_the_papers_numbers():
     assert stages["evaluate"] == EvaluateConfig() and stages["evaluate"].episodes == 100
     assert carracing.presets.VAE.z_size == 32
     assert (carracing.presets.RNN.hidden_size, carracing.presets.RNN.done_head) == (256, False)
+    assert (stages["vae"].epochs, stages["vae"].kl_tolerance, stages["rnn"].clip) == (1.0, 0.5, 1.0)
+    assert (controller.generations, controller.hidden_size, stages["evaluate"].dream_episodes) == (1800, 40, 1024)
+    racing = carracing.presets.PAPER
+    assert (racing["collect"].episodes, racing["env"].time_limit, racing["rnn"].epochs) == (10_000, 1000, 20.0)
+    assert not stages["rnn"].reward_head and not racing["rnn"].reward_head
 
 
 def test_every_preset_holds_every_stage():
