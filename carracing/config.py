@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from experiment.config import Settings, setting
+from experiment.config import setting
 from experiment.errors import InputError
-from rollouts.config import CollectConfig
+from rollouts.config import CollectConfig, EnvConfig
 from vae.preprocessing import PREPROCESSES
 
 RENDERERS = ("fast", "gymnasium")
@@ -13,7 +13,7 @@ COLLECTORS = ("habit", "brownian", "mixed")
 
 
 @dataclass(frozen=True)
-class CarRacingEnvConfig(Settings):
+class CarRacingEnvConfig(EnvConfig):
     """Gymnasium's CarRacing-v3."""
 
     time_limit: int = setting(1000, "longest episode", unit="steps", source="CarRacing-v0", least=1)

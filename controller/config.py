@@ -1,9 +1,12 @@
-"""Settings of collecting, C and its evaluation, and the preset that joins all stages of a task."""
+"""Settings of C and its evaluation, and what joins the settings of all stages: `Stages` and `Preset`."""
 
 from dataclasses import dataclass, field
 
 from experiment.config import PRECISIONS, Settings, setting
 from experiment.errors import InputError
+from rnn.config import RNNConfig, SeriesConfig
+from rollouts.config import CollectConfig, EnvConfig
+from vae.config import VAEConfig
 
 VARIANTS = ("zh", "z", "z_hidden", "zch")
 WORLDS = ("dream", "real")
@@ -87,6 +90,19 @@ class EvaluateConfig(Settings):
 
 
 @dataclass(frozen=True)
+class Stages:
+    """The settings of every stage of a run, in the order of the pipeline; `env` and `collect` are the task's own."""
+
+    env: EnvConfig
+    collect: CollectConfig
+    vae: VAEConfig
+    series: SeriesConfig
+    rnn: RNNConfig
+    controller: ControllerConfig
+    evaluate: EvaluateConfig
+
+
+@dataclass(frozen=True)
 class Preset:
     """A named set of settings for all stages of a task.
 
@@ -96,7 +112,7 @@ class Preset:
     """
 
     name: str
-    stages: dict[str, Settings]
+    stages: Stages
     variants: tuple[str, ...]
     sources: dict[str, str] = field(default_factory=dict)
 
@@ -104,8 +120,8 @@ class Preset:
         """Return the sources of all values that `paper`, the task's preset of that name, or this preset changes."""
         changed = {
             f"{stage}.{name}"
-            for stage, config in self.stages.items()
+            for stage, config in vars(self.stages).items()
             for name, value in vars(config).items()
-            if value != getattr(paper.stages[stage], name)
+            if value != getattr(getattr(paper.stages, stage), name)
         }
         return {**paper.sources, **dict.fromkeys(changed, f"preset {self.name}"), **self.sources}

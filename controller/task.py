@@ -53,7 +53,7 @@ class Task:
     @property
     def usual_controller(self) -> str:
         """The name of the controller that the paper's settings make, with seed 0."""
-        return controller_name(self.world, self.variant, self.presets["paper"].stages["controller"].temperature, 0)
+        return controller_name(self.world, self.variant, self.presets["paper"].stages.controller.temperature, 0)
 
     def policy_shape(self, variant: str, z_size: int, state_size: int, hidden_units: int) -> PolicyShape:
         """The controller of this task in a variant."""

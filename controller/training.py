@@ -23,7 +23,7 @@ from experiment.interrupts import Interrupt, deferred_interrupts
 from experiment.jsonl import append_row, read_journal, write_journal
 from experiment.metrics import Metrics
 from experiment.progress import Progress
-from experiment.random_streams import Purpose
+from experiment.random_streams import Purpose, Stream
 from rollouts.farm import Farm
 from rollouts.rollout import Rollout
 
@@ -43,24 +43,24 @@ class Returns:
 class RolloutTable:
     """Plays policies x rollouts on the farm, with the outcomes that arrived before a kill read back."""
 
-    def __init__(self, farm: Farm, folder: Path, seed: int, interrupt: Interrupt):
-        self.farm, self.file, self.seed, self.interrupt = farm, folder / "outcomes.jsonl", seed, interrupt
+    def __init__(self, farm: Farm, folder: Path, interrupt: Interrupt):
+        self.farm, self.file, self.interrupt = farm, folder / "outcomes.jsonl", interrupt
         self.recovered = read_journal(self.file, OUTCOME, f"delete {self.file} to play its rollouts again")
         write_journal(self.file, self.recovered)
         self.steps = 0
 
-    def play(self, label: str, world: str, weights: np.ndarray, keys: list[list[tuple[int, ...]]]) -> Returns:
-        """Play every policy weights [n, P] once for each of its stream keys; `label` names the table.
+    def play(self, label: str, world: str, weights: np.ndarray, streams: list[list[Stream]]) -> Returns:
+        """Play every policy weights [n, P] once on each of its streams; `label` names the table.
 
         Raises NumericalError naming the policy and rollout whose return is no number.
         """
-        count = len(keys[0])
+        count = len(streams[0])
         table = np.full((2, len(weights) * count), np.nan)
         for row in self.recovered:
             if row["table"] == label and 0 <= row["id"] < table.shape[1]:
                 table[:, row["id"]] = row["score"], row["length"]
         todo = [
-            Rollout(number, world, (self.seed, *keys[number // count][number % count]), weights[number // count])
+            Rollout(number, world, streams[number // count][number % count], weights[number // count])
             for number in np.flatnonzero(np.isnan(table[0])).tolist()
         ]
         for outcome in self.farm.play(todo):
@@ -81,11 +81,16 @@ class RolloutTable:
         write_journal(self.file, [])
 
 
-def fitness_keys(config: ControllerConfig, generation: int, rollouts: int | None = None) -> list[list[tuple[int, ...]]]:
-    """Stream keys [popsize][rollouts]: candidates i and i + popsize / 2 share theirs (source: authors' code)."""
+def fitness_streams(
+    config: ControllerConfig, seed: int, generation: int, rollouts: int | None = None
+) -> list[list[Stream]]:
+    """Random streams [popsize][rollouts]: candidates i and i + popsize / 2 share theirs (source: authors' code)."""
     half, count = config.popsize // 2, rollouts or config.rollouts
     return [
-        [(int(Purpose.FITNESS), generation, candidate % half, rollout) for rollout in range(count)]
+        [
+            Purpose.FITNESS.stream(seed, generation=generation, candidate=candidate % half, rollout=rollout)
+            for rollout in range(count)
+        ]
         for candidate in range(config.popsize)
     ]
 
@@ -123,7 +128,7 @@ class ControllerTrainer:
         if done:
             self._save("last", self.es.mean, done, None)  # a kill may have come before it was
         with deferred_interrupts() as interrupt, Progress("C", total, "generations", done) as progress:
-            self.table = RolloutTable(self.farm, self.folder, self.seed, interrupt)
+            self.table = RolloutTable(self.farm, self.folder, interrupt)
             self._due_evaluation(done, evaluations)  # a kill may have come between the two
             for generation in range(done + 1, total + 1):
                 note = self._generation(generation, metrics)
@@ -161,8 +166,9 @@ class ControllerTrainer:
         """Ask, play, tell, record; returns what to show."""
         started, steps = time.monotonic(), self.table.steps
         candidates = self.es.ask()
-        keys = fitness_keys(self.config, generation, scheduled_rollouts(self.config, self.best_fitness))
-        returns = self.table.play(f"fitness {generation}", self.world, rounded(candidates), keys)
+        rollouts = scheduled_rollouts(self.config, self.best_fitness)
+        streams = fitness_streams(self.config, self.seed, generation, rollouts)
+        returns = self.table.play(f"fitness {generation}", self.world, rounded(candidates), streams)
         fitness = returns.score.mean(axis=1)
         self._tell(candidates, fitness)
         seconds = time.monotonic() - started
@@ -174,7 +180,7 @@ class ControllerTrainer:
         )  # after the metrics, which a resume cuts back to what stands here
         self.table.clear()
         self._save("last", self.es.mean, generation, None)
-        played = f"{len(keys[0])} rollouts, {rate:,.0f} steps/s"
+        played = f"{rollouts} rollouts, {rate:,.0f} steps/s"
         return f"fitness {fitness.mean():.0f} (best {fitness.max():.0f}), {played}"
 
     def _figures(self, fitness: np.ndarray, returns: Returns) -> dict[str, float]:
@@ -216,8 +222,8 @@ class ControllerTrainer:
         own = world == self.world
         count = self.config.evaluate_rollouts if own else self.config.validation_games
         purpose = Purpose.MEAN if own else Purpose.VALIDATE
-        keys = [[(int(purpose), rollout) for rollout in range(count)]]
-        return float(self.table.play(f"mean {generation} {world}", world, weights, keys).score.mean())
+        streams = [[purpose.stream(self.seed, rollout=rollout) for rollout in range(count)]]
+        return float(self.table.play(f"mean {generation} {world}", world, weights, streams).score.mean())
 
     def _save(self, name: str, weights: np.ndarray, generation: int, score: float | None) -> None:
         labels = {"world": self.world, "generation": generation, "score": score}

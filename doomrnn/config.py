@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from experiment.config import Settings, setting
-from rollouts.config import CollectConfig
+from experiment.config import setting
+from rollouts.config import CollectConfig, EnvConfig
 from vae.preprocessing import PREPROCESSES
 
 
 @dataclass(frozen=True)
-class DoomEnvConfig(Settings):
+class DoomEnvConfig(EnvConfig):
     """Take cover in ViZDoom, as in the paper."""
 
     skill: int = setting(4, "skill level; at 5 random play scores far below the paper's", choices=(1, 2, 3, 4, 5))

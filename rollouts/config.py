@@ -1,8 +1,17 @@
-"""Settings of collecting."""
+"""Settings that every task has of its real environment, and those of collecting."""
 
 from dataclasses import dataclass
 
 from experiment.config import Settings, setting
+
+
+class EnvConfig(Settings):
+    """The real environment of a task. Each task declares the fields, `time_limit` among them, with values of its own.
+
+    time_limit: steps after which an episode is truncated.
+    """
+
+    time_limit: int  # not a field: this class is no dataclass
 
 
 @dataclass(frozen=True)

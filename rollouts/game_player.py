@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from experiment.random_streams import Purpose, engine_seed
+from experiment.random_streams import Purpose
 from rollouts.rollout import BLOCK, Outcome, Rollout
 from rollouts.scripted import Script
 from vae.episodes import Episode, episode_bytes
@@ -110,7 +110,7 @@ class GamePlayer:
         free = [slot for slot in range(len(self.games)) if slot not in self._slots]
         for slot, rollout in zip(free, rollouts, strict=False):
             self.chooser.start(slot, rollout, rollout.rng())
-            first = self.games.reset(slot, engine_seed(rollout.key[0], Purpose(rollout.key[1]), *rollout.key[2:]))
+            first = self.games.reset(slot, rollout.stream.engine_seed())
             self._slots[slot] = _Slot(rollout, [first], [], [])
 
     def drop(self, ids: set[int]) -> None:
@@ -147,7 +147,7 @@ class GamePlayer:
 
     def _stalled(self, game: _Slot) -> bool:
         """Whether a rollout of a fitness has earned nothing for `stall` steps."""
-        trains = self.stall and game.rollout.key[1] == Purpose.FITNESS
+        trains = self.stall and game.rollout.stream.purpose is Purpose.FITNESS
         return bool(trains) and len(game.reward) >= self.stall and max(game.reward[-self.stall :]) <= 0
 
     def _outcome(self, game: _Slot, terminated: bool, stalled: bool) -> Outcome:

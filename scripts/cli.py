@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from controller.config import Stages
     from controller.task import Task
-    from experiment.config import Settings
     from experiment.runs import Run
 
 TASKS = ("doomrnn", "carracing")
@@ -194,7 +194,7 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
     return open_run(arguments.run, wanted, explicit, preset_given=preset is not None)
 
 
-def overridden(stages: "dict[str, Settings]", words: list[str]) -> "tuple[dict[str, Settings], set[str]]":
+def overridden(stages: "Stages", words: list[str]) -> "tuple[Stages, set[str]]":
     """Stages with the words of ``--set`` applied, and the ``stage.field`` these name."""
     from experiment.config import override
 
@@ -213,14 +213,14 @@ def open_existing(path: Path) -> "Run":
     name = stored.get("task") if isinstance(stored, dict) else None
     if name not in TASKS:
         raise InputError(f"{path / 'config.json'}: not a run's configuration (task {name!r})")
-    return load_run(path, {stage: type(config) for stage, config in task(name).presets["paper"].stages.items()})
+    return load_run(path, task(name).presets["paper"].stages)
 
 
 def need_telling_dream(run: "Run") -> None:
     """InputError where M foretells neither an end nor rewards, so that all players are alike in its dream."""
     from experiment.errors import InputError
 
-    config = run.stages["rnn"]
+    config = run.stages.rnn
     if not (config.done_head or config.reward_head):
         raise InputError(
             f"{run.folder('rnn')}: this M foretells neither an end nor rewards, so that nothing can be learned or "
@@ -268,7 +268,7 @@ def controller_temperature(run: "Run", name: str | None) -> float:
     from experiment.files import read_sealed
 
     begun = run.path / "controller" / (name or "-") / "begun.json"
-    return float(read_sealed(begun)["temperature"]) if begun.exists() else run.stages["controller"].temperature
+    return float(read_sealed(begun)["temperature"]) if begun.exists() else run.stages.controller.temperature
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cli
 
+from experiment.cores import usable_cores
 from experiment.errors import InputError
 
 MPIRUN_DID_NOT_START = 213  # seen where another mpirun of the same user began or ended at the same moment
@@ -25,7 +26,7 @@ class Launcher:
     """Runs this folder's scripts, alone or on MPI ranks, with what Open MPI needs; a failure ends the whole."""
 
     def __init__(self, run, task, ranks: int | None):
-        cores = os.cpu_count() or 1
+        cores = usable_cores()
         self.run, self.task, self.ranks = run, task, ranks or cores
         self.collectors = ranks or (crowded(cores) if task.engine else cores)
         self.mpirun = find_mpirun() if self.ranks > 1 else None

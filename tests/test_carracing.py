@@ -322,15 +322,21 @@ def test_resets_do_not_eat_memory():
     assert masses == [body.mass for body in (theirs.hull, *theirs.wheels)]
 
 
-@pytest.mark.parametrize(("purpose", "ends"), [(Purpose.FITNESS, True), (Purpose.MEAN, False)])
-def test_a_training_rollout_that_earns_nothing_ends_early_and_counts_as_if_it_had_not(purpose, ends):
+@pytest.mark.parametrize(
+    ("stream", "ends"),
+    [
+        (Purpose.FITNESS.stream(0, generation=1, candidate=0, rollout=0), True),
+        (Purpose.MEAN.stream(0, rollout=1), False),
+    ],
+)
+def test_a_training_rollout_that_earns_nothing_ends_early_and_counts_as_if_it_had_not(stream, ends):
     """A car that stands still: 20 steps after its first tile with a limit on the stall; an evaluation stays whole."""
     outcomes = []
     for stall in (0, 20):
         player = GamePlayer(
             CarRacingGames(1, time_limit=60), ScriptChooser(1, time_limit=60, action_size=3), stall=stall, time_limit=60
         )
-        player.add([Rollout(0, "real", (0, int(purpose), 1, 0, 0), CarRacingScript("stay"))])
+        player.add([Rollout(0, "real", stream, CarRacingScript("stay"))])
         ended = []
         while not ended:
             ended = player.advance()

@@ -8,7 +8,7 @@ import pytest
 import carracing.presets
 import carracing.task
 import doomrnn.task
-from controller.config import ControllerConfig, EvaluateConfig
+from controller.config import ControllerConfig, EvaluateConfig, Stages
 from doomrnn.config import DoomEnvConfig
 from doomrnn.presets import PRESETS
 from experiment.config import describe, from_values, override
@@ -16,50 +16,62 @@ from experiment.errors import InputError
 from rnn.config import RNNConfig
 from vae.config import VAEConfig
 
-STAGES = {"env": DoomEnvConfig(), "vae": VAEConfig(), "rnn": RNNConfig(), "controller": ControllerConfig()}
+
+@dataclasses.dataclass(frozen=True)
+class FourStages:
+    """Some stages of a run."""
+
+    env: DoomEnvConfig = DoomEnvConfig()
+    vae: VAEConfig = VAEConfig()
+    rnn: RNNConfig = RNNConfig()
+    controller: ControllerConfig = ControllerConfig()
+
+
+STAGES = FourStages()
 
 
 def test_the_papers_numbers():
     """`paper` is the defaults, and they are the published ones."""
     stages = PRESETS["paper"].stages
-    assert (stages["vae"].z_size, stages["vae"].batch_size, stages["vae"].learning_rate) == (64, 100, 1e-4)
-    assert (stages["rnn"].hidden_size, stages["rnn"].mixtures, stages["rnn"].done_weight) == (512, 5, 10.0)
-    assert (stages["rnn"].batch_size, stages["rnn"].sequence_length, stages["rnn"].epochs) == (100, 500, 20.0)
-    controller = stages["controller"]
+    assert (stages.vae.z_size, stages.vae.batch_size, stages.vae.learning_rate) == (64, 100, 1e-4)
+    assert (stages.rnn.hidden_size, stages.rnn.mixtures, stages.rnn.done_weight) == (512, 5, 10.0)
+    assert (stages.rnn.batch_size, stages.rnn.sequence_length, stages.rnn.epochs) == (100, 500, 20.0)
+    controller = stages.controller
     assert (controller.popsize, controller.rollouts, controller.sigma_init) == (64, 16, 0.1)
     assert (controller.evaluate_every, controller.evaluate_rollouts, controller.temperature) == (25, 1024, 1.15)
-    assert (stages["collect"].episodes, stages["collect"].max_hold, stages["collect"].minimum_length) == (
+    assert (stages.collect.episodes, stages.collect.max_hold, stages.collect.minimum_length) == (
         10_000,
         10,
         101,
     )
-    assert (stages["env"].skill, stages["env"].time_limit, controller.time_limit) == (4, 2100, 2100)
-    assert stages["evaluate"] == EvaluateConfig() and stages["evaluate"].episodes == 100
+    assert (stages.env.skill, stages.env.time_limit, controller.time_limit) == (4, 2100, 2100)
+    assert stages.evaluate == EvaluateConfig() and stages.evaluate.episodes == 100
     assert carracing.presets.VAE.z_size == 32
     assert (carracing.presets.RNN.hidden_size, carracing.presets.RNN.done_head) == (256, False)
-    assert (stages["vae"].epochs, stages["vae"].kl_tolerance, stages["rnn"].clip) == (1.0, 0.5, 1.0)
-    assert (controller.generations, controller.hidden_size, stages["evaluate"].dream_episodes) == (1800, 40, 1024)
+    assert (stages.vae.epochs, stages.vae.kl_tolerance, stages.rnn.clip) == (1.0, 0.5, 1.0)
+    assert (controller.generations, controller.hidden_size, stages.evaluate.dream_episodes) == (1800, 40, 1024)
     racing = carracing.presets.PAPER
-    assert (racing["collect"].episodes, racing["env"].time_limit, racing["rnn"].epochs) == (10_000, 1000, 20.0)
-    assert not stages["rnn"].reward_head and not racing["rnn"].reward_head
+    assert (racing.collect.episodes, racing.env.time_limit, racing.rnn.epochs) == (10_000, 1000, 20.0)
+    assert not stages.rnn.reward_head and not racing.rnn.reward_head
 
 
 def test_every_preset_holds_every_stage():
-    """A preset is complete, and its population can be paired."""
-    for preset in PRESETS.values():
-        assert list(preset.stages) == list(PRESETS["paper"].stages)
-        assert preset.stages["controller"].popsize % 2 == 0
+    """A preset is complete, each stage of its field's type, and its population can be paired."""
+    for preset in (*PRESETS.values(), *carracing.presets.PRESETS.values()):
+        for item in dataclasses.fields(Stages):
+            assert isinstance(getattr(preset.stages, item.name), item.type)
+        assert preset.stages.controller.popsize % 2 == 0
 
 
 def test_a_setting_is_changed_and_the_rest_kept():
     """The word is read as the field's own type; the given stages stay as they were."""
     changed = override(STAGES, "controller.temperature=2")
-    assert changed["controller"] == dataclasses.replace(STAGES["controller"], temperature=2.0)
-    assert isinstance(changed["controller"].temperature, float) and STAGES["controller"].temperature == 1.15
-    assert changed["vae"] is STAGES["vae"]
-    assert override(STAGES, "rnn.done_head=false")["rnn"].done_head is False
-    assert override(STAGES, "rnn.done_head=1")["rnn"].done_head is True
-    assert override(STAGES, "rnn.precision=bfloat16")["rnn"].precision == "bfloat16"
+    assert changed.controller == dataclasses.replace(STAGES.controller, temperature=2.0)
+    assert isinstance(changed.controller.temperature, float) and STAGES.controller.temperature == 1.15
+    assert changed.vae is STAGES.vae
+    assert override(STAGES, "rnn.done_head=false").rnn.done_head is False
+    assert override(STAGES, "rnn.done_head=1").rnn.done_head is True
+    assert override(STAGES, "rnn.precision=bfloat16").rnn.precision == "bfloat16"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +136,7 @@ def test_every_field_is_described():
     rows = [line for line in lines if line.startswith("  ")]
     starts = [rows[0].index(head) for head in ("name", "default", "unit", "meaning", "source")]
     cells = [[line[i:j].strip() for i, j in itertools.pairwise([*starts, None])] for line in rows]
-    assert len(rows) == 1 + sum(len(dataclasses.fields(stage)) for stage in STAGES.values())
+    assert len(rows) == 1 + sum(len(dataclasses.fields(stage)) for stage in vars(STAGES).values())
     width = "width of the rendered screen, pixels (height: 3/4 of it)"
     assert ["env.width", "160", "160|320|640", width, "ours"] in cells
     popsize = "candidates in a generation, an even number"
@@ -142,9 +154,9 @@ def test_every_field_is_described():
 def test_the_source_belongs_to_the_tasks_value(task):
     """A value that is not its field's default names its own source, and no source speaks of the other task."""
     paper = task.presets["paper"]
-    known = {f"{stage}.{item.name}": item for stage, c in paper.stages.items() for item in dataclasses.fields(c)}
+    known = {f"{stage}.{item.name}": item for stage, c in vars(paper.stages).items() for item in dataclasses.fields(c)}
     assert set(paper.sources) <= set(known)
-    values = {f"{stage}.{name}": value for stage, c in paper.stages.items() for name, value in vars(c).items()}
+    values = {f"{stage}.{name}": value for stage, c in vars(paper.stages).items() for name, value in vars(c).items()}
     fields_own = {name for name, item in known.items() if values[name] == item.default}
     stated_by_the_paper_for_both = {"vae.z_size", "rnn.hidden_size"}
     assert set(known) - fields_own - set(paper.sources) <= stated_by_the_paper_for_both
@@ -155,7 +167,7 @@ def test_the_source_belongs_to_the_tasks_value(task):
 def test_meanings_stand_by_themselves():
     """One short line for each setting, that does not begin in the middle of a sentence."""
     for task in (doomrnn.task.TASK, carracing.task.TASK):
-        for config in task.presets["paper"].stages.values():
+        for config in vars(task.presets["paper"].stages).values():
             for item in dataclasses.fields(config):
                 meaning = item.metadata["help"]
                 assert 6 < len(meaning) <= 60 and "\n" not in meaning, meaning

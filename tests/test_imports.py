@@ -162,13 +162,13 @@ def settings_of(lines: list[str], task: str) -> dict[str, str]:
 
 def assert_all_fields(shown: dict[str, str], preset: Preset) -> None:
     """Every field of a preset has a line with its value, meaning and source; there is no other line."""
-    expected = {f"{stage}.{item.name}": item for stage, c in preset.stages.items() for item in fields(c)}
+    expected = {f"{stage}.{item.name}": item for stage, c in vars(preset.stages).items() for item in fields(c)}
     assert shown.keys() == expected.keys()
     for name, item in expected.items():
         meta, (stage, key) = item.metadata, name.split(".")
         source = preset.sources.get(name, meta["source"])
         assert meta["help"] and source
-        assert shown[name].split()[1] == str(getattr(preset.stages[stage], key))
+        assert shown[name].split()[1] == str(getattr(getattr(preset.stages, stage), key))
         assert f"  {meta['help']}  " in shown[name] and shown[name].endswith(f"  {source}")
 
 
