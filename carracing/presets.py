@@ -21,6 +21,22 @@ PAPER = Stages(
     evaluate=EvaluateConfig(dream_episodes=100),
 )
 
+SOURCES = {  # of the values above that are not the paper's Doom experiment's
+    "env.view": "as the published frames",
+    "collect.episodes": "paper, section 3.2",
+    "collect.minimum_length": "ours",
+    "series.initial_frames": "ours",
+    "rnn.done_head": "paper, section 3.2",
+    "rnn.regime": "authors' code",
+    "rnn.sequence_length": "authors' code",
+    "rnn.decay": "authors' code",
+    "controller.generations": "paper, appendix A.4",
+    "controller.temperature": "authors' code",
+    "controller.time_limit": "CarRacing-v0",
+    "evaluate.episodes": "paper, table 1",
+    "evaluate.dream_episodes": "ours",
+}
+
 RELEASE = replace(
     PAPER,
     # the habit drives fast and leaves the road soon, the random walk is slow: half of each
@@ -77,7 +93,7 @@ SMOKE = replace(
 )
 
 PRESETS = {
-    "paper": Preset("paper", PAPER, variants=("zh", "z", "z_hidden")),
+    "paper": Preset("paper", PAPER, variants=("zh", "z", "z_hidden"), sources=SOURCES),
     "release": Preset("release", RELEASE, variants=("zh", "z", "z_hidden")),
     "quick": Preset("quick", QUICK, variants=("zh", "z")),
     "smoke": Preset("smoke", SMOKE, variants=("zh",)),

@@ -2,10 +2,11 @@
 
 `setting` declares a field; `override` applies one ``stage.field=value`` word; `describe` lists all fields for
 ``--help``. The stages of a run are the fields of one frozen dataclass of such settings (`controller.config.Stages`).
-This module imports nothing heavy, so that ``--help`` answers at once.
+This module imports nothing heavy, so that ``--help`` answers in under a second.
 """
 
 import dataclasses
+import itertools
 import math
 from dataclasses import field, fields
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 from experiment.errors import InputError
 
 PRECISIONS = ("float32", "bfloat16")
+HEADS = ("name", "default", "unit", "meaning", "source")  # of the table in --help
 S = TypeVar("S")  # a frozen dataclass whose fields are the `Settings` of the stages
 
 
@@ -114,14 +116,34 @@ def _wants_float(kind: type, name: str) -> bool:
     return next(item.type is float for item in fields(kind) if item.name == name)
 
 
-def describe(stages: Any) -> str:
-    """Return one line per field: ``stage.field=default [unit] help (source)``, as ``--help`` shows it."""
-    lines = []
+def describe(stages: Any, sources: dict[str, str] | None = None) -> str:
+    """Return the table of settings that ``--help`` shows: name, default, unit, meaning and source, stage by stage.
+
+    sources: of a value by ``stage.field``, where it is another one than the field's own (see `Preset.sources`).
+    """
+    rows = {
+        stage: [_row(stage, config, item, sources or {}) for item in fields(config)]
+        for stage, config in vars(stages).items()
+    }
+    everything = [HEADS, *itertools.chain(*rows.values())]
+    widths = [max(map(len, column)) for column in zip(*everything, strict=True)]
+    lines = [_line(HEADS, widths)]
     for stage, config in vars(stages).items():
-        for item in fields(config):  # type: ignore[arg-type]
-            meta = item.metadata
-            unit = f" {meta['unit']}" if meta["unit"] else ""
-            choices = f" {{{'|'.join(map(str, meta['choices']))}}}" if meta["choices"] else ""
-            value = getattr(config, item.name)
-            lines.append(f"  {stage}.{item.name}={value}{unit}{choices}  {meta['help']} ({meta['source']})")
+        lines += ["", f"{stage}: {_title(config)}", *(_line(row, widths) for row in rows[stage])]
     return "\n".join(lines)
+
+
+def _title(config: Settings) -> str:
+    """The first sentence of a configuration's docstring."""
+    return (type(config).__doc__ or "").strip().partition(". ")[0].rstrip(".")
+
+
+def _row(stage: str, config: Settings, item: dataclasses.Field, sources: dict[str, str]) -> tuple[str, ...]:
+    """The columns of `HEADS` for a field; a field with choices names them in place of a unit."""
+    name, meta = f"{stage}.{item.name}", item.metadata
+    unit = "|".join(map(str, meta["choices"])) or meta["unit"]
+    return name, str(getattr(config, item.name)), unit, meta["help"], sources.get(name, meta["source"])
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
+    return "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
