@@ -174,17 +174,15 @@ def task(name: str) -> "Task":
 
 def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
     """The run the arguments name, opened or made; `own_seed` keeps ``--seed`` for the script itself."""
-    from experiment.errors import InputError
+    from experiment.errors import InputError, command
     from experiment.runs import Run, open_run
 
     chosen = task(arguments.task)
     preset = getattr(arguments, "preset", None)
     exists = (arguments.run / "config.json").exists()
     if preset is None and not exists:
-        raise InputError(
-            f"{arguments.run}: no run there yet; start one with scripts/collect_rollouts.py "
-            f"{arguments.task} --run {arguments.run} --preset quick"
-        )
+        first = command("scripts/collect_rollouts.py", arguments.task, "--run", arguments.run, "--preset", "quick")
+        raise InputError(f"{arguments.run}: no run there yet; start one with {first}")
     if preset is not None and preset not in chosen.presets:
         raise InputError(f"--preset {preset}: unknown; one of {', '.join(chosen.presets)}")
     stages, explicit = overridden(chosen.presets[preset or "paper"].stages, arguments.overrides)

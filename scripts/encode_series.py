@@ -5,6 +5,7 @@ python scripts/encode_series.py doomrnn --run runs/demo
 
 import cli
 
+from experiment.errors import command
 from experiment.stages import need, run_stage
 
 
@@ -24,7 +25,8 @@ def main() -> None:
             model, config = load_vae(run.folder("vae")), run.stages.series
             return encode_episodes(folder, run.folder("collect"), model, task.action_size, config, run.seed)
 
-        run_stage(run, "series", produce, f"python scripts/train_rnn.py {task.name} --run {run.path}")
+        following = command("python", "scripts/train_rnn.py", task.name, "--run", run.path)
+        run_stage(run, "series", produce, following)
 
 
 def need_episodes(run) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -48,8 +49,7 @@ class Launcher:
         return [str(Path(__file__).with_name(script)), self.task.name, "--run", str(self.run.path), *flags]
 
     def _call(self, command: list[str], settings: dict[str, str]) -> None:
-        shown = " ".join(Path(word).name if i == 0 else word for i, word in enumerate(command))
-        print(f"\n$ {shown}", flush=True)
+        print(f"\n$ {shlex.join([Path(command[0]).name, *command[1:]])}", flush=True)
         code = completed(command, settings)
         if code == MPIRUN_DID_NOT_START:
             print("mpirun could not start; once more", flush=True)

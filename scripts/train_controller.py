@@ -60,6 +60,7 @@ def prepare(arguments, task, run):
 def train(job, farm, task, run) -> None:
     """Train under the folder's lock, and say what to do next; rank 0 only."""
     from controller.training import ControllerTrainer
+    from experiment.errors import command
     from experiment.runs import finish, finished, refuse_other, working
 
     folder, config = job["folder"], run.stages.controller
@@ -74,10 +75,8 @@ def train(job, farm, task, run) -> None:
     else:
         print(f"{folder}: already finished; nothing to do")
     print(f"C: best mean {summary['best_score']:.1f} at generation {summary['best_generation']}; wrote {folder}")
-    print(
-        f"next: mpirun -n 2 python -m mpi4py scripts/evaluate.py {task.name} --run {run.path} "
-        f"--controller {folder.name} --world real --episodes 100 --seed 7"
-    )
+    script = ("mpirun", "-n", 2, "python", "-m", "mpi4py", "scripts/evaluate.py", task.name, "--run", run.path)
+    print("next:", command(*script, "--controller", folder.name, "--world", "real", "--episodes", 100, "--seed", 7))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ python scripts/train_rnn.py doomrnn --run runs/demo
 
 import cli
 
+from experiment.errors import command
 from experiment.stages import need, run_stage
 
 
@@ -28,7 +29,8 @@ def main() -> None:
                 training, held_out = training + earlier[0], held_out + earlier[1]
             return train_rnn(folder, training, held_out, run.stages.rnn, run.seed, start)
 
-        following = f"mpirun -n 2 python -m mpi4py scripts/train_controller.py {task.name} --run {run.path}"
+        mpirun = ("mpirun", "-n", 2, "python", "-m", "mpi4py")
+        following = command(*mpirun, "scripts/train_controller.py", task.name, "--run", run.path)
         run_stage(run, "rnn", produce, following)
 
 
