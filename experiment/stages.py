@@ -6,7 +6,7 @@ from typing import Any
 
 from experiment.errors import InputError, command
 from experiment.files import check_manifest
-from experiment.runs import FOLDERS, PINNED, Run, finish, finished, working
+from experiment.runs import FOLDERS, Run, finish, finished, working
 
 
 def need(run: Run, stage: str, script: str, flag: str = "--run") -> None:
@@ -27,8 +27,7 @@ def run_stage(run: Run, stage: str, produce: Callable[[Path], dict[str, Any]], f
     folder = run.folder(stage)
     summary = finished(folder)
     if summary is None:
-        record = {name: vars(run.stages[name]) for name in PINNED[stage]}
-        with working(folder, record):
+        with working(folder, run.pinned(stage)):
             summary = produce(folder)
             finish(folder, summary)
         print(f"{FOLDERS[stage]}: done, {_figures(summary)}; wrote {folder}")

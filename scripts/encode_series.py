@@ -22,7 +22,7 @@ def main() -> None:
             from rnn.encoding import encode_episodes
             from vae.training import load_vae
 
-            model, config = load_vae(run.folder("vae")), run.stages["series"]
+            model, config = load_vae(run.folder("vae")), run.stages.series
             return encode_episodes(folder, run.folder("collect"), model, task.action_size, config, run.seed)
 
         following = command("python", "scripts/train_rnn.py", task.name, "--run", run.path)

@@ -17,7 +17,7 @@ def main() -> None:
 
         run, task = cli.resolve(arguments), cli.task(arguments.task)
         need(run, "collect", "collect_rollouts.py")
-        config = run.stages["vae"]
+        config = run.stages.vae
 
         def produce(folder):
             cli.load_tensorflow()
