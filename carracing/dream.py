@@ -25,4 +25,5 @@ class CarRacingDream(DreamEnv):
     def __init__(
         self, run: str | Path, temperature: float = 0.7, time_limit: int = 1200, render_mode: str | None = None
     ) -> None:
-        super().__init__(run, gymnasium.spaces.Box(LOW, HIGH), temperature, time_limit, render_mode)
+        space = gymnasium.spaces.Box(LOW, HIGH)
+        super().__init__("carracing", run, space, temperature, time_limit, render_mode)

@@ -10,6 +10,7 @@ import numpy as np
 
 from controller.config import Stages
 from controller.statistics import bootstrap_interval
+from controller.task import temperature_text
 from experiment.errors import InputError
 from experiment.files import first_line, read_json, write_json
 from experiment.random_streams import Purpose
@@ -75,7 +76,7 @@ class Evaluation:
     @property
     def file_name(self) -> str:
         """``<world>-<controller or policy>[-tau<T>][-bfloat16]-seed<S>-n<N>.json``."""
-        tau = f"-tau{self.temperature:.2f}" if self.temperature is not None else ""
+        tau = f"-tau{temperature_text(self.temperature)}" if self.temperature is not None else ""
         precision = f"-{self.precision}" if self.precision != "float32" else ""
         return f"{self.world}-{self.who}{tau}{precision}-seed{self.seed}-n{self.episodes}.json"
 

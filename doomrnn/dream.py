@@ -25,4 +25,4 @@ class DoomDream(DreamEnv):
         self, run: str | Path, temperature: float = 1.15, time_limit: int = 2100, render_mode: str | None = None
     ) -> None:
         space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
-        super().__init__(run, space, temperature, time_limit, render_mode)
+        super().__init__("doomrnn", run, space, temperature, time_limit, render_mode)

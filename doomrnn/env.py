@@ -21,6 +21,7 @@ import gymnasium
 import numpy as np
 import vizdoom
 
+from experiment.arrays import checked_numbers, checked_options
 from vae.preprocessing import PREPROCESSES, as_authors_fed
 
 log = logging.getLogger(__name__)
@@ -120,10 +121,10 @@ def buttons(action: float) -> list[bool]:
     Below -1/3 is left, above 1/3 is right, between them and on the thresholds neither (authors' code).
 
     Raises:
-        ValueError: the action is not a finite number.
+        ValueError: the action is not a number in [-1, 1].
     """
-    if not math.isfinite(action):
-        raise ValueError(f"action must be a finite number, not {action}")
+    if not -1 <= action <= 1:  # nor is NaN
+        raise ValueError(f"action must be a finite number in [-1, 1], not {action}")
     return [bool(action < -ACTION_THRESHOLD), bool(action > ACTION_THRESHOLD)]
 
 
@@ -203,7 +204,7 @@ class TakeCoverGame:
             terminated: the player is dead.
             truncated: the player lives after `time_limit` steps.
         Raises:
-            ValueError: the action is not finite.
+            ValueError: the action is not a number in [-1, 1].
             RuntimeError: no game is under way, or the engine cannot be started again.
         """
         pressed = buttons(action)
@@ -347,15 +348,14 @@ class DoomTakeCover(gymnasium.Env):
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
         """Begins a game; see `TakeCoverGame.reset`. There are no options."""
+        checked_options(options)
         super().reset(seed=seed)
         game_seed = int(self.np_random.integers(2**32)) if seed is None else seed
         return self.game.reset(game_seed), {"seed": game_seed}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
         """Plays one tic with an action float [1]; see `TakeCoverGame.step`."""
-        if np.shape(action) != (1,):
-            raise ValueError(f"action must have shape (1,), not {np.shape(action)}")
-        return *self.game.step(float(action[0])), {}
+        return *self.game.step(float(checked_numbers("action", action, 1, -1, 1)[0])), {}
 
     def render(self) -> np.ndarray | None:
         """Returns the engine's whole screen, uint8 [height, width, 3], or None without a render_mode."""

@@ -51,17 +51,25 @@ def open_run(path: Path, wanted: Run[S], explicit: set[str], preset_given: bool)
     was given and differs from the stored one, must agree with what stages already begun were made with; otherwise
     InputError names the difference. What no stage depends on yet is updated.
     """
+    check_task(path, wanted.task)
     stored = load_run(path, wanted.stages, missing_ok=True)
     if stored is None:
         _write_config(wanted)
         return wanted
-    if stored.task != wanted.task:
-        raise InputError(f"{path}: belongs to task {stored.task}, not {wanted.task}; name another --run")
     merged = _merge(stored, wanted, explicit, whole=preset_given and wanted.preset != stored.preset)
     _refuse_differences(stored, merged)
     if merged != stored:
         _write_config(merged)
     return merged
+
+
+def check_task(path: Path, task: str) -> None:
+    """InputError where the run in `path` is another task's: first of all, since nothing else of it would fit."""
+    file = path / "config.json"
+    stored = read_json(file) if file.exists() else {}
+    found = stored.get("task", task) if isinstance(stored, dict) else task
+    if found != task:
+        raise InputError(f"{path}: belongs to task {found}, not {task}; name another run")
 
 
 def load_run(path: Path, like: S, missing_ok: bool = False) -> Run[S] | None:

@@ -37,6 +37,13 @@ class Noise(NamedTuple):
     normals: np.ndarray | tf.Tensor
 
 
+def check_temperature(temperature: float) -> float:
+    """Return the temperature as a float; InputError where it is not a number above 0."""
+    if not temperature > 0 or temperature == float("inf"):
+        raise InputError(f"temperature {temperature}: must be a number above 0")
+    return float(temperature)
+
+
 class Dream:
     """M at a temperature, with the first frames it starts from.
 
@@ -44,9 +51,7 @@ class Dream:
     """
 
     def __init__(self, model: MDNRNN, initial: InitialLatents, temperature: float):
-        if not temperature > 0 or temperature == float("inf"):
-            raise InputError(f"temperature {temperature}: must be a number above 0")
-        self.model, self.initial, self.temperature = model, initial, float(temperature)
+        self.model, self.initial, self.temperature = model, initial, check_temperature(temperature)
 
     def start(self, rng: np.random.Generator) -> DreamState:
         """The state of one new dream, without a batch axis; draws its first z from `rng`."""

@@ -102,7 +102,7 @@ class RestartLSTM(keras.layers.Layer):
 
     def zero_state(self, rows: int) -> tuple[Tensor, Tensor]:
         """The state (h, c), both [rows, H], before the first step of an episode."""
-        return ops.zeros((rows, self.hidden_size)), ops.zeros((rows, self.hidden_size))
+        return tf.zeros((rows, self.hidden_size)), tf.zeros((rows, self.hidden_size))
 
     def joint(self) -> "JointWeights":
         """The weights as they are now, for many a `step`."""

@@ -5,13 +5,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from experiment.checkpoints import load_checkpoint, load_model, model_arguments, save_checkpoint, save_model
 from experiment.errors import InputError, check_losses
 from experiment.interrupts import Interrupt, deferred_interrupts
+from experiment.keras_settings import adam
 from experiment.metrics import Metrics
 from experiment.progress import Progress
 from experiment.random_streams import Purpose
@@ -44,7 +44,7 @@ class RNNTrainer:
 
     def __init__(self, model: MDNRNN, config: RNNConfig):
         self.model, self.config = model, config
-        self.optimizer = keras.optimizers.Adam(config.learning_rate)
+        self.optimizer = adam(config.learning_rate)
         self.optimizer.build(model.trainable_variables)
         self.state = [tf.Variable(tf.zeros((config.batch_size, config.hidden_size))) for _ in range(2)]
         self.update = tf.function(self._update, reduce_retracing=True)

@@ -167,6 +167,7 @@ class Report:
     def scores(self) -> None:
         """Tables, histograms and probes from the evaluations."""
         from controller.evaluation import evaluations_of, row
+        from controller.task import temperature_text
 
         self.page.heading("Scores", "Mean ± std [95 % interval of the mean] (episodes); the paper's rows below.")
         found = evaluations_of(self.run)
@@ -179,7 +180,7 @@ class Report:
         rows = [
             (
                 f"{who}, seed {seed}",
-                f"{row(dreamt[who, seed, tau])} at tau {tau:g}" if tau else "",
+                f"{row(dreamt[who, seed, tau])} at tau {temperature_text(tau)}" if tau else "",
                 row(real[who, seed]) if (who, seed) in real else "",
             )
             for who, seed, tau in keys
@@ -194,8 +195,10 @@ class Report:
 
     def _published(self, who: str) -> tuple[str, float, float] | None:
         """The paper's row that an agent belongs to."""
+        from controller.task import temperature_text
+
         for entry in self.paper["table"]:
-            if "temperature" in entry and f"tau{entry['temperature']:.2f}" in who:
+            if "temperature" in entry and f"tau{temperature_text(entry['temperature'])}-s" in who:
                 return f"paper, tau {entry['temperature']}", entry["real"]["mean"], entry["real"]["std"]
             if entry.get("method") and who.startswith(f"real-{entry['method']}-"):
                 return f"paper, {entry['method']}", entry["mean"], entry["std"]
@@ -203,6 +206,8 @@ class Report:
 
     def _probes(self, real, dreamt) -> None:
         """Survival in both worlds, a figure for each temperature that scripts were probed at, or else agents."""
+        from controller.task import temperature_text
+
         if self.task.world != "dream":
             return None
         self.page.heading("Probes", "Policies that look at nothing, and the agents, in the dream and in the real game.")
@@ -216,7 +221,8 @@ class Report:
                 for learned in (False, True)
             )
             figure = self.figures.probes(points, agents, tau)
-            self.page.figure(f"probes-tau{tau:.2f}", figure, f"survival in the dream at {tau:g} and in the real game")
+            name = temperature_text(tau)
+            self.page.figure(f"probes-tau{name}", figure, f"survival in the dream at {name} and in the real game")
         return None
 
     # --- V and M ---

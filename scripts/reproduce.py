@@ -72,6 +72,7 @@ def controller(launcher, run, task, variant: str, temperature: float, seed: int)
 def print_table(run, task, controllers: list[str], temperature: float) -> None:
     """Agents and scripted policies, in the dream (where C is trained there) and in the real game, and the paper's."""
     from controller.evaluation import row, table
+    from controller.task import temperature_text
 
     dream, real = evaluations(run, "dream", temperature), evaluations(run, "real", None)
     rows = [
@@ -79,7 +80,7 @@ def print_table(run, task, controllers: list[str], temperature: float) -> None:
         for who in [*controllers, *(task.script(name, None).label for name in task.policies)]
     ]
     published = task.published if controllers else []
-    heads = ("policy", f"dream, tau {temperature:.2f}", "real task")
+    heads = ("policy", f"dream, tau {temperature_text(temperature)}", "real task")
     shown = (0, 1, 2) if task.world == "dream" else (0, 2)
     cells = [tuple(line[n] for n in shown) for line in [heads, *rows, *published] if any(line[1:])]
     print(table(cells[1:], cells[0]))

@@ -107,15 +107,15 @@ def kill_engine(before: set[int] = frozenset()) -> None:
         (1 / 3, [False, False]),
         (0.334, [False, True]),
         (np.float32(1), [False, True]),
-        (7.0, [False, True]),
+        (1.0, [False, True]),
     ],
 )
 def test_thirds_of_the_range_are_left_stay_right(action, pressed):
     assert buttons(action) == pressed
 
 
-@pytest.mark.parametrize("action", [float("nan"), float("inf"), -float("inf")])
-def test_actions_that_are_no_number_are_refused(action, game):
+@pytest.mark.parametrize("action", [float("nan"), float("inf"), -float("inf"), 1.5, -1.0001, 255])
+def test_actions_that_are_none_are_refused(action, game):
     with pytest.raises(ValueError, match="finite"):
         buttons(action)
     game.reset(0)
@@ -505,7 +505,7 @@ def test_bad_batches_are_refused_before_anything_moves(game):
         TakeCoverGames(1, threads=0)
     games = TakeCoverGames(2)
     first = games.reset(0, 4).tobytes()
-    for indices, chosen in (([0, 0], [0, 0]), ([0], [0, 0]), ([2], [0]), ([-1], [0]), ([0], [np.nan])):
+    for indices, chosen in (([0, 0], [0, 0]), ([0], [0, 0]), ([2], [0]), ([-1], [0]), ([0], [np.nan]), ([0], [1.5])):
         with pytest.raises(ValueError) as refusal:
             games.step(indices, chosen)
         assert "\n" not in str(refusal.value)

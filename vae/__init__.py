@@ -1,1 +1,5 @@
 """V, the convolutional variational autoencoder: model, losses, episodes and frames, training."""
+
+from experiment.keras_settings import use_tensorflow
+
+use_tensorflow()

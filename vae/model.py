@@ -64,7 +64,7 @@ class VAE(keras.Model):
     def __init__(self, z_size: int, seed: int = 0, precision: str = "float32", name: str = "vae") -> None:
         if precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {sorted(PRECISIONS)}, not {precision!r}")
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         self.z_size = z_size
         self.seed = seed
         self.precision = precision
@@ -82,6 +82,7 @@ class VAE(keras.Model):
                 channels,
                 4,
                 strides=2,
+                data_format="channels_last",
                 activation="relu",
                 kernel_initializer=_glorot(seeds),
                 dtype=PRECISIONS[self.precision],
@@ -103,6 +104,7 @@ class VAE(keras.Model):
                 channels,
                 kernel,
                 strides=2,
+                data_format="channels_last",
                 activation=None if last else "relu",
                 kernel_initializer=_glorot(seeds),
                 dtype=PRECISIONS[self.precision],

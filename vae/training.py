@@ -5,13 +5,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from experiment.checkpoints import load_checkpoint, load_model, save_checkpoint, save_model
 from experiment.errors import check_losses
 from experiment.interrupts import deferred_interrupts
+from experiment.keras_settings import adam
 from experiment.metrics import Metrics
 from experiment.progress import Progress
 from experiment.random_streams import Purpose
@@ -39,7 +39,7 @@ class VAETrainer:
 
     def __init__(self, model: VAE, config: VAEConfig):
         self.model, self.config = model, config
-        self.optimizer = keras.optimizers.Adam(config.learning_rate)
+        self.optimizer = adam(config.learning_rate)
         self.optimizer.build(model.trainable_variables)
         self.update = tf.function(self._update, reduce_retracing=True)
         self.loss = tf.function(self._loss, reduce_retracing=True)
