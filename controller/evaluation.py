@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ KINDS = {
     "period": (int, NONE),
     "checkpoint": (str, NONE),
     "precision": (str,),
+    "settings": (dict,),
 }
 
 
@@ -65,6 +66,7 @@ class Evaluation:
     checkpoint: str | None = None
     made_with: str = ""  # a hash of all that decides the scores
     precision: str = "float32"  # of V and M; "float32" without them
+    settings: dict[str, Any] = field(default_factory=dict)  # of the environment, where they are not the run's own
 
     @property
     def who(self) -> str:
@@ -75,10 +77,11 @@ class Evaluation:
 
     @property
     def file_name(self) -> str:
-        """``<world>-<controller or policy>[-tau<T>][-bfloat16]-seed<S>-n<N>.json``."""
+        """``<world>-<controller or policy>[-tau<T>][-bfloat16][-<setting>=<value>]-seed<S>-n<N>.json``."""
         tau = f"-tau{temperature_text(self.temperature)}" if self.temperature is not None else ""
         precision = f"-{self.precision}" if self.precision != "float32" else ""
-        return f"{self.world}-{self.who}{tau}{precision}-seed{self.seed}-n{self.episodes}.json"
+        settings = "".join(f"-{name.partition('.')[2]}={value}" for name, value in sorted(self.settings.items()))
+        return f"{self.world}-{self.who}{tau}{precision}{settings}-seed{self.seed}-n{self.episodes}.json"
 
     def made_in(self, precision: str) -> bool:
         """Whether V and M computed in this precision, or neither was there to compute."""
@@ -134,8 +137,9 @@ def load_evaluations(folder: Path, precision: str | None = None) -> list[Evaluat
 
 
 def evaluations_of(run: Run) -> list[Evaluation]:
-    """A run's evaluations in the precision that it plays in."""
-    return load_evaluations(run.path / "evaluation", run.stages.controller.precision)
+    """A run's evaluations in the precision that it plays in, and in its own settings."""
+    found = load_evaluations(run.path / "evaluation", run.stages.controller.precision)
+    return [evaluation for evaluation in found if not evaluation.settings]
 
 
 def _check(evaluation: Evaluation) -> None:

@@ -172,10 +172,13 @@ def task(name: str) -> "Task":
     return importlib.import_module(f"{name}.task").TASK
 
 
-def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
-    """The run the arguments name, opened or made; `own_seed` keeps ``--seed`` for the script itself."""
+def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[str, ...] = ()) -> "Run":
+    """The run the arguments name, to be continued or made; nothing is written yet, since it may still be refused.
+
+    own_seed: ``--seed`` is the script's own. free: stages whose settings may differ from those of what is there.
+    """
     from experiment.errors import InputError, command
-    from experiment.runs import Run, open_run
+    from experiment.runs import Run, plan_run
 
     chosen = task(arguments.task)
     preset = getattr(arguments, "preset", None)
@@ -189,7 +192,7 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
     seed = 0 if own_seed or arguments.seed is None else arguments.seed
     explicit |= {"seed"} if arguments.seed is not None and not own_seed else set()
     wanted = Run(arguments.run, arguments.task, preset or "paper", seed, stages)
-    return open_run(arguments.run, wanted, explicit, preset_given=preset is not None)
+    return plan_run(arguments.run, wanted, explicit, preset is not None, free)
 
 
 def overridden(stages: "Stages", words: list[str]) -> "tuple[Stages, set[str]]":

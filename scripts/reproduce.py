@@ -28,8 +28,11 @@ def main() -> None:
     """Parse and run the stages."""
     arguments = parse()
     with cli.ending_well():
+        from experiment.runs import save_run
+
         run, task = cli.resolve(arguments), cli.task(arguments.task)
         launcher = Launcher(run, task, arguments.ranks)
+        save_run(run)  # the stages are started without --preset
         started = time.monotonic()
         temperature = arguments.temperature or run.stages.controller.temperature
         names = stages(launcher, run, task, temperature, arguments.seeds)

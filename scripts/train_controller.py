@@ -61,18 +61,19 @@ def train(job, farm, task, run) -> None:
     """Train under the folder's lock, and say what to do next; rank 0 only."""
     from controller.training import ControllerTrainer
     from experiment.errors import command
-    from experiment.runs import finish, finished, refuse_other, working
+    from experiment.runs import finish, finished, refuse_other, save_run, working
 
     folder, config = job["folder"], run.stages.controller
     record = {"controller": vars(config), **{key: job[key] for key in ("world", "seed", "temperature")}}
     refuse_other(folder, record, FREE, {"controller": type(config)})
     summary = finished(folder)
     if summary is None or summary["generations"] < config.generations:
-        with working(folder, record):
+        with working(folder, record, run):
             trainer = ControllerTrainer(folder, farm, config, job["shape"], job["world"], job["seed"])
             summary = trainer.run()
             finish(folder, summary)
     else:
+        save_run(run)
         print(f"{folder}: already finished; nothing to do")
     print(f"C: best mean {summary['best_score']:.1f} at generation {summary['best_generation']}; wrote {folder}")
     script = ("mpirun", "-n", 2, "python", "-m", "mpi4py", "scripts/evaluate.py", task.name, "--run", run.path)
