@@ -6,6 +6,7 @@ and `doomrnn.games.TakeCoverGames` steps many games together. The task is the pa
 `take_cover.cfg`: status bar and flashes on, first observation at tic 14, one tic a step (authors' code).
 """
 
+import errno
 import functools
 import logging
 import math
@@ -22,11 +23,13 @@ import numpy as np
 import vizdoom
 
 from experiment.arrays import checked_numbers, checked_options
+from experiment.errors import InputError
 from vae.preprocessing import PREPROCESSES, stretched, wrapped
 
 log = logging.getLogger(__name__)
 
 ACTION_THRESHOLD = 1 / 3  # authors' code: the action's range is cut into three equal parts
+SHARED_MEMORY, SHARED_BYTES = "/dev/shm", 1 << 17  # where engines show their screen, and what else they use of it
 RESTARTS = 3  # ours: attempts to start an engine again before giving up
 _DEATHS = (  # how ViZDoom reports an engine process that crashed, was killed or no longer answers
     vizdoom.ViZDoomErrorException,
@@ -239,6 +242,7 @@ class TakeCoverGame:
 
     def _begin(self) -> None:
         if self._engine is None:
+            _check_shared_memory(self._blank.nbytes)
             self._engine = self._configure()
             _start(self._engine)
         self._engine.set_seed(self._seed)
@@ -299,6 +303,17 @@ def _configure(skill: int, start_time: int, resolution: vizdoom.ScreenResolution
     return game
 
 
+def _check_shared_memory(screen: int) -> None:
+    """InputError where an engine with a screen of so many bytes finds no room for it: the system would kill us."""
+    needed, advice = screen + SHARED_BYTES, "give the container more (docker run --shm-size=1g), or use fewer ranks"
+    try:
+        with tempfile.NamedTemporaryFile(dir=SHARED_MEMORY, prefix="ViZDoom") as file:
+            os.posix_fallocate(file.fileno(), 0, needed)
+    except OSError as error:
+        free = f", an engine needs {needed / 1e6:.1f} MB" if error.errno == errno.ENOSPC else ""
+        raise InputError(f"{SHARED_MEMORY}: {error.strerror}{free}; {advice}") from None
+
+
 def _start(game: vizdoom.DoomGame) -> None:
     """Starts the engine process so that it leaves nothing behind, even if we are killed."""
     with tempfile.TemporaryDirectory(prefix="doomrnn-") as folder:
@@ -306,7 +321,7 @@ def _start(game: vizdoom.DoomGame) -> None:
         game.init()
     # Both ends have these files open; without their names the memory is freed with the processes. The folder
     # goes first: the keeper looks for either.
-    for name in Path("/dev/shm").glob(f"ViZDoom*{game.get_instance_id()}"):
+    for name in Path(SHARED_MEMORY).glob(f"ViZDoom*{game.get_instance_id()}"):
         name.unlink(missing_ok=True)
 
 

@@ -52,9 +52,7 @@ def open_run(path: Path, wanted: Run[S], explicit: set[str], preset_given: bool)
     return run
 
 
-def plan_run(
-    path: Path, wanted: Run[S], explicit: set[str], preset_given: bool, free: Sequence[str] = ()
-) -> Run[S]:
+def plan_run(path: Path, wanted: Run[S], explicit: set[str], preset_given: bool, free: Sequence[str] = ()) -> Run[S]:
     """Return the run in `path`, to be made or continued with the `wanted` settings; nothing is written.
 
     `explicit` names the ``stage.field`` (and "seed") the command set itself: these, and all fields where the preset

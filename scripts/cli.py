@@ -1,26 +1,55 @@
 """What all scripts share: their flags, how they end, and where they stand among MPI ranks.
 
-Only the standard library is imported before it is needed, so that `--help` and wrong arguments answer at once.
+Nothing here loads NumPy before it is needed: a rank sets its threads first, and `--help` and wrong arguments answer at
+once.
 """
 
+from __future__ import annotations
+
 import argparse
+import codecs
 import contextlib
 import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from experiment.config import describe, override
+from experiment.errors import InputError, NumericalError, command, disk_trouble
+from experiment.files import read_json
+from experiment.runs import Run, load_run, plan_run
+from experiment.stages import need
 
 if TYPE_CHECKING:
     from controller.config import Stages
     from controller.task import Task
-    from experiment.runs import Run
 
 TASKS = ("doomrnn", "carracing")
+IN_ASCII = {"±": "+-", "−": "-", "–": "-", "×": "x", "·": "*", "…": "..."}
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """What stands for the characters that a terminal, a pipe or a batch system's log cannot show."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(IN_ASCII.get(c, "?") for c in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("in-ascii", _in_ascii)
+for _stream in (sys.stdout, sys.stderr):
+    if hasattr(_stream, "reconfigure"):
+        _stream.reconfigure(errors="in-ascii")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
 os.environ["KERAS_BACKEND"] = "tensorflow"
+LAUNCHERS = (
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI, srun --mpi=pmi2
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),  # srun; a batch script itself has no number of tasks of a step
+)
 ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -51,6 +80,11 @@ class Parser(argparse.ArgumentParser):
             self.epilog = _settings_help(self._words).replace("%", "%%")
         return super().format_help()
 
+    def print_help(self, file: Any = None) -> None:
+        """Print the help, as far as somebody reads it."""
+        with _read_or_not():
+            super().print_help(file)
+
     def error(self, message: str) -> None:  # type: ignore[override]
         fail(f"{self.prog}: {message} (see --help)")
         raise SystemExit(2)
@@ -63,23 +97,41 @@ def fail(line: str) -> None:
 
 
 def rank() -> int:
-    """This process's MPI rank as mpirun tells it, 0 without mpirun."""
-    return int(os.environ.get("OMPI_COMM_WORLD_RANK") or os.environ.get("PMI_RANK") or 0)
+    """This process's MPI rank as its launcher tells it, 0 without one."""
+    return launched()[0]
 
 
-def world() -> Any:
-    """MPI's communicator of all ranks, or None for a process started without mpirun."""
-    if not (os.environ.get("OMPI_COMM_WORLD_SIZE") or os.environ.get("PMI_SIZE")):
+def launched() -> tuple[int, int]:
+    """(rank, size) as a launcher tells them: Open MPI's, another MPI's (PMI), or Slurm's srun; (0, 1) without one."""
+    for place, size in LAUNCHERS:
+        found = os.environ.get(place, ""), os.environ.get(size, "")
+        if all(word.isdigit() for word in found):
+            return int(found[0]), int(found[1])
+    return 0, 1
+
+
+def communicator() -> Any:
+    """MPI's communicator of all ranks, or None for a process started without a launcher.
+
+    Ends the process with code 2 where the launcher and this Python's MPI do not know each other: every rank would take
+    itself for the only one, or wait for a rank 0 that never speaks.
+    """
+    place, size = launched()
+    if size == 1 and "OMPI_COMM_WORLD_SIZE" not in os.environ:
         return None
     from mpi4py import MPI
 
+    if (MPI.COMM_WORLD.Get_rank(), MPI.COMM_WORLD.Get_size()) != (place, size):
+        from launch import find_mpirun
+
+        with ending_well():
+            line = f"the launcher says rank {place} of {size}, this Python's MPI sees {MPI.COMM_WORLD.Get_size()}"
+            raise InputError(f"{line}; start the ranks with {command(find_mpirun())} instead")
     return MPI.COMM_WORLD
 
 
 def load_tensorflow() -> None:
     """Import TensorFlow without the greetings it prints whatever its log level; they are shown if it fails."""
-    import tempfile
-
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as said:
@@ -136,8 +188,6 @@ def _settings_help(words: list[str]) -> str:
 
 def _task_settings(name: str, wanted: str | None) -> str:
     """The table of a task's settings in a preset, "paper" where the one wanted is none of the task's."""
-    from experiment.config import describe
-
     presets = task(name).presets
     preset = presets.get(wanted or "", presets["paper"])
     return f"settings of {name}, preset {preset.name}:\n{describe(preset.stages, preset.all_sources(presets['paper']))}"
@@ -167,19 +217,16 @@ def temperature(text: str) -> float:
     return value
 
 
-def task(name: str) -> "Task":
+def task(name: str) -> Task:
     """A task's description, loaded by name."""
     return importlib.import_module(f"{name}.task").TASK
 
 
-def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[str, ...] = ()) -> "Run":
+def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[str, ...] = ()) -> Run:
     """The run the arguments name, to be continued or made; nothing is written yet, since it may still be refused.
 
     own_seed: ``--seed`` is the script's own. free: stages whose settings may differ from those of what is there.
     """
-    from experiment.errors import InputError, command
-    from experiment.runs import Run, plan_run
-
     chosen = task(arguments.task)
     preset = getattr(arguments, "preset", None)
     exists = (arguments.run / "config.json").exists()
@@ -195,21 +242,15 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[s
     return plan_run(arguments.run, wanted, explicit, preset is not None, free)
 
 
-def overridden(stages: "Stages", words: list[str]) -> "tuple[Stages, set[str]]":
+def overridden(stages: Stages, words: list[str]) -> tuple[Stages, set[str]]:
     """Stages with the words of ``--set`` applied, and the ``stage.field`` these name."""
-    from experiment.config import override
-
     for word in words:
         stages = override(stages, word)
     return stages, {word.partition("=")[0] for word in words}
 
 
-def open_existing(path: Path) -> "Run":
+def open_existing(path: Path) -> Run:
     """The run in a folder, whatever its task; InputError where there is none."""
-    from experiment.errors import InputError
-    from experiment.files import read_json
-    from experiment.runs import load_run
-
     stored = read_json(path / "config.json", "name a run's folder with --run")
     name = stored.get("task") if isinstance(stored, dict) else None
     if name not in TASKS:
@@ -217,10 +258,8 @@ def open_existing(path: Path) -> "Run":
     return load_run(path, task(name).presets["paper"].stages)
 
 
-def need_telling_dream(run: "Run") -> None:
+def need_telling_dream(run: Run) -> None:
     """InputError where M foretells neither an end nor rewards, so that all players are alike in its dream."""
-    from experiment.errors import InputError
-
     config = run.stages.rnn
     if not (config.done_head or config.reward_head):
         raise InputError(
@@ -229,62 +268,43 @@ def need_telling_dream(run: "Run") -> None:
         )
 
 
-def need_models(run: "Run") -> None:
+def need_models(run: Run) -> None:
     """InputError naming the script to run first where V, the series or M is not finished."""
-    from experiment.stages import need
-
     for stage, script in (("vae", "train_vae.py"), ("series", "encode_series.py"), ("rnn", "train_rnn.py")):
         need(run, stage, script)
 
 
-def on_farm(
-    comm: Any,
-    task: "Task",
-    prepare: Callable[[], tuple[Any, Any]],
-    job: Callable[[Any, Any], None],
-    tensorflow: bool = True,
-) -> None:
-    """Run ``job(prepared, farm)`` on rank 0 with all ranks playing; ``prepare() -> (setup, prepared)`` on rank 0.
+def serve(comm: Any, task: Task, tensorflow: bool = True) -> None:
+    """Play what rank 0 hands out until it leaves its farm: all that any other rank does.
 
-    With `tensorflow` the other ranks load it meanwhile.
+    tensorflow: load it now, while rank 0 prepares.
     """
-    from controller.workers import TaskCast
-    from rollouts.farm import Farm, await_setup, guarded, introduce, work
+    from controller.workers import TaskPlayers
+    from rollouts import farm
 
-    with guarded(comm):
-        if rank() != 0:
-            introduce(comm)
-            if tensorflow:
-                load_tensorflow()
-            work(TaskCast(task, await_setup(comm)), comm)
-            return
-        setup, prepared = prepare()
-        farm = Farm(TaskCast(task, setup), comm, setup)
-        job(prepared, farm)
-        farm.close()
-
-
-def controller_temperature(run: "Run", name: str | None) -> float:
-    """The temperature a controller was trained at, or the run's own where there is no controller."""
-    from experiment.files import read_sealed
-
-    begun = run.path / "controller" / (name or "-") / "begun.json"
-    return float(read_sealed(begun)["temperature"]) if begun.exists() else run.stages.controller.temperature
+    farm.introduce(comm)
+    if tensorflow:
+        load_tensorflow()
+    farm.serve(TaskPlayers(task, farm.await_setup(comm)), comm)
 
 
 @contextlib.contextmanager
 def ending_well(comm: Any = None) -> Iterator[None]:
     """Turn what can go wrong into one line and an exit code; under MPI end all ranks with it.
 
-    SIGTERM ends a process alone as Ctrl-C does; ranks leave it to mpirun.
+    An error that is not foreseen prints its traceback. SIGTERM ends a process alone as Ctrl-C does; ranks leave it to
+    mpirun.
     """
-    from experiment.errors import InputError, NumericalError, disk_trouble
-
     if comm is None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        yield
+        with _guarded(comm):
+            yield
+            sys.stdout.flush()
         code = 0
+    except BrokenPipeError:
+        _drop_output()
+        code = _ended("stopped: nobody reads the output any more; what is finished is saved", 1, comm)
     except InputError as error:
         code = _ended(f"error: {error}", 2, comm)
     except NumericalError as error:
@@ -300,6 +320,32 @@ def ending_well(comm: Any = None) -> Iterator[None]:
         )
     if code:
         sys.exit(code)
+
+
+@contextlib.contextmanager
+def _read_or_not() -> Iterator[None]:
+    """Within, output that nobody reads any more (``| head -1``) is dropped."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+
+
+def _drop_output() -> None:
+    """Let standard output go nowhere, so that the interpreter does not fail on what is left of it at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _guarded(comm: Any) -> contextlib.AbstractContextManager:
+    if comm is None:
+        return contextlib.nullcontext()
+    from rollouts.farm import guarded
+
+    return guarded(comm)
 
 
 def _ended(line: str, code: int, comm: Any) -> int:

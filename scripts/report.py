@@ -7,6 +7,7 @@ missing.
 """
 
 import base64
+import contextlib
 import functools
 import html
 import io
@@ -29,14 +30,22 @@ def main() -> None:
     parser = cli.Parser(description=__doc__, formatter_class=cli.Formatter)
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     parser.add_argument("--controller", metavar="NAME", help="whose drive to show (default: the best evaluated)")
+    parser.add_argument("--to", type=Path, metavar="DIR", help="where the page goes (default: report/ in the run)")
     parser.add_argument("--seed", type=cli.seed, default=11, help="seed of the drives shown (default 11)")
     arguments = parser.parse_args()
     with cli.ending_well():
+        from experiment.files import check_writable
+
         run = cli.open_existing(arguments.run)
-        page = Page(arguments.run / "report")
+        folder = arguments.to or arguments.run / "report"
+        check_writable(folder, "name another folder with --to")
+        page = Page(folder)
         report = Report(run, page, arguments.controller, arguments.seed)
         report.draw()
-        print(f"report: {page.count} pictures and videos; wrote {page.save(report.title)}")
+        wrote = page.save(report.title)
+        print(f"report: {page.count} pictures and videos; wrote {wrote}")
+        for name in page.failed:
+            print(f"report: not made: {name}")
 
 
 class Page:
@@ -44,11 +53,21 @@ class Page:
 
     def __init__(self, folder: Path):
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.parts, self.count = folder, [], 0
+        self.folder, self.parts, self.count, self.failed = folder, [], 0, []
 
     def heading(self, text: str, comment: str = "") -> None:
         """A section."""
         self.parts.append(f"<h2>{html.escape(text)}</h2><p>{html.escape(comment)}</p>")
+
+    @contextlib.contextmanager
+    def attempt(self, what: str):
+        """Within, what fails is named on the page, which goes on without it."""
+        try:
+            yield
+        except Exception as error:
+            text = f"{what} ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+            self.failed.append(text)
+            self.parts.append(f'<p class="missing">Could not be made: {html.escape(text)}</p>')
 
     def missing(self, text: str) -> None:
         """What could not be drawn, and why."""
@@ -58,18 +77,21 @@ class Page:
         """A Matplotlib figure, as PNG in the page, and as PNG and SVG beside it."""
         from matplotlib import pyplot as plt
 
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
-        figure.savefig(self.folder / f"{name}.svg", metadata={"Date": None})
+        with self.attempt(f"figure {name}"):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png")
+            self._embed(f'<img alt="{html.escape(alt)}" src="data:image/png;base64,', buffer.getvalue(), '">')
+            figure.savefig(self.folder / f"{name}.svg", metadata={"Date": None})
+            (self.folder / f"{name}.png").write_bytes(buffer.getvalue())
         plt.close(figure)
-        (self.folder / f"{name}.png").write_bytes(buffer.getvalue())
-        self._embed(f'<img alt="{html.escape(alt)}" src="data:image/png;base64,', buffer.getvalue(), '">')
 
     def video(self, name: str, frames, fps: int) -> None:
         """An mp4 of frames uint8 [T, height, width, 3]."""
         path = self.folder / f"{name}.mp4"
-        write_video(path, frames, fps)
-        self._embed('<video controls loop muted src="data:video/mp4;base64,', path.read_bytes(), '"></video>')
+        with self.attempt(f"video {name}"):
+            path.unlink(missing_ok=True)  # an older one would tell of another run
+            write_video(path, frames, fps)
+            self._embed('<video controls loop muted src="data:video/mp4;base64,', path.read_bytes(), '"></video>')
 
     def table(self, rows: list[tuple[str, ...]]) -> None:
         """Rows of text, the first of which are the heads."""
@@ -111,8 +133,11 @@ class Report:
     """The sections of a run's page, in the order of the pipeline."""
 
     def __init__(self, run, page: Page, controller: str | None, seed: int):
+        from experiment.errors import InputError
         from experiment.runs import finished
 
+        if controller is not None and not (run.path / "controller" / controller / "best.json").exists():
+            raise InputError(f"--controller {controller}: there is none of this name in {run.path / 'controller'}")
         self.run, self.page, self.name, self.seed = run, page, controller, seed
         self.task = cli.task(run.task)
         self.paper = json.loads(PAPER.read_text())[run.task]
@@ -125,12 +150,9 @@ class Report:
 
         self.figures = figures
         cli.load_tensorflow()
-        self.scores()
-        self.vision()
-        self.memory()
-        self.dreams()
-        self.agent()
-        self.learning()
+        for section in (self.scores, self.vision, self.memory, self.dreams, self.agent, self.learning):
+            with self.page.attempt(f"the rest of section {section.__name__}"):
+                section()
 
     @functools.cached_property
     def vae(self):
@@ -149,16 +171,16 @@ class Report:
     @functools.cached_property
     def example(self):
         """A drive of the collecting policy that nothing was trained on: held out, or, in a release, a new one."""
-        from controller.trajectories import Drive, drive_script
+        from controller.trajectories import Trajectory, script_trajectory
         from vae.episodes import list_episodes, read_episode, split_episodes
 
         if "collect" in self.has:
             paths = split_episodes(list_episodes(self.run.folder("collect")), self.run.seed)[1][:8]
             episode = max((read_episode(path, self.task.action_size) for path in paths), key=len)
-            return Drive(episode.obs, episode.action)
+            return Trajectory(episode.obs, episode.action)
         env, script = self.run.stages.env, self.task.collector(self.run.stages.collect)
         games = self.task.games(1, env, True)
-        drive = drive_script(games, script, self.task.action_size, self.seed, env.time_limit)
+        drive = script_trajectory(games, script, self.task.action_size, self.seed, env.time_limit)
         games.close()
         return drive
 
@@ -261,12 +283,12 @@ class Report:
 
     def memory(self) -> None:
         """M's predictions along a held-out episode, and its losses."""
-        from controller.trajectories import Drive, predict
+        from controller.trajectories import Trajectory, predict
 
         self.page.heading("M", "Along a real episode, each step foretold from those before it.")
         if not {"vae", "rnn"} <= self.has:
             return self.page.missing("a trained M; run scripts/train_rnn.py")
-        drive = Drive(*(part[-STEPS:] for part in self.example))
+        drive = Trajectory(*(part[-STEPS:] for part in self.example))
         found = predict(self.vae, self.rnn, drive)
         at = slice(0, len(found.frames), max(1, len(found.frames) // STRIP))
         shown = [("real", drive.frames[1:][at][:STRIP]), ("foretold", found.frames[at][:STRIP])]
@@ -280,7 +302,7 @@ class Report:
 
     def dreams(self) -> None:
         """Strips of dreams at five temperatures, and videos of the agent in both worlds."""
-        from controller.trajectories import encode, follow_dream
+        from controller.trajectories import encode, replay_in_dream
 
         comment = f"The same first frame and the same actions; every {STRIDE}th step. White: the dream has ended."
         self.page.heading("The dream", comment)
@@ -290,7 +312,7 @@ class Report:
         length = min(len(frames), STRIP * STRIDE)
         first, rows = encode(self.vae, frames[:1])[0], [("real", frames[:length:STRIDE])]
         for tau in TEMPERATURES:
-            dreamt = follow_dream(self._env(tau), actions[:length], first, self.seed)
+            dreamt = replay_in_dream(self._env(tau), actions[:length], first, self.seed)
             rows.append((f"tau {tau:g}", dreamt[::STRIDE]))
         columns = [str(step) for step in range(0, length, STRIDE)]
         self.page.figure("dreams", self.figures.pictures(rows, columns), "dreams at five temperatures")
@@ -309,7 +331,7 @@ class Report:
         from controller.agent import Agent
         from controller.checkpoints import find_controller, load_controller
         from controller.policies import Policy
-        from controller.trajectories import decode, drive_agent, drive_dream, encode
+        from controller.trajectories import agent_trajectory, decode, dream_trajectory, encode
 
         self.page.heading("The agent", "From left: the real task, V's view of it, the agent in its own dream.")
         if not {"vae", "series", "rnn"} <= self.has or not list(self.run.path.glob("controller/*/best.json")):
@@ -318,11 +340,11 @@ class Report:
         shape, weights = load_controller(folder, "best")
         policy, vae = Policy(shape, self.task.squash), self.vae
         games = self.task.games(1, self.run.stages.env, False)
-        real = drive_agent(games, Agent(vae, self.rnn, policy), weights, self.seed, STEPS)
+        real = agent_trajectory(games, Agent(vae, self.rnn, policy), weights, self.seed, STEPS)
         games.close()
         z = encode(vae, real.frames)
         env = self._env(cli.controller_temperature(self.run, folder.name))
-        dreamt = drive_dream(env, policy, weights, z[0], self.seed, STEPS)
+        dreamt = dream_trajectory(env, policy, weights, z[0], self.seed, STEPS)
         rows = [("real", real.frames[::STRIDE][:STRIP]), ("dream", dreamt.frames[::STRIDE][:STRIP])]
         columns = [str(STRIDE * n) for n in range(STRIP)]
         self.page.figure("agent", self.figures.pictures(rows, columns), f"{folder.name} in both worlds")

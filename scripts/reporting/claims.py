@@ -60,7 +60,7 @@ class Verifier:
     def _evaluations(self, folder: Path) -> list[tuple[Path, Evaluation]]:
         """(run folder, evaluation) of everything there."""
         runs = [folder, *sorted(path for path in folder.glob("*") if path.is_dir())]
-        return [(run, e) for run in runs for e in load_evaluations(run / "evaluation", "float32")]
+        return [(run, e) for run in runs for e in load_evaluations(run / "evaluation", "float32") if not e.settings]
 
     def claims(self) -> list[Claim]:
         """All of them, in the paper's order."""
