@@ -6,12 +6,14 @@ and `doomrnn.games.TakeCoverGames` steps many games together. The task is the pa
 `take_cover.cfg`: status bar and flashes on, first observation at tic 14, one tic a step (authors' code).
 """
 
+import contextlib
 import errno
 import functools
 import logging
 import math
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -316,13 +318,26 @@ def _check_shared_memory(screen: int) -> None:
 
 def _start(game: vizdoom.DoomGame) -> None:
     """Starts the engine process so that it leaves nothing behind, even if we are killed."""
-    with tempfile.TemporaryDirectory(prefix="doomrnn-") as folder:
+    folder = tempfile.mkdtemp(prefix="doomrnn-")
+    try:
         game.set_vizdoom_path(_keeper(folder) or vizdoom.exe_path)
         game.init()
+    finally:
+        _remove(folder)
     # Both ends have these files open; without their names the memory is freed with the processes. The folder
     # goes first: the keeper looks for either.
     for name in Path(SHARED_MEMORY).glob(f"ViZDoom*{game.get_instance_id()}"):
         name.unlink(missing_ok=True)
+
+
+def _remove(folder: str) -> None:
+    """Removes an engine's folder without opening it: there may be no file descriptor left to do that with."""
+    with contextlib.suppress(OSError):
+        os.unlink(f"{folder}/engine.sh")
+    for path in (f"{folder}/_vizdoom", folder):
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _keeper(folder: str) -> str | None:

@@ -198,8 +198,11 @@ def working(folder: Path, record: dict[str, Any], run: Run | None = None) -> Ite
                 write_sealed(folder / "begun.json", record)
             yield
     except (InputError, NumericalError, OSError):
-        if made:
-            _take_away(folder, made)
+        with contextlib.suppress(OSError):  # the folder holds more than was made here
+            if made and not (folder / "begun.json").exists():
+                (folder / ".lock").unlink(missing_ok=True)
+            for path in made:
+                path.rmdir()
         raise
 
 
@@ -207,26 +210,26 @@ def working(folder: Path, record: dict[str, Any], run: Run | None = None) -> Ite
 def _as_it_was(folder: Path, config: Path | None) -> Iterator[None]:
     """Within, an error before the stage is begun takes back what was written to begin it."""
     before = config.read_bytes() if config is not None and config.exists() else None
-    try:
-        yield
-    except (InputError, NumericalError, OSError):
-        if not is_begun(folder):
-            (folder / "begun.json").unlink(missing_ok=True)
-            (folder / ".holder.json").unlink(missing_ok=True)
-            if config is not None and before is None:
-                config.unlink(missing_ok=True)
-            elif config is not None and config.read_bytes() != before:
-                atomic_write(config, before)
-        raise
+    with contextlib.ExitStack() as spare:
+        spare.enter_context(open(os.devnull, "rb"))  # given back to clean up, where no more files can be opened
+        try:
+            yield
+        except (InputError, NumericalError, OSError):
+            spare.close()
+            if not is_begun(folder):
+                _take_back(folder, config, before)
+            raise
 
 
-def _take_away(folder: Path, made: list[Path]) -> None:
-    """Remove the folders that were made for a stage, as far as nothing is in them."""
-    with contextlib.suppress(OSError):
-        if {path.name for path in folder.iterdir()} <= {".lock"}:
-            (folder / ".lock").unlink(missing_ok=True)
-        for path in made:
-            path.rmdir()
+def _take_back(folder: Path, config: Path | None, before: bytes | None) -> None:
+    """Remove what a stage that is not begun left in its folder, and put the run's settings back."""
+    for path in list(folder.iterdir()):
+        if path.is_file() and path.name != ".lock":
+            path.unlink()
+    if config is not None and before is None:
+        config.unlink(missing_ok=True)
+    elif config is not None and config.read_bytes() != before:
+        atomic_write(config, before)
 
 
 @contextlib.contextmanager
