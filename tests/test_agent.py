@@ -100,7 +100,7 @@ def test_actions_that_are_no_numbers(agent):
         chooser.start(game, rollout(game), rollout(game).rng())
     chooser.act([0, 1], FRAMES[0, :2])
     chooser.start(1, rollout(1)._replace(policy=np.full_like(WEIGHTS[1], np.nan)), rollout(1).rng())
-    with pytest.raises(NumericalError, match=r"rollout \(0, 6, 1, 1\) at step 1"):
+    with pytest.raises(NumericalError, match=r"rollout \(EVALUATE, episode 1, seed 0\) at step 1"):
         chooser.act([0, 1], FRAMES[1, :2])
 
 

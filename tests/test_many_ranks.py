@@ -232,7 +232,7 @@ def world(ranks: int, *words: object):
 
 def test_the_tiny_world_needs_no_tensorflow():
     """32 ranks of it would not fit into memory."""
-    code = "import sys, farm_world, controller.farm; print({'tensorflow', 'keras', 'scipy'} & set(sys.modules))"
+    code = "import sys, farm_world, rollouts.farm; print({'tensorflow', 'keras', 'scipy'} & set(sys.modules))"
     done = run([sys.executable, "-c", code], PYTHONPATH=f"{TESTS}:{TESTS.parent}")
     assert done.stdout.strip() == "set()", done.stderr
 
