@@ -26,7 +26,9 @@ RELEASE = {
     **PAPER,
     # the habit drives fast and leaves the road soon, the random walk is slow: half of each
     "collect": CarRacingCollectConfig(minimum_length=1, episodes=2000, policy="mixed"),
-    "vae": replace(VAE, batch_size=32, learning_rate=1e-3, final_learning_rate=1e-4, max_frames=1_000_000),
+    "vae": replace(
+        VAE, batch_size=32, learning_rate=1e-3, final_learning_rate=1e-4, max_frames=1_000_000, precision="bfloat16"
+    ),
     "rnn": replace(RNN, batch_size=32, epochs=12.0, decay=0.997, validate_every=50),
     "controller": replace(CONTROLLER, generations=200, evaluate_every=5, evaluate_rollouts=64),
 }

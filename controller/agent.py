@@ -42,6 +42,8 @@ class Agent:
         mu, logvar = self.vae.encode(tf.cast(frames, tf.float32) / 255.0)
         z = self.vae.sample(mu, logvar, eps)
         action = self.policy.act(weights, z, c, h)
+        if not self.policy.shape.sees_state:
+            return action, c, h  # M would change nothing that C sees
         _, h, c = self.rnn.step(z, action, restart if self.rnn.done_head else None, h, c)
         return action, c, h
 

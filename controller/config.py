@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from experiment.config import PRECISIONS, Settings, setting
+from experiment.errors import InputError
 
 VARIANTS = ("zh", "z", "z_hidden", "zch")
 WORLDS = ("dream", "real")
@@ -35,8 +36,31 @@ class ControllerConfig(Settings):
         unit="games",
         least=0,
     )
+    stall_limit: int = setting(
+        0,
+        "a training rollout of the real task ends after so many steps in a row without a reward above 0, and the steps "
+        "left count as its last one does; 0: never",
+        unit="steps",
+        least=0,
+        added=True,
+    )
+    first_rollouts: int = setting(
+        0,
+        "rollouts a fitness is the mean of at first, doubled as the fitness rises; 0: controller.rollouts at once",
+        unit="rollouts",
+        least=0,
+        added=True,
+    )
+    full_rollouts_at: float = setting(
+        0.0, "mean fitness from which a fitness is the mean of controller.rollouts", unit="return", added=True
+    )
     batch_size: int = setting(512, "rollouts a rank keeps alive at once", unit="rollouts", least=16)
     precision: str = setting("float32", "arithmetic of M's products in rollouts", choices=PRECISIONS)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.first_rollouts and self.full_rollouts_at <= 0:
+            raise InputError(f"first_rollouts={self.first_rollouts}: set controller.full_rollouts_at above 0, too")
 
 
 @dataclass(frozen=True)

@@ -81,16 +81,30 @@ class RolloutTable:
         write_journal(self.file, [])
 
 
-def fitness_streams(config: ControllerConfig, seed: int, generation: int) -> list[list[Stream]]:
+def fitness_streams(
+    config: ControllerConfig, seed: int, generation: int, rollouts: int | None = None
+) -> list[list[Stream]]:
     """Random streams [popsize][rollouts]: candidates i and i + popsize / 2 share theirs (source: authors' code)."""
-    half = config.popsize // 2
+    half, count = config.popsize // 2, rollouts or config.rollouts
     return [
         [
             Purpose.FITNESS.stream(seed, generation=generation, candidate=candidate % half, rollout=rollout)
-            for rollout in range(config.rollouts)
+            for rollout in range(count)
         ]
         for candidate in range(config.popsize)
     ]
+
+
+def scheduled_rollouts(config: ControllerConfig, best: float) -> int:
+    """Rollouts of each fitness of a generation, when the best mean fitness so far is `best` (-inf: none yet).
+
+    From `first_rollouts` doubled at even steps of the fitness, to `rollouts` at `full_rollouts_at`.
+    """
+    first, full = config.first_rollouts, config.full_rollouts_at
+    if not 0 < first < config.rollouts or best >= full:
+        return config.rollouts
+    doublings = math.ceil(math.log2(config.rollouts / first))
+    return min(config.rollouts, first * 2 ** math.floor(doublings * max(best, 0.0) / full))
 
 
 class ControllerTrainer:
@@ -104,6 +118,7 @@ class ControllerTrainer:
         self.folder, self.farm, self.config, self.shape, self.world = folder, farm, config, shape, world
         self.es = CMAES(shape.size, config.popsize, config.sigma_init, seed)
         self.seed = seed
+        self.best_fitness = -math.inf  # the highest mean fitness of a generation so far
 
     def run(self, say: Callable[[str], None] = print) -> dict[str, float]:
         """Train to the last generation, replaying those already recorded; returns the best evaluation."""
@@ -134,9 +149,13 @@ class ControllerTrainer:
             if row["candidates"] != fingerprint(candidates) and not said:
                 say(f"C: from generation {number} on, candidates are not those recorded (another CPU?); going on")
                 said = True
-            self.es.tell(candidates, np.array(row["fitness"]))
+            self._tell(candidates, np.array(row["fitness"]))
         write_journal(file, rows)
         return len(rows)
+
+    def _tell(self, candidates: np.ndarray, fitness: np.ndarray) -> None:
+        self.es.tell(candidates, fitness)
+        self.best_fitness = max(self.best_fitness, float(fitness.mean()))
 
     def _fits(self, row: dict[str, Any], number: int) -> bool:
         """Whether a row of the fitness table is one of this training."""
@@ -147,10 +166,11 @@ class ControllerTrainer:
         """Ask, play, tell, record; returns what to show."""
         started, steps = time.monotonic(), self.table.steps
         candidates = self.es.ask()
-        streams = fitness_streams(self.config, self.seed, generation)
+        rollouts = scheduled_rollouts(self.config, self.best_fitness)
+        streams = fitness_streams(self.config, self.seed, generation, rollouts)
         returns = self.table.play(f"fitness {generation}", self.world, rounded(candidates), streams)
         fitness = returns.score.mean(axis=1)
-        self.es.tell(candidates, fitness)
+        self._tell(candidates, fitness)
         seconds = time.monotonic() - started
         rate = (self.table.steps - steps) / seconds
         metrics.log(generation, self._figures(fitness, returns), {"seconds": seconds, "steps_per_second": rate})
@@ -160,10 +180,11 @@ class ControllerTrainer:
         )  # after the metrics, which a resume cuts back to what stands here
         self.table.clear()
         self._save("last", self.es.mean, generation, None)
-        return f"fitness {fitness.mean():.0f} (best {fitness.max():.0f}), {rate:,.0f} steps/s"
+        played = f"{rollouts} rollouts, {rate:,.0f} steps/s"
+        return f"fitness {fitness.mean():.0f} (best {fitness.max():.0f}), {played}"
 
     def _figures(self, fitness: np.ndarray, returns: Returns) -> dict[str, float]:
-        """The columns of the authors' history files."""
+        """The columns of the authors' history files, and the steps of all rollouts."""
         return {
             "mean": float(fitness.mean()),
             "min": float(fitness.min()),
@@ -172,6 +193,7 @@ class ControllerTrainer:
             "rms_sigma": self.es.rms_sigma,
             "mean_steps": float(returns.length.mean()),
             "max_steps": float(returns.length.max()),
+            "steps": float(returns.length.sum()),
         }
 
     def _evaluations(self) -> list[dict[str, Any]]:

@@ -47,6 +47,7 @@ class Setup:
     time_limit: int = 2100
     batch_size: int = 512
     policy: PolicyShape | None = None
+    stall_limit: int = 0
 
 
 class TaskCast:
@@ -75,7 +76,8 @@ class TaskCast:
             from controller.agent import Agent, AgentChooser
 
             chooser = AgentChooser(Agent(self._vae(), self._rnn(), self._policy()), len(games))
-        return GamePlayer(games, chooser, self.setup.minimum_length if world == "record" else None)
+        recorded = self.setup.minimum_length if world == "record" else None
+        return GamePlayer(games, chooser, recorded, self.setup.stall_limit, self.setup.env.time_limit)
 
     def _dream(self) -> Any:
         from rnn.dream import Dream
@@ -123,6 +125,7 @@ def play_setup(run: Run, worlds: set[str], learned: bool, temperature: float, po
         time_limit=run.stages["env"].time_limit,
         batch_size=config.batch_size,
         policy=policy,
+        stall_limit=config.stall_limit,
     )
 
 

@@ -23,12 +23,14 @@ def setting(
     choices: tuple = (),
     least: Any = None,
     above: Any = None,
+    added: bool = False,
 ) -> Any:
-    """A dataclass field that knows its help line, unit, source and bounds (`least`: >=, `above`: >)."""
-    return field(
-        default=default,
-        metadata={"help": help, "unit": unit, "source": source, "choices": choices, "least": least, "above": above},
-    )
+    """A dataclass field that knows its help line, unit, source and bounds (`least`: >=, `above`: >).
+
+    added: the field is newer than some stored records; one without it means the default.
+    """
+    meta = {"help": help, "unit": unit, "source": source, "choices": choices, "least": least, "above": above}
+    return field(default=default, metadata={**meta, "added": added})
 
 
 class Settings:
@@ -90,7 +92,7 @@ def override(stages: dict[str, Settings], word: str) -> dict[str, Settings]:
 
 def from_values(kind: type, values: dict[str, Any], where: str) -> Any:
     """A stage configuration rebuilt from stored values; InputError where names or types do not fit."""
-    known = {item.name for item in fields(kind)}
+    values, known = completed(kind, values), {item.name for item in fields(kind)}
     if set(values) != known:
         odd = ", ".join(sorted(set(values) ^ known))
         raise InputError(f"{where}: fields do not fit this version ({odd}); use the version that wrote it")
@@ -98,6 +100,11 @@ def from_values(kind: type, values: dict[str, Any], where: str) -> Any:
         return kind(**{k: float(v) if _wants_float(kind, k) and type(v) is int else v for k, v in values.items()})
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+
+
+def completed(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Stored values with the defaults of the fields that are newer than their record."""
+    return {item.name: item.default for item in fields(kind) if item.metadata.get("added")} | values
 
 
 def _wants_float(kind: type, name: str) -> bool:

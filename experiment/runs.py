@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from experiment.config import Settings, from_values
+from experiment.config import Settings, completed, from_values
 from experiment.errors import InputError
 from experiment.files import MANIFEST, read_json, read_sealed, write_json, write_manifest, write_sealed
 from experiment.provenance import environment
@@ -103,11 +103,18 @@ def _refuse_differences(stored: Run, merged: Run) -> None:
         )
 
 
-def refuse_other(folder: Path, record: dict[str, Any], free: Sequence[str]) -> None:
-    """InputError with the difference where `folder` was begun with another `record`; `free` fields may differ."""
+def refuse_other(
+    folder: Path, record: dict[str, Any], free: Sequence[str], kinds: dict[str, type] | None = None
+) -> None:
+    """InputError with the difference where `folder` was begun with another `record`; `free` fields may differ.
+
+    kinds: the settings class of each part of the record that is one, whose newer fields an old record lacks.
+    """
     if not (folder / "begun.json").exists():
         return
-    old, new = _flat(read_sealed(folder / "begun.json", f"delete {folder} to start it again")), _flat(record)
+    begun = read_sealed(folder / "begun.json", f"delete {folder} to start it again")
+    old = _flat(begun | {name: completed(kind, begun[name]) for name, kind in (kinds or {}).items()})
+    new = _flat(record)
     names = [k for k in sorted(old.keys() | new.keys()) if k not in free and old.get(k) != new.get(k)]
     if names:
         differences = "; ".join(f"{k} is {old.get(k)}, asked {new.get(k)}" for k in names)

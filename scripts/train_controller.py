@@ -64,7 +64,7 @@ def train(job, farm, task, run) -> None:
 
     folder, config = job["folder"], run.stages["controller"]
     record = {"controller": vars(config), **{key: job[key] for key in ("world", "seed", "temperature")}}
-    refuse_other(folder, record, FREE)
+    refuse_other(folder, record, FREE, {"controller": type(config)})
     summary = finished(folder)
     if summary is None or summary["generations"] < config.generations:
         with working(folder, record):

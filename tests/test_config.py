@@ -116,3 +116,11 @@ def test_every_field_is_described():
     assert len(lines) == sum(len(dataclasses.fields(stage)) for stage in STAGES.values())
     assert "  env.width=160 pixels {160|320|640}  width of the engine's screen (ours)" in lines
     assert "  controller.popsize=64  candidates in a generation (an even number) (paper, appendix A.4)" in lines
+
+
+def test_a_record_older_than_a_field_means_its_default():
+    """What was stored before `controller.stall_limit` existed is read as made without it."""
+    stored = {name: value for name, value in vars(ControllerConfig()).items() if name != "stall_limit"}
+    assert from_values(ControllerConfig, stored, "") == ControllerConfig()
+    with pytest.raises(InputError, match="popsize"):
+        from_values(ControllerConfig, {k: v for k, v in stored.items() if k != "popsize"}, "")

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from samples import leftovers
 
-import controller.training
-from controller.checkpoints import find_controller, load_controller
+from controller.checkpoints import ADVICE, find_controller, load_controller
 from controller.cma_es import rounded
 from controller.config import ControllerConfig
 from controller.policy_spec import PolicyShape
@@ -267,4 +266,4 @@ def test_names_and_missing_controllers(tmp_path):
         (folders[0] / "best.json").write_text(content)
         with pytest.raises(InputError, match="not a controller's configuration"):
             load_controller(folders[0], "best")
-    assert controller.training.ADVICE.startswith("run scripts/train_controller.py")
+    assert ADVICE.startswith("run scripts/train_controller.py")

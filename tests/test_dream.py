@@ -266,7 +266,7 @@ def test_weights_that_are_no_numbers(limit):
     """The rollout is named; a dream of NaN does not pass for one survived, however short."""
     model = make_model(2, 4, done_bias=-9.0)
     model.lstm.bias.assign(np.full(16, np.nan, np.float32))
-    with pytest.raises(NumericalError, match=r"rollout \(0, 6, 1, 0\)"):
+    with pytest.raises(NumericalError, match=r"rollout \(EVALUATE, episode 0, seed 0\)"):
         play(DreamPlayer(make_dream(model), None, 16, limit), scripted(3, TakeCoverScript("stay")))
 
 
