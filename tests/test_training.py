@@ -16,6 +16,7 @@ from samples import leftovers, make_series, write_episodes
 
 import rnn.training
 import vae.training
+from experiment import training_loop
 from experiment.checkpoints import save_checkpoint
 from experiment.errors import InputError, NumericalError
 from experiment.metrics import read_metrics
@@ -46,7 +47,7 @@ class Killed(Exception):
     """In place of a kill."""
 
 
-def stopping(monkeypatch, module, at: int, kill: bool) -> None:
+def stopping(monkeypatch, at: int, kill: bool) -> None:
     """Progress that stops the training after so many updates: by a kill, or by Ctrl-C, after which one more is done."""
     count = itertools.count(1)
 
@@ -57,7 +58,7 @@ def stopping(monkeypatch, module, at: int, kill: bool) -> None:
                     raise Killed
                 os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(module, "Progress", Stopping)
+    monkeypatch.setattr(training_loop, "Progress", Stopping)
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +182,6 @@ def assert_the_same(folder: Path, whole: Path) -> None:
 def test_stopped_and_resumed_is_never_stopped(model, request, tmp_path, frames, monkeypatch):
     """Interrupted once, killed once a little after a checkpoint, and taken up again: the same weights and records."""
     whole = request.getfixturevalue(f"trained_{model}")
-    module = vae.training if model == "v" else rnn.training
 
     def train(**changes) -> dict[str, float]:
         if model == "v":
@@ -189,18 +189,18 @@ def test_stopped_and_resumed_is_never_stopped(model, request, tmp_path, frames, 
         return m_trains(tmp_path, dataclasses.replace(M, **changes))
 
     with monkeypatch.context() as patch:
-        stopping(patch, module, at=9, kill=False)
+        stopping(patch, at=9, kill=False)
         with pytest.raises(KeyboardInterrupt):
             train()
         assert (tmp_path / "checkpoint.npz").exists() and not (tmp_path / "weights.npz").exists()
         assert read_metrics(tmp_path)[-1]["step"] == 8
     with monkeypatch.context() as patch:
-        stopping(patch, module, at=3, kill=True)
+        stopping(patch, at=3, kill=True)
         with pytest.raises(Killed):
             train(checkpoint_seconds=1e-9)  # a checkpoint at every update
     kept = (tmp_path / "checkpoint.npz").read_bytes()
     with monkeypatch.context() as patch:
-        stopping(patch, module, at=3, kill=True)
+        stopping(patch, at=3, kill=True)
         with pytest.raises(Killed):
             train()  # these updates are lost and done again
     assert (tmp_path / "checkpoint.npz").read_bytes() == kept
@@ -356,7 +356,7 @@ def test_damaged_weights_are_refused(model, request, tmp_path):
 def test_a_damaged_checkpoint_is_refused(trained_m, tmp_path, monkeypatch):
     """It is not trained on from, nor thrown away unasked."""
     with monkeypatch.context() as patch:
-        stopping(patch, rnn.training, at=2, kill=False)
+        stopping(patch, at=2, kill=False)
         with pytest.raises(KeyboardInterrupt):
             m_trains(tmp_path)
     checkpoint = tmp_path / "checkpoint.npz"
