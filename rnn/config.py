@@ -35,7 +35,11 @@ class RNNConfig(Settings):
         500, "steps in a row (episodes regime: longest episode)", unit="steps", source="authors' code", least=1
     )
     epochs: float = setting(
-        20.0, "passes over the training series", unit="passes", source="paper, appendix A.2", above=0.0
+        20.0,
+        "passes over the training series; 0: M keeps its random initial weights",
+        unit="passes",
+        source="paper, appendix A.2",
+        least=0.0,
     )
     learning_rate: float = setting(1e-3, "Adam's first step size", source="authors' code", above=0.0)
     minimum_learning_rate: float = setting(1e-5, "Adam's last step size", source="authors' code", least=0.0)

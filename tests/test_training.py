@@ -276,6 +276,25 @@ def test_patience_keeps_the_best(tmp_path):
     assert summary["validation_total"] == validations[best]
 
 
+@pytest.mark.parametrize("patience", [0, 2])
+def test_m_untrained(patience, tmp_path, monkeypatch):
+    """With 0 epochs the initial weights are stored as trained ones, with their held-out losses as step 0."""
+    config = dataclasses.replace(M, epochs=0.0, patience=patience)
+    with monkeypatch.context() as patch:
+        patch.setattr(training_loop._Loop, "_finish", lambda self: 1 / 0)  # a kill just before the end
+        with pytest.raises(ZeroDivisionError):
+            m_trains(tmp_path, config)
+    summary = m_trains(tmp_path, config)
+    model, initial = load_rnn(tmp_path), build_rnn(M, 4, 1, 0)
+    assert all(np.array_equal(a, b) for a, b in zip(model.variables, initial.variables, strict=True))
+    expected = RNNTrainer(initial, M).validate(held_out_batches(HELD_OUT, M, 0))
+    assert read_metrics(tmp_path) == [{"step": 0, **expected}]
+    assert {k: v for k, v in summary.items() if k != "seconds"} == {**expected, "updates": 0}
+    assert not (tmp_path / "checkpoint.npz").exists() and leftovers(tmp_path) == []
+    with pytest.raises(InputError, match="epochs"):
+        dataclasses.replace(V, epochs=0.0)
+
+
 def test_the_carried_state(trained_m):
     """A batch starts from the state the one before it ended in; an epoch starts from zero."""
     trainer = RNNTrainer(build_rnn(M, 4, 1, 0), M)
