@@ -6,33 +6,10 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from experiment.random_streams import Purpose
+from rollouts.games import Games
 from rollouts.rollout import BLOCK, Outcome, Rollout
 from rollouts.scripted import Script
 from vae.episodes import Episode, episode_bytes
-
-
-class Steps(NamedTuple):
-    """What one step of n games gives, in the order in which they were named."""
-
-    observations: np.ndarray  # uint8 [n, 64, 64, 3]
-    rewards: np.ndarray  # float32 [n]
-    terminated: np.ndarray  # bool [n]
-    truncated: np.ndarray  # bool [n]
-
-
-class Games(Protocol):
-    """A fixed number of real games in one process, as a task provides them."""
-
-    def __len__(self) -> int: ...
-
-    def reset(self, index: int, seed: int) -> np.ndarray:
-        """Begin a game anew; its first observation uint8 [64, 64, 3]."""
-
-    def step(self, indices: Sequence[int], actions: np.ndarray) -> Steps:
-        """Play one step of the games named, with actions float32 [n, A]."""
-
-    def close(self) -> None:
-        """End all engines."""
 
 
 class Chooser(Protocol):

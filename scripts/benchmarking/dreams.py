@@ -84,7 +84,7 @@ def setup(job: Job) -> Any:
     task = cli.task("doomrnn")
     fields = {"z_size": Z, "action_size": 1, "hidden_size": HIDDEN, "mixtures": 5, "done_head": True}
     return Setup(
-        task.presets["paper"].stages["env"],
+        task.presets["paper"].stages.env,
         16,
         rnn=Weights(fields, arrays(job.folder)),
         initial=first_frames(),
@@ -137,7 +137,7 @@ def generation(job: Job) -> Measure | None:
     from rollouts.rollout import Rollout
 
     task = cli.task("doomrnn")
-    config = task.presets["paper"].stages["controller"]
+    config = task.presets["paper"].stages.controller
 
     def play(farm: Any, number: int) -> dict[str, float]:
         count, which = (number, 0) if job.variant == "growth" else (POPSIZE * rollouts(job), number)
@@ -284,7 +284,7 @@ class ReleasedTraining:
         folder.mkdir(exist_ok=True)
         told = (TRAINING / "fitness.jsonl").read_text().splitlines(keepends=True)
         (folder / "fitness.jsonl").write_text("".join(told[: job.pick(len(told), 2)]))
-        config = replace(cli.task("doomrnn").presets["paper"].stages["controller"], rollouts=rollouts(job))
+        config = replace(cli.task("doomrnn").presets["paper"].stages.controller, rollouts=rollouts(job))
         self.trainer = ControllerTrainer(folder, farm, config, setup(job).policy, "dream", 0)
         self.generation = self.trainer._replay(print)
         self.trainer.table = RolloutTable(farm, folder, 0, Interrupt())

@@ -89,7 +89,7 @@ def agent_setup(name: str, precision: str) -> Any:
     task, (z_size, _, hidden) = cli.task(name), MODELS[name]
     vae, rnn = models(name, precision)
     return Setup(
-        task.presets["paper"].stages["env"],
+        task.presets["paper"].stages.env,
         GAMES,
         vae=Weights.of(vae),
         rnn=Weights.of(rnn),
@@ -215,7 +215,7 @@ def collectors() -> Any:
 
     task = cli.task("doomrnn")
     stages = task.presets["paper"].stages
-    return TaskCast(task, Setup(stages["env"], stages["collect"].games_per_rank, stages["collect"].minimum_length))
+    return TaskCast(task, Setup(stages.env, stages.collect.games_per_rank, stages.collect.minimum_length))
 
 
 def collected(folder: Path, farm: Any, config: Any, seed: int) -> dict[str, float]:
