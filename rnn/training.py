@@ -26,9 +26,16 @@ Batches = ConcatenatedBatches | EpisodeBatches
 
 def build_rnn(config: RNNConfig, z_size: int, action_size: int, seed: int) -> MDNRNN:
     """M with the initial weights of this seed."""
-    word = Purpose.RNN_WEIGHTS.stream(seed).initial_weights_seed()
-    sizes = (z_size, action_size, config.hidden_size, config.mixtures, config.done_head)
-    return MDNRNN(*sizes, seed=word, precision=config.precision, reward_head=config.reward_head)
+    return MDNRNN(
+        z_size,
+        action_size,
+        config.hidden_size,
+        config.mixtures,
+        done_head=config.done_head,
+        reward_head=config.reward_head,
+        seed=Purpose.RNN_WEIGHTS.stream(seed).initial_weights_seed(),
+        precision=config.precision,
+    )
 
 
 def load_rnn(folder: Path, precision: str | None = None) -> MDNRNN:
@@ -60,9 +67,16 @@ class RNNTrainer:
     def _loss(self, batch: Batch, h: tf.Tensor, c: tf.Tensor) -> tuple[MDNRNNLoss, tf.Tensor, tf.Tensor]:
         """The costs of a batch from state (h, c) [B, H], and the state after it."""
         params, h, c = self.model.sequence(batch.z[:, :-1], batch.action, batch.restart, h, c)
-        targets = batch.done if self.config.done_head else None, batch.mask, batch.z_mask, self.config.done_weight
-        reward = batch.reward if self.config.reward_head else None
-        return mdnrnn_loss(params, batch.z[:, 1:], *targets, reward), h, c
+        loss = mdnrnn_loss(
+            params,
+            batch.z[:, 1:],
+            done=batch.done if self.config.done_head else None,
+            reward=batch.reward if self.config.reward_head else None,
+            mask=batch.mask,
+            z_mask=batch.z_mask,
+            positive_weight=self.config.done_weight,
+        )
+        return loss, h, c
 
     def _update(self, batch: Batch, learning_rate: tf.Tensor) -> MDNRNNLoss:
         """One step of Adam on gradients clipped by value; the state goes on to the next batch."""
@@ -96,7 +110,7 @@ def learning_rate(config: RNNConfig, update: int) -> float:
 
 def make_batches(series: list[Series], config: RNNConfig, seed: int) -> Batches:
     """The training batches of the configured regime."""
-    return REGIMES[config.regime](series, config.batch_size, config.sequence_length, seed, config.train_across_seam)
+    return _regime(series, config, config.batch_size, config.sequence_length, seed)
 
 
 def held_out_batches(series: list[Series], config: RNNConfig, seed: int) -> Batches:
@@ -110,7 +124,12 @@ def held_out_batches(series: list[Series], config: RNNConfig, seed: int) -> Batc
     rows = min(config.batch_size, max(1, (frames - 1) // length))
     if config.regime == "episodes":
         rows = min(config.batch_size, len(chosen))
-    return REGIMES[config.regime](chosen, rows, length, seed, config.train_across_seam)
+    return _regime(chosen, config, rows, length, seed)
+
+
+def _regime(series: list[Series], config: RNNConfig, batch_size: int, length: int, seed: int) -> Batches:
+    kind = REGIMES[config.regime]
+    return kind(series, batch_size=batch_size, length=length, seed=seed, across_seam=config.train_across_seam)
 
 
 class _Training:

@@ -13,7 +13,7 @@ from experiment.training_loop import Schedule, train
 from vae.config import VAEConfig
 from vae.frames import FrameStream
 from vae.losses import VAELoss, vae_loss
-from vae.model import VAE
+from vae.model import VAE, to_unit
 
 ADVICE = "run scripts/train_vae.py first, or again after deleting the folder"
 LOG_EVERY = 100  # updates
@@ -21,7 +21,7 @@ LOG_EVERY = 100  # updates
 
 def build_vae(config: VAEConfig, seed: int) -> VAE:
     """V with the initial weights of this seed."""
-    return VAE(config.z_size, Purpose.VAE_WEIGHTS.stream(seed).initial_weights_seed(), config.precision)
+    return VAE(config.z_size, seed=Purpose.VAE_WEIGHTS.stream(seed).initial_weights_seed(), precision=config.precision)
 
 
 def load_vae(folder: Path, precision: str | None = None) -> VAE:
@@ -46,7 +46,7 @@ class VAETrainer:
 
     def _loss(self, frames: tf.Tensor, eps: tf.Tensor) -> VAELoss:
         """frames uint8 [B, 64, 64, 3], eps float32 [B, Z]."""
-        scaled = tf.cast(frames, tf.float32) / 255.0
+        scaled = to_unit(frames)
         reconstruction, mu, logvar = self.model(scaled, eps)
         return vae_loss(scaled, reconstruction, mu, logvar, self.config.kl_tolerance)
 
