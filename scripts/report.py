@@ -241,7 +241,8 @@ class Report:
         if not file.exists():
             return self.page.missing(f"{file} (imported weights have none)")
         rows = read_metrics(file.parent)
-        curves = [("training", figures.OURS, [r["step"] * size for r in rows], [r[key] for r in rows])]
+        trained = [r for r in rows if key in r]  # an M of 0 epochs has none
+        curves = [("training", figures.OURS, [r["step"] * size for r in trained], [r[key] for r in trained])]
         tests = [r for r in rows if f"validation_{key}" in r]
         xs, ys = [r["step"] * size for r in tests], [r[f"validation_{key}"] for r in tests]
         curves.append(("held out", figures.THIRD, xs, ys))
