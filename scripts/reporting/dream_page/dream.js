@@ -289,9 +289,12 @@ class Controller {
 
   /* The action [A]. */
   act(z, c, h) {
-    let signal = { z: [z], z_hidden: [z], zh: [z, h], zch: [z, c, h] }[this.variant];
-    signal = signal.flatMap((part) => Array.from(part));
-    let used = 0;
+    const parts = { z: [z], z_hidden: [z], zh: [z, h], zch: [z, c, h] }[this.variant];
+    let signal = new Float64Array(this.layers[0][0]), place = 0, used = 0;
+    for (const part of parts) {
+      signal.set(part, place);
+      place += part.length;
+    }
     for (const [inputs, outputs] of this.layers) {
       const next = new Float64Array(outputs);
       if (this.bias) for (let o = 0; o < outputs; o++) next[o] = this.weights[used++];
