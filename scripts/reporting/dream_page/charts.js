@@ -120,24 +120,25 @@ class Strip {
 
 /* --- scores --- */
 
-/* Return an SVG of curves [{name, scores, colour, dash, width}]: the share of episodes that score at least so much. */
-function survivalChart(curves, unit) {
-  const width = 760, height = 320, left = 48, bottom = 42, top = 10, right = 14;
+/* Return an SVG so wide of curves [{name, scores, colour, dash, width}]: the share of episodes that score at least so
+   much. */
+function survivalChart(curves, unit, width) {
+  const height = Math.min(380, Math.max(260, 0.4 * width)), left = 48, bottom = 42, top = 10, right = 14;
   const all = curves.flatMap((curve) => curve.scores);
   const low = Math.min(0, ...all), high = Math.max(1, ...all);
   const x = (score) => left + ((score - low) / (high - low)) * (width - left - right);
   const y = (share) => top + (1 - share) * (height - top - bottom);
-  const svg = svgElement("svg", { viewBox: `0 0 ${width} ${height}`, role: "img" });
+  const svg = svgElement("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img" });
   svg.append(svgElement("title", {}, `Share of episodes with at least so many ${unit}`));
   for (const share of [0, 0.25, 0.5, 0.75, 1]) {
     svg.append(svgElement("line", { x1: left, x2: width - right, y1: y(share), y2: y(share), stroke: "var(--line)" }));
     svg.append(svgElement("text", { x: left - 8, y: y(share) + 4, "text-anchor": "end" }, `${100 * share} %`));
   }
-  const step = niceStep((high - low) / 6);
+  const step = niceStep((high - low) / Math.min(8, width / 80));
   for (let score = Math.ceil(low / step) * step; score <= high; score += step) {
     svg.append(svgElement("text", { x: x(score), y: height - bottom + 20, "text-anchor": "middle" }, whole(score)));
   }
-  svg.append(svgElement("text", { x: width - right, y: height - 2, "text-anchor": "end" }, `${unit} →`));
+  svg.append(svgElement("text", { x: width - right, y: height - 3, "text-anchor": "end" }, `${unit} →`));
   for (const curve of curves) {
     const path = { d: survivalPath(curve.scores, x, y), fill: "none", stroke: curve.colour };
     const stroke = { "stroke-width": curve.width || 2, "stroke-dasharray": curve.dash || "none" };

@@ -233,7 +233,8 @@ class Session {
       { name: `C, dream at ${at}, here`, scores: this.surveyed?.scores || this.scoresOf(0), colour: "var(--c)", width: 2.5 },
       { name: `you, dream at ${at}, here`, scores: this.scoresOf(YOU), colour: "var(--you)", width: 2.5 },
     ].filter((curve) => curve.scores?.length);
-    $("survival-chart").replaceChildren(curves.length ? survivalChart(curves, spec.unit) : "No scores yet: play a dream.");
+    const width = Math.max(280, $("survival-chart").clientWidth);
+    $("survival-chart").replaceChildren(curves.length ? survivalChart(curves, spec.unit, width) : "No scores yet: play a dream.");
     $("survival-legend").replaceChildren(...curves.map(legendEntry));
     this.showTable();
   }

@@ -4,6 +4,7 @@
 const SHOWN = 6; // dimensions of z that the play view shows
 const PAUSE_BEFORE_NEXT = 1800; // milliseconds between C's dreams
 const TOO_SOON = 600; // milliseconds in which a key still held does not begin the next dream
+const GLOW_EVERY = 6; // steps; without a graphics card each one costs as much as decoding a frame (measured)
 const YOU = -1; // among players: the person; controllers count from 0
 
 /* What a person's hands do to the action: keys, pads, sliders and touches, one target for each control. */
@@ -98,10 +99,9 @@ class Play {
       radio.addEventListener("change", () => this.setPlayer(player));
       return make("label", {}, radio, make("span", { text: name }, make("small", { text: detail })));
     };
-    const controllers = spec.controllers.map((_, n) => option(n, controllerName(n), n ? "" : "the agent"));
-    for (const [n, label] of controllers.entries()) {
-      label.querySelector("small").textContent = `trained in the ${spec.controllers[n].trained_in === "dream" ? "dream" : "game"}`;
-    }
+    const controllers = spec.controllers.map(({ real }, n) => {
+      return option(n, controllerName(n), real ? `real task: ${whole(real.mean)}` : "the agent");
+    });
     $("players").append(option(YOU, "You", "keys or touch"), ...controllers);
   }
 
@@ -308,7 +308,7 @@ class Play {
       for (const side of ["minus", "plus"]) $(`pad-${a}-${side}`)?.classList.toggle("held", this.shownHeld(a, side, view));
     }
     if (done) this.showProbability(view);
-    $("glow").getContext("2d").drawImage($("screen"), 0, 0, 8, 8);
+    if (view.steps % GLOW_EVERY === 0) $("glow").getContext("2d").drawImage($("screen"), 0, 0, 8, 8);
     this.strip.add($("screen"), view.steps);
     drawMixtures($("mixtures"), this.projector.dims, view.values, view.mixtures);
     this.frames = (this.frames || 0) + 1;

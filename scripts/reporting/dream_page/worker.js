@@ -69,20 +69,18 @@ const calls = {
     return true;
   },
 
-  /* For tests: the numbers of given steps, from a z and zero state, fed actions [T][A] and noise [T][Z];
-     with zs [T][Z] each step begins at the z given for it. */
-  trace({ z, zs, actions, uniforms, normals, temperature }) {
-    const dream = new Dream(state.model, state.initial), rows = [];
+  /* For tests: the numbers of each step from a z and zero state, fed actions [T][A] and noise [T][Z]; a frame [64, 64, 3]
+     of every `every`th one. */
+  trace({ z, actions, uniforms, normals, temperature, every }) {
+    const dream = new Dream(state.model, state.initial);
     dream.start(0);
     dream.z.set(z);
-    for (let t = 0; t < actions.length; t++) {
-      if (zs) dream.z.set(zs[t]);
-      dream.advance(Float32Array.from(actions[t]), temperature, uniforms[t], normals[t]);
-      const { z, h, c, raw, doneLogit, score, over } = dream;
-      const frame = Array.from(state.decoder.decode(z));
-      rows.push({ z: [...z], h: [...h], c: [...c], raw: [...raw], doneLogit, score, over, frame });
-    }
-    return rows;
+    return actions.map((action, t) => {
+      dream.advance(Float32Array.from(action), temperature, uniforms[t], normals[t]);
+      const { z, h, c, raw, score, over } = dream;
+      const frame = t % every ? null : Array.from(state.decoder.decode(z));
+      return { z: [...z], h: [...h], c: [...c], raw: [...raw], score, over, frame };
+    });
   },
 
   /* For tests: the action of a controller on z, c, h. */
