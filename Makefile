@@ -1,10 +1,11 @@
 # make demo   the quick preset: real Doom, from collecting to the table (RANKS=n, one a core unless given; RUN=folder)
+# make dream  makes the released run's dream as one page, dream.html, and opens it in the browser
 # make test   installs, lints and runs all tests
 PYTHON ?= python3.11
 RUN ?= runs/demo
 BIN = .venv/bin
 
-.PHONY: install demo test lock clean
+.PHONY: install demo dream test lock clean
 
 install: .venv/installed
 
@@ -16,6 +17,9 @@ install: .venv/installed
 
 demo: install
 	$(BIN)/python scripts/reproduce.py doomrnn --preset quick --run $(RUN) $(if $(RANKS),--ranks $(RANKS))
+
+dream: install
+	$(BIN)/python scripts/dream_page.py --run results/doomrnn --to dream.html --open
 
 test: install
 	$(BIN)/ruff check .

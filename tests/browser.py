@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking")
+FLAGS = ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "disable-background-networking")
 PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
 SECONDS = 120  # for one call; a machine may be busy
 
@@ -23,8 +23,8 @@ def chromium(profile: Path) -> Iterator[Any]:
     options = webdriver.ChromeOptions()
     options.binary_location = binary
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    for flag in (*FLAGS, "--window-size=1280,900", f"--user-data-dir={profile}"):
-        options.add_argument(flag)
+    for flag in (*FLAGS, "window-size=1280,900", f"user-data-dir={profile}"):
+        options.add_argument(f"--{flag}")
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     browser.set_script_timeout(SECONDS)
     try:

@@ -3,7 +3,6 @@
 Letters: Z, A, H, K as elsewhere.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from reporting.real_frames import RealFrames, real_frames
 from controller.evaluation import Evaluation, evaluations_of
 from controller.policy_spec import PolicyShape
 from experiment.errors import InputError
+from experiment.files import read_json
 
 PAPER = Path(__file__).parents[2] / "results" / "paper.json"
 POINTS = 257  # of C's outputs in [-1, 1], between which an action is a straight line
@@ -86,7 +86,7 @@ def _about(run: Any, task: Any, rnn: Any) -> dict[str, Any]:
         "task": task.name,
         "run": run.path.resolve().name,
         "preset": run.preset,
-        "commit": str(json.loads((run.path / "config.json").read_text()).get("commit", "unknown"))[:12],
+        "commit": str(read_json(run.path / "config.json").get("commit", "unknown"))[:12],
         "words": as_values(words_of(task.name, task.action_size)),
         "unit": task.score,
         "model": {
@@ -212,9 +212,7 @@ def _player(run: Any, name: str, shape: PolicyShape, evaluations: list[Evaluatio
     }
 
 
-def _scores(
-    evaluations: list[Evaluation], world: str, who: str, temperature: float | None
-) -> dict[str, Any] | None:
+def _scores(evaluations: list[Evaluation], world: str, who: str, temperature: float | None) -> dict[str, Any] | None:
     """The largest evaluation of a player in a world, at any temperature where None is given."""
     found = [
         e
@@ -241,7 +239,7 @@ def _baselines(evaluations: list[Evaluation]) -> list[dict[str, Any]]:
 
 def _published(task: str, variant: str, temperature: float) -> dict[str, Any] | None:
     """The paper's score in the real task of a controller like this one."""
-    for row in json.loads(PAPER.read_text()).get(task, {}).get("table", []):
+    for row in read_json(PAPER).get(task, {}).get("table", []):
         if row.get("temperature") == temperature or ("temperature" not in row and row.get("method") == variant):
             found = row.get("real", row)
             return {"mean": found["mean"], "std": found["std"], "episodes": row["episodes"], "source": row["source"]}

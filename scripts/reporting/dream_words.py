@@ -50,9 +50,9 @@ WORDS = {
         about="Monsters at the far wall throw fireballs. Step aside, and stay alive.",
         end="death",
         controls=(Control("move", Side("left", LEFT), Side("right", RIGHT)),),
-        exploited="At temperature 0.10 M draws its likeliest guess again and again, and hardly anything is ever thrown. "
-        "C, trained in that dream, is almost immortal there, and mortal in the game. At the other temperature the same M "
-        "throws fireballs.",
+        exploited="At temperature 0.10 M draws its likeliest guess again and again, and hardly anything is thrown: C, "
+        "trained in that dream, is almost immortal there, and mortal in the game. On the right the same M throws "
+        "fireballs.",
     ),
     "carracing": Words(
         title="Car racing",

@@ -100,7 +100,7 @@ class Strip {
   }
 
   clear() {
-    this.frames = this.canvas.clientWidth < 560 ? 6 : 14;
+    this.frames = this.canvas.clientWidth < 560 ? 6 : 9;
     this.canvas.width = this.frames * (SIDE + 2) - 2;
     this.canvas.height = SIDE;
     this.filled = 0;

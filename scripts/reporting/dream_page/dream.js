@@ -360,7 +360,8 @@ class Dream {
     this.steps += 1;
     this.score += model.expectedReward(this.raw);
     this.doneLogit = model.doneLogit(this.raw);
-    this.over = this.doneLogit > 0;
+    this.over = this.doneLogit > 0 && Number.isFinite(this.doneLogit);
+    if (!this.z.every(Number.isFinite)) throw new Error(`z is no longer a number after step ${this.steps}; train M again`);
   }
 
   /* M's probability that the step just taken ends the dream. */

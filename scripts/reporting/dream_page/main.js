@@ -89,11 +89,13 @@ function measuredText() {
   return `first frame ${(page.firstFrame / 1000).toFixed(1)} s after opening${rate}`;
 }
 
+/* Say on the page that something went wrong, in one line. */
 function trouble(error) {
   $("trouble").textContent = `The dream cannot be shown: ${error.message || error}`;
   $("trouble").hidden = false;
 }
 
 window.dreamPage = page;
+window.addEventListener("unhandledrejection", ({ reason }) => trouble(reason));
 page.ready = boot();
 page.ready.catch(trouble);

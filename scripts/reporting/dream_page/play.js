@@ -246,7 +246,10 @@ class Play {
     if (player === YOU) this.hands.values = this.hands.values.map((_, a) => Number(this.sliders[a].value));
     for (const radio of document.querySelectorAll("[name=player]")) radio.checked = Number(radio.value) === player;
     for (const slider of this.sliders) slider.classList.toggle("agent", player !== YOU);
-    $("badge").textContent = player === YOU ? "You play" : `${controllerName(player)} plays: any key takes over`;
+    const means = matchMedia("(pointer: coarse)").matches ? "touch" : "any key";
+    const who = player === YOU ? "You play" : `${controllerName(player)} plays`;
+    $("badge").textContent = player === YOU ? who : `${who}: ${means} takes over`;
+    if (this.frames) announce(who);
     $("badge").style.setProperty("--dot", player === YOU ? "#ff9a4a" : "#6fb4f5");
     if (player !== YOU && this.projector.over && this.endedAt) this.restart();
   }
