@@ -129,7 +129,7 @@ function survivalChart(curves, unit, width) {
   const x = (score) => left + ((score - low) / (high - low)) * (width - left - right);
   const y = (share) => top + (1 - share) * (height - top - bottom);
   const svg = svgElement("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img" });
-  svg.append(svgElement("title", {}, `Share of episodes with at least so many ${unit}`));
+  svg.append(svgElement("title", {}, `Share of episodes that score at least so much: ${unit}`));
   for (const share of [0, 0.25, 0.5, 0.75, 1]) {
     svg.append(svgElement("line", { x1: left, x2: width - right, y1: y(share), y2: y(share), stroke: "var(--line)" }));
     svg.append(svgElement("text", { x: left - 8, y: y(share) + 4, "text-anchor": "end" }, `${100 * share} %`));

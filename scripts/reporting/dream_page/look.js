@@ -144,7 +144,8 @@ class Duel {
   lane(name, controller, temperature) {
     const canvas = make("canvas", { class: "screen", width: SIDE, height: SIDE, role: "img", "aria-label": `The dream at ${tau(temperature)}` });
     const count = make("p", { class: "count", text: "0" }), trace = make("canvas", { class: "trace" });
-    const trained = this.tau(controller) === temperature ? "in this very dream" : `at ${tau(this.tau(controller))}`;
+    const { trained_in: world } = spec.controllers[controller];
+    const trained = world !== "dream" ? "in the real task" : this.tau(controller) === temperature ? "in this very dream" : `at ${tau(this.tau(controller))}`;
     const caption = make("figcaption", { text: `C, trained ${trained}` });
     const figure = make("figure", {}, make("h2", { text: tau(temperature) }), make("div", { class: "stage" }, canvas, count));
     if (spec.model.done) figure.append(trace);
@@ -205,8 +206,8 @@ class Session {
     $("survey").addEventListener("click", this.survey);
     const first = spec.controllers[0];
     $("survival-text").textContent = first
-      ? `What C does in the real task, in this dream by the run’s evaluation, and in the dreams of this session; each curve: the share of episodes with at least so many ${spec.unit}.`
-      : `The dreams of this session: the share with at least so many ${spec.unit}.`;
+      ? `What C does in the real task, in this dream by the run’s evaluation, and in the dreams of this session; each curve is the share of episodes that score at least so much.`
+      : `The dreams of this session: the share that scores at least so much.`;
     $("survey-tau").textContent = first ? tau(first.temperature) : "";
     document.querySelector(".survey").hidden = !first;
   }

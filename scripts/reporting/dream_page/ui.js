@@ -19,7 +19,7 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
-const whole = (number) => Math.round(number).toLocaleString("en-US");
+const whole = (number) => (Math.round(number) || 0).toLocaleString("en-US"); // "|| 0": no minus zero
 const plural = (count, word) => `${whole(count)} ${word}${count === 1 ? "" : "s"}`;
 const percent = (share) => (share > 0 && share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`);
 const tau = (temperature) => `τ ${temperature.toFixed(2)}`;
