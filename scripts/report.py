@@ -282,12 +282,13 @@ class Report:
     def dreams(self) -> None:
         """Strips of dreams at five temperatures, and videos of the agent in both worlds."""
         from controller.trajectories import encode, follow_dream
+        from experiment.errors import command
 
         comment = f"The same first frame and the same actions; every {STRIDE}th step. White: the dream has ended."
         self.page.heading("The dream", comment)
         if not {"vae", "series", "rnn"} <= self.has:
             return self.page.missing("a trained M; run scripts/train_rnn.py")
-        self.page.dream(f"python scripts/dream_page.py --run {self.run.path}")
+        self.page.dream(command("scripts/dream_page.py", "--run", self.run.path))
         frames, actions = self.example
         length = min(len(frames), STRIP * STRIDE)
         first, rows = encode(self.vae, frames[:1])[0], [("real", frames[:length:STRIDE])]
