@@ -45,7 +45,7 @@ def made_run(path: Path, task: str, **changes: object) -> Run:
     described = cli.task(task)
     stages = described.presets["smoke"].stages
     run = open_run(path, Run(path, task, "smoke", 0, stages), set(), preset_given=True)
-    z, config = stages["vae"].z_size, stages["rnn"]
+    z, config = stages.vae.z_size, stages.rnn
     heads = {"done_head": config.done_head, "reward_head": config.reward_head}
     sizes = {"z_size": z, "action_size": described.action_size, "hidden_size": config.hidden_size}
     save_model(path / "vae", "weights", VAE(z, seed=1), "float16")

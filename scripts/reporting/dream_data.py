@@ -81,7 +81,7 @@ def _check(run: Any, task: Any, vae: Any, rnn: Any) -> None:
 
 def _about(run: Any, task: Any, rnn: Any) -> dict[str, Any]:
     """What the run is, and what its dream needs."""
-    config = run.stages["controller"]
+    config = run.stages.controller
     return {
         "task": task.name,
         "run": run.path.resolve().name,
@@ -100,7 +100,7 @@ def _about(run: Any, task: Any, rnn: Any) -> dict[str, Any]:
         "squash": squash_points(task),
         "temperature": config.temperature,
         "temperatures": [LOWEST, HIGHEST],
-        "time_limit": run.stages["env"].time_limit,
+        "time_limit": run.stages.env.time_limit,
         "frames_per_second": task.frames_per_second,
     }
 

@@ -73,7 +73,7 @@ def _played(run: Any, task: Any) -> np.ndarray:
     """Frames of a few games of the collecting policy."""
     from controller.trajectories import drive_script
 
-    env, script = run.stages["env"], task.collector(run.stages["collect"])
+    env, script = run.stages.env, task.collector(run.stages.collect)
     games = task.games(1, env, True)
     try:
         drives = [drive_script(games, script, task.action_size, SEED + n, env.time_limit, 1) for n in range(GAMES)]
