@@ -20,7 +20,8 @@ from rnn.model import MDNRNN
 from rnn.training import load_rnn
 from rollouts.rollout import BLOCK, Rollout
 from rollouts.tiles import Tiles
-from vae.model import VAE
+from vae.episodes import FRAME_SHAPE
+from vae.model import VAE, to_unit
 from vae.training import load_vae
 
 ROWS = 16  # games of a tile: within a fifth of the speed of larger ones (measured), and few in vain as games end
@@ -33,7 +34,7 @@ class Agent:
     def __init__(self, vae: VAE, rnn: MDNRNN, policy: Policy):
         self.vae, self.rnn, self.policy = vae, rnn, policy
         z, p, state = vae.z_size, policy.shape.size, policy.shape.state_size
-        signature = [tf.TensorSpec((None, 64, 64, 3), tf.uint8)]
+        signature = [tf.TensorSpec((None, *FRAME_SHAPE), tf.uint8)]
         signature += [tf.TensorSpec((None, width), tf.float32) for width in (z, p, state, state, 1)]
         self.step = tf.function(self._step, input_signature=signature)
 
@@ -41,7 +42,7 @@ class Agent:
         self, frames: tf.Tensor, eps: tf.Tensor, weights: tf.Tensor, c: tf.Tensor, h: tf.Tensor, restart: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """frames uint8 [B, 64, 64, 3], eps [B, Z], weights [B, P], c, h [B, H], restart [B, 1] -> (action, c, h)."""
-        mu, logvar = self.vae.encode(tf.cast(frames, tf.float32) / 255.0)
+        mu, logvar = self.vae.encode(to_unit(frames))
         z = self.vae.sample(mu, logvar, eps)
         action = self.policy.act(weights, z, c, h)
         if not self.policy.shape.sees_state:

@@ -17,7 +17,7 @@ from rnn.model import MDNRNN
 from rollouts.game_player import Actor, ScriptActor
 from rollouts.rollout import Rollout
 from rollouts.scripted import Script
-from vae.model import VAE
+from vae.model import VAE, to_uint8, to_unit
 
 
 class Trajectory(NamedTuple):
@@ -100,14 +100,13 @@ def replay_in_dream(env: DreamEnv, actions: np.ndarray, z: np.ndarray, seed: int
 
 def encode(vae: VAE, frames: np.ndarray) -> np.ndarray:
     """V's mean z float32 [T, Z] of frames [T, 64, 64, 3]."""
-    parts = [vae.encode(frames[i : i + 64].astype(np.float32) / 255.0)[0] for i in range(0, len(frames), 64)]
+    parts = [vae.encode(to_unit(frames[i : i + 64]))[0] for i in range(0, len(frames), 64)]
     return np.concatenate(parts)
 
 
 def decode(vae: VAE, z: np.ndarray) -> np.ndarray:
     """V's pictures uint8 [T, 64, 64, 3] of z [T, Z]."""
-    parts = [np.asarray(vae.decode(z[i : i + 64])) for i in range(0, len(z), 64)]
-    return (np.concatenate(parts) * 255).round().astype(np.uint8)
+    return np.concatenate([to_uint8(vae.decode(z[i : i + 64])) for i in range(0, len(z), 64)])
 
 
 def predict(vae: VAE, rnn: MDNRNN, trajectory: Trajectory, points: int = 120) -> Prediction:

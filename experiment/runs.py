@@ -224,12 +224,16 @@ def _as_it_was(folder: Path, config: Path | None) -> Iterator[None]:
 def _take_back(folder: Path, config: Path | None, before: bytes | None) -> None:
     """Remove what a stage that is not begun left in its folder, and put the run's settings back."""
     for path in list(folder.iterdir()):
-        if path.is_file() and path.name != ".lock":
+        if path.name in ("begun.json", ".holder.json") or (path.is_file() and path.name != ".lock" and _empty(path)):
             path.unlink()
     if config is not None and before is None:
         config.unlink(missing_ok=True)
     elif config is not None and config.read_bytes() != before:
         atomic_write(config, before)
+
+
+def _empty(path: Path) -> bool:
+    return path.stat().st_size == 0
 
 
 @contextlib.contextmanager

@@ -93,6 +93,13 @@ class Page:
             write_video(path, frames, fps)
             self._embed('<video controls loop muted src="data:video/mp4;base64,', path.read_bytes(), '"></video>')
 
+    def dream(self, command: str) -> None:
+        """A link to the playable dream beside the page, or the command that makes it."""
+        if (self.folder / "dream.html").exists():
+            self.parts.append('<p><a href="dream.html">Play in this dream</a>, in the browser.</p>')
+        else:
+            self.parts.append(f"<p>To play in it in the browser: <code>{html.escape(command)}</code></p>")
+
     def table(self, rows: list[tuple[str, ...]]) -> None:
         """Rows of text, the first of which are the heads."""
         lines = [
@@ -269,7 +276,8 @@ class Report:
         if not file.exists():
             return self.page.missing(f"{file} (imported weights have none)")
         rows = read_metrics(file.parent)
-        curves = [("training", figures.OURS, [r["step"] * size for r in rows], [r[key] for r in rows])]
+        trained = [r for r in rows if key in r]  # an M of 0 epochs has none
+        curves = [("training", figures.OURS, [r["step"] * size for r in trained], [r[key] for r in trained])]
         tests = [r for r in rows if f"validation_{key}" in r]
         xs, ys = [r["step"] * size for r in tests], [r[f"validation_{key}"] for r in tests]
         curves.append(("held out", figures.THIRD, xs, ys))
@@ -303,11 +311,13 @@ class Report:
     def dreams(self) -> None:
         """Strips of dreams at five temperatures, and videos of the agent in both worlds."""
         from controller.trajectories import encode, replay_in_dream
+        from experiment.errors import command
 
         comment = f"The same first frame and the same actions; every {STRIDE}th step. White: the dream has ended."
         self.page.heading("The dream", comment)
         if not {"vae", "series", "rnn"} <= self.has:
             return self.page.missing("a trained M; run scripts/train_rnn.py")
+        self.page.dream(command("scripts/dream_page.py", "--run", self.run.path))
         frames, actions = self.example
         length = min(len(frames), STRIP * STRIDE)
         first, rows = encode(self.vae, frames[:1])[0], [("real", frames[:length:STRIDE])]

@@ -85,7 +85,8 @@ def dense(name: str, rows: int, inputs: int, outputs: int, units: int, below: bo
 
 def encoder(batch: int, kinds: tuple[str, ...]) -> Iterator[Kernel]:
     """V's encoder of four convolutions."""
-    from vae.model import ENCODER_CHANNELS, FRAME_SHAPE
+    from vae.episodes import FRAME_SHAPE
+    from vae.model import ENCODER_CHANNELS
 
     size, inner = FRAME_SHAPE[0], FRAME_SHAPE[2]
     for number, outer in enumerate(ENCODER_CHANNELS, 1):
