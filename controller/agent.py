@@ -18,7 +18,7 @@ from experiment.random_streams import Purpose, Stream
 from experiment.runs import check_task
 from rnn.model import MDNRNN
 from rnn.training import load_rnn
-from rollouts.rollout import BLOCK, Rollout
+from rollouts.rollout import BLOCK, Rollout, wild
 from rollouts.tiles import Tiles
 from vae.episodes import FRAME_SHAPE
 from vae.model import VAE, to_unit
@@ -79,7 +79,8 @@ class AgentActor:
         self._step[slots] += 1
         for row in np.flatnonzero(~np.isfinite(action).all(1)):
             stream, step = self._streams[slots[row]], int(self._step[slots[row]])
-            raise NumericalError(f"agent: the action is NaN in rollout {stream} at step {step}; train V and M again")
+            advice = wild(self._weights[slots[row]]) or "train V and M again"
+            raise NumericalError(f"agent: the action is NaN in rollout {stream} at step {step}; {advice}")
         return action
 
     def _noise(self, slot: int) -> np.ndarray:
