@@ -41,7 +41,7 @@ def _check_fields(row: dict[str, Any], fields: dict[str, type]) -> None:
         if type(value) not in ((int, float) if kind is float else (kind,)):
             raise ValueError(f"{name} is {str(value)[:50]}, not of type {kind.__name__}")
         if kind in (int, float) and not abs(value) < LARGEST:  # nor is NaN
-            raise ValueError(f"{name} is beyond reason")
+            raise ValueError(f"{name} is implausibly large")
 
 
 def write_journal(path: Path, rows: Iterable[dict[str, Any]]) -> None:

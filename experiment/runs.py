@@ -105,9 +105,9 @@ def _refuse_differences(stored: Run, merged: Run) -> None:
         wanted = merged.pinned(stage)
         for name, old in stored.pinned(stage).items():
             new = wanted[name]
-            differences += [f"{name}.{k} is {old[k]}, asked {new[k]}" for k in old if old[k] != new[k]]
+            differences += [f"{name}.{k} is {old[k]}, requested {new[k]}" for k in old if old[k] != new[k]]
     if begun and stored.seed != merged.seed:
-        differences.append(f"seed is {stored.seed}, asked {merged.seed}")
+        differences.append(f"seed is {stored.seed}, requested {merged.seed}")
     if differences:
         raise InputError(
             f"{stored.path}: made with other settings ({'; '.join(differences)}); leave them out, or name another --run"
@@ -128,7 +128,7 @@ def refuse_other(
     new = _flat(record)
     names = [k for k in sorted(old.keys() | new.keys()) if k not in free and old.get(k) != new.get(k)]
     if names:
-        differences = "; ".join(f"{k} is {old.get(k)}, asked {new.get(k)}" for k in names)
+        differences = "; ".join(f"{k} is {old.get(k)}, requested {new.get(k)}" for k in names)
         raise InputError(f"{folder}: made with other settings ({differences}); --set them back, or name another --run")
 
 
@@ -170,7 +170,7 @@ def working(folder: Path, record: dict[str, Any]) -> Iterator[None]:
             yield
             holder.unlink(missing_ok=True)
     except Timeout:
-        raise InputError(f"{folder}: {_holder(holder)} is at work in it; wait for it") from None
+        raise InputError(f"{folder}: {_holder(holder)} is using it; wait for it") from None
 
 
 def _holder(file: Path) -> str:

@@ -4,7 +4,7 @@
     python scripts/import_weights.py doomrnn --source exported --run runs/demo --export
 
 The source is laid out as their repository's folder of the task. What it does not hold is named and left out. An
-imported run is fed pictures as theirs were (env.preprocess=authors).
+imported run is fed observations as theirs were (env.preprocess=authors).
 """
 
 import json
@@ -41,7 +41,7 @@ def main() -> None:
         "--preprocess",
         choices=("authors", "plain"),
         default="authors",
-        help="how V's pictures were made: plain for weights that --export wrote (default authors)",
+        help="how V's observations were made: plain for weights that --export wrote (default authors)",
     )
     parser.add_argument("--export", action="store_true", help="write the run's weights into --source instead")
     arguments = parser.parse_args()
@@ -99,7 +99,7 @@ def arrays(content) -> list:
 
     made = [np.asarray(part, np.float64) for part in content]
     if not all((np.abs(array) < LARGEST_NUMBER).all() for array in made):  # nor is NaN
-        raise ValueError("holds NaN, infinity or a number beyond reason")
+        raise ValueError("holds NaN, infinity or an implausibly large number")
     return made
 
 
@@ -233,7 +233,7 @@ def export_run(arguments) -> None:
         atomic_write(path, (json.dumps(content) + "\n").encode())
         print(f"export: wrote {path}")
     if run.stages.env.preprocess == "plain":
-        print("export: V was trained on plain pictures; an import of it wants --preprocess plain")
+        print("export: V was trained on plain observations; an import of it needs --preprocess plain")
     if run.stages.rnn.reward_head and "rnn" in contents:
         print("export: M's reward head is left out; their format has none")
 

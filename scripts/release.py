@@ -39,7 +39,7 @@ def release(source: Path, target: Path, dtype: str) -> None:
     run = cli.open_existing(source)
     cli.need_models(run)
     if target.exists():
-        raise InputError(f"{target}: is there already; delete it, or name another folder with --to")
+        raise InputError(f"{target}: already exists; delete it, or name another folder with --to")
     cli.load_tensorflow()
     from experiment.checkpoints import save_model
     from rnn.training import load_rnn

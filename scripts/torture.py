@@ -6,9 +6,9 @@
     python scripts/torture.py --only memory --memory runs/paper         # what that watch saw
 
 kills    every stage killed at random moments (kill -9 of a rank, of mpirun; SIGTERM; Ctrl-C) and started again on 1 to
-         3 ranks, until it is done: its files must be those of a run never stopped, to the last bit
+         3 ranks, until it is done: its files must be bit-identical to those of a run never stopped
 faults   the disk full under each stage; files cut and bits flipped; two runs in one folder
-fuzz     files made by someone else: tests/test_fuzz.py with 500 cases for each kind of file and change
+fuzz     files from elsewhere: tests/test_fuzz.py with 500 cases for each kind of file and change
 ranks    32 ranks on this machine, a rank ten times slower, a rank stopped for good, rank 0's own cost, two hosts
 memory   the resident memory of a long run's processes, from the log of a watch
 

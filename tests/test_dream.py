@@ -93,7 +93,7 @@ def play(player: DreamPlayer, work: list[Rollout]) -> dict[int, Outcome]:
 
 
 def test_rollouts_do_not_depend_on_one_another(dream):
-    """Alone, among others, in batches of any size and any order: the same outcomes, to the last bit of every z."""
+    """Alone, among others, in batches of any size and any order: the same outcomes, bit-identical in every z."""
     work = rollouts(40)
     learned = policy(dream.model)
     expected = play(DreamPlayer(dream, learned, 40, 150), work)
