@@ -15,8 +15,8 @@ from gymnasium.envs.box2d import car_dynamics
 from gymnasium.envs.box2d.car_racing import CarRacing
 
 from carracing.config import RENDERERS, VIEWS
-from carracing.render import SIZE, Renderer, Road, resize
-from vae.preprocessing import PREPROCESSES, as_authors_fed
+from carracing.render import KEPT_ROWS, SIZE, Renderer, Road, resize
+from vae.preprocessing import PREPROCESSES, stretched, wrapped
 
 LOW, HIGH = np.array([-1.0, 0.0, 0.0], np.float32), np.ones(3, np.float32)  # steer, gas, brake
 
@@ -24,12 +24,13 @@ LOW, HIGH = np.array([-1.0, 0.0, 0.0], np.float32), np.ones(3, np.float32)  # st
 class Circuit(CarRacing):
     """Gymnasium's CarRacing with its renderer replaced; `observation` is what V sees, uint8 [64, 64, 3].
 
-    view: of `carracing.render`, or None for Gymnasium's own renderer.
+    view: of `carracing.render`, or None for Gymnasium's own renderer. stretch: the contrast of each frame, as the
+    authors' resize does (see `vae.preprocessing`).
     """
 
-    def __init__(self, view: str | None) -> None:
+    def __init__(self, view: str | None, stretch: bool = False) -> None:
         super().__init__(render_mode="state_pixels")
-        self._renderer = Renderer(view) if view else None
+        self._renderer, self._stretch = Renderer(view, stretch) if view else None, stretch
         self._road: Road | None = None
         self.observation = np.zeros((SIZE, SIZE, 3), np.uint8)
 
@@ -45,7 +46,7 @@ class Circuit(CarRacing):
             return super()._render(mode)
         if self._renderer is None:
             frame = super()._render(mode)
-            self.observation = resize(frame)
+            self.observation = resize(stretched(frame[:KEPT_ROWS]) if self._stretch else frame)
             return frame
         if self._road is None:
             self._road = Road(self)
@@ -90,7 +91,7 @@ class CarRacingGame:
         time_limit: steps after which an episode is truncated (CarRacing-v0: 1,000).
         renderer: "fast" or "gymnasium".
         view: "v3", or "v0" for the view of 2018.
-        preprocess: "plain", or "authors" for their released weights (see `vae.preprocessing`).
+        preprocess: one of `vae.preprocessing`; "authors" for their released weights.
         endless: neither the lap's end nor the field's edge ends the episode (authors' code, for collecting); what
             comes after one earns nothing, where Gymnasium would pay -100 on every further step.
     Raises:
@@ -114,8 +115,8 @@ class CarRacingGame:
             raise ValueError(f"Gymnasium renders the view 'v3' only, not {view!r}; use renderer='fast'")
         if preprocess not in PREPROCESSES:
             raise ValueError(f"preprocess must be one of {', '.join(PREPROCESSES)}, not {preprocess!r}")
-        self.time_limit, self.endless, self._as_authors = time_limit, endless, preprocess == "authors"
-        self.circuit = Circuit(view if renderer == "fast" else None)
+        self.time_limit, self.endless, self._wraps = time_limit, endless, preprocess == "authors"
+        self.circuit = Circuit(view if renderer == "fast" else None, preprocess != "plain")
         self._steps, self._over, self._ended = 0, True, False
 
     def reset(self, seed: int) -> np.ndarray:
@@ -149,7 +150,7 @@ class CarRacingGame:
 
     def _observation(self) -> np.ndarray:
         frame = self.circuit.observation
-        return as_authors_fed(frame) if self._as_authors else frame
+        return wrapped(frame) if self._wraps else frame
 
     def close(self) -> None:
         """Close the environment. Closing twice does no harm."""

@@ -12,7 +12,7 @@ RNN = RNNConfig(hidden_size=256, done_head=False, regime="episodes", sequence_le
 CONTROLLER = ControllerConfig(time_limit=1000, temperature=0.7)
 
 PAPER = Stages(
-    env=CarRacingEnvConfig(view="v0"),  # the published frames show it
+    env=CarRacingEnvConfig(view="v0", preprocess="authors"),  # the published frames show both
     collect=CarRacingCollectConfig(minimum_length=1),
     vae=VAE,
     series=SeriesConfig(),
@@ -23,6 +23,7 @@ PAPER = Stages(
 
 SOURCES = {  # of the values above that are not the paper's Doom experiment's
     "env.view": "as the published frames",
+    "env.preprocess": "as the published frames",
     "collect.episodes": "paper, section 3.2",
     "collect.minimum_length": "ours",
     "series.initial_frames": "ours",
@@ -39,13 +40,24 @@ SOURCES = {  # of the values above that are not the paper's Doom experiment's
 
 RELEASE = replace(
     PAPER,
+    env=CarRacingEnvConfig(view="v0"),
     # habit is fast and soon leaves the road, brownian is slow: half of each
     collect=CarRacingCollectConfig(minimum_length=1, episodes=2000, policy="mixed"),
     vae=replace(
         VAE, batch_size=32, learning_rate=1e-3, final_learning_rate=1e-4, max_frames=1_000_000, precision="bfloat16"
     ),
     rnn=replace(RNN, batch_size=32, epochs=12.0, decay=0.997, validate_every=50),
-    controller=replace(CONTROLLER, generations=200, evaluate_every=5, evaluate_rollouts=64),
+    # what is certainly bad is known after two rollouts and 40 steps without a tile
+    controller=replace(
+        CONTROLLER,
+        first_rollouts=2,
+        full_rollouts_at=750.0,
+        stall_limit=40,
+        generations=200,
+        evaluate_every=5,
+        evaluate_rollouts=64,
+        precision="bfloat16",
+    ),
 )
 
 QUICK = replace(

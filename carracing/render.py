@@ -14,6 +14,8 @@ from typing import Any
 import numba
 import numpy as np
 
+from vae.preprocessing import contrast_table
+
 VIEWS = {"v3": (1000, 800), "v0": (1200, 1000)}  # the windows of Gymnasium's CarRacing-v3 and of the task of 2018
 SIDE, KEPT_ROWS, SIZE = 96, 84, 64  # the observation, its rows above the bar of instruments, what V sees
 DOWN, ACROSS = 2, 3  # rows and columns of samples in a pixel of the observation
@@ -27,6 +29,8 @@ COLORS = (
 LOST = 2  # what a colour loses when pygame's smoothscale shrinks the window (measured)
 FIELD_BITS = 20  # of a channel in a packed colour; one addition then sums all three
 PALETTE = np.maximum(np.array(COLORS, np.int64) - LOST, 0)
+# as the task of 2018 rendered them, straight to 96 x 96 by OpenGL (read off the authors' published frames)
+PALETTE_2018 = np.array([{2: (102, 229, 102), 4: (105, 105, 105)}.get(n, rgb) for n, rgb in enumerate(COLORS)])
 _FAST = {"cache": True, "fastmath": False, "nogil": True, "error_model": "numpy"}
 
 
@@ -48,10 +52,14 @@ class Road:
 
 
 class Renderer:
-    """Renders observations of one view ("v3" or "v0"); holds the grid of samples and the buffers."""
+    """Renders observations of one view ("v3" or "v0"); holds the grid of samples and the buffers.
 
-    def __init__(self, view: str = "v3"):
+    stretch: `cropped` stretches the contrast of each frame (see `vae.preprocessing`).
+    """
+
+    def __init__(self, view: str = "v3", stretch: bool = False):
         self.view = view
+        self._stretched = (PALETTE_2018 if view == "v0" else PALETTE) if stretch else None
         self.width, self.height = VIEWS[view]
         self._xs = _grid(SIDE * ACROSS, self.width)
         self._ys = self.height - 1 - _grid(SIDE * DOWN, self.height)
@@ -69,7 +77,15 @@ class Renderer:
     def cropped(self, env: Any, road: Road) -> np.ndarray:
         """What V sees: the rows above the bar, area-averaged, uint8 [64, 64, 3]."""
         self._render(env, road)
-        return _resize(_sum(self._samples, _PACKED, KEPT_ROWS), DOWN * ACROSS)
+        return _resize(_sum(self._samples, self._packed(), KEPT_ROWS), DOWN * ACROSS)
+
+    def _packed(self) -> np.ndarray:
+        """The packed colours of the frame just rendered, stretched between its own extremes where requested."""
+        if self._stretched is None:
+            return _PACKED
+        shown = np.bincount(self._samples[: KEPT_ROWS * DOWN].ravel(), minlength=len(COLORS)) > 0
+        palette = self._stretched
+        return _pack(contrast_table(int(palette[shown].min()), int(palette[shown].max()))[palette])
 
     def _render(self, env: Any, road: Road) -> None:
         """The samples of the rows above the bar."""

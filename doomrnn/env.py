@@ -21,7 +21,7 @@ import gymnasium
 import numpy as np
 import vizdoom
 
-from vae.preprocessing import PREPROCESSES, as_authors_fed
+from vae.preprocessing import PREPROCESSES, stretched, wrapped
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def _column_weights(width: int, size: int) -> np.ndarray:
     return np.kron(_overlaps(width, size).T, np.eye(3, dtype=np.float32))
 
 
-def observe(screen: np.ndarray, size: int = 64) -> np.ndarray:
+def observe(screen: np.ndarray, size: int = 64, preprocess: str = "plain") -> np.ndarray:
     """Return what V sees of the engine's screen: the upper 5/6, area-averaged.
 
     The crop removes most of the status bar (authors' code: rows 0-399 of 480 are kept). The sums are of whole
@@ -102,16 +102,19 @@ def observe(screen: np.ndarray, size: int = 64) -> np.ndarray:
     Args:
         screen: uint8 [height, width, 3].
         size: side of the observation, pixels.
+        preprocess: one of `vae.preprocessing`.
     Returns:
         uint8 [size, size, 3].
     """
     height, width = screen.shape[0] * 5 // 6, screen.shape[1]
     rows, columns = _overlaps(height, size), _column_weights(width, size)
-    x = screen[:height].reshape(-1, columns.shape[0]).astype(np.float32) @ columns
+    crop = screen[:height] if preprocess == "plain" else stretched(screen[:height])
+    x = crop.reshape(-1, columns.shape[0]).astype(np.float32) @ columns
     x = rows @ x.reshape(-1, rows.shape[1], 3 * size)  # [blocks, rows of a block, 3·size]
     x /= rows.shape[1] * (columns.shape[0] // 3)
     x += 0.5
-    return x.astype(np.uint8).reshape(size, size, 3)
+    frame = x.astype(np.uint8).reshape(size, size, 3)
+    return wrapped(frame) if preprocess == "authors" else frame
 
 
 def buttons(action: float) -> list[bool]:
@@ -140,7 +143,7 @@ class TakeCoverGame:
         width, height: the engine's screen, pixels, a resolution of ViZDoom (authors' code: 640×480; ours:
             160×120, seven times as fast).
         observation_size: side of the observation, pixels (paper: 64).
-        preprocess: "plain", or "authors" for their released weights (see `vae.preprocessing`).
+        preprocess: one of `vae.preprocessing`; "authors" for their released weights.
     Raises:
         ValueError: a setting is out of range.
     """
@@ -167,7 +170,7 @@ class TakeCoverGame:
             raise ValueError(f"preprocess must be one of {', '.join(PREPROCESSES)}, not {preprocess!r}")
         self.time_limit = time_limit
         self.observation_size = observation_size
-        self._as_authors = preprocess == "authors"
+        self._preprocess = preprocess
         self._configure = functools.partial(_configure, skill, start_time, resolution)
         self._engine: vizdoom.DoomGame | None = None
         self._blank = np.zeros((height, width, 3), np.uint8)
@@ -218,8 +221,7 @@ class TakeCoverGame:
 
     def _observation(self) -> np.ndarray:
         """What V sees of the screen now, uint8 [observation_size, observation_size, 3]."""
-        frame = observe(self.screen, self.observation_size)
-        return as_authors_fed(frame) if self._as_authors else frame
+        return observe(self.screen, self.observation_size, self._preprocess)
 
     @property
     def screen(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Take cover's presets: `paper` is the dataclasses' defaults; `quick` and `smoke` name only what they change."""
+"""Take cover's presets: `paper` is the paper's run; `quick` and `smoke` name only what they change."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from rnn.config import RNNConfig, SeriesConfig
 from vae.config import VAEConfig
 
 PAPER = Stages(
-    env=DoomEnvConfig(),
+    env=DoomEnvConfig(width=640, preprocess="authors"),  # the published frames show both
     collect=TakeCoverCollectConfig(),
     vae=VAEConfig(),
     series=SeriesConfig(),
@@ -17,8 +17,11 @@ PAPER = Stages(
     evaluate=EvaluateConfig(),
 )
 
+SOURCES = {"env.width": "authors' code", "env.preprocess": "as the published frames"}
+
 QUICK = replace(
     PAPER,
+    env=DoomEnvConfig(),
     # long holds show M what happens at a wall, which short ones never reach; episodes are cheap and deaths in them
     # rare, so more of them make M's done generalise (measured: docs/deviations.md)
     collect=TakeCoverCollectConfig(episodes=1200, max_hold=80),
@@ -49,6 +52,7 @@ SMOKE = replace(
 )
 
 PRESETS = {
-    name: Preset(name, stages, variants=("zch",))
-    for name, stages in (("paper", PAPER), ("quick", QUICK), ("smoke", SMOKE))
+    "paper": Preset("paper", PAPER, variants=("zch",), sources=SOURCES),
+    "quick": Preset("quick", QUICK, variants=("zch",)),
+    "smoke": Preset("smoke", SMOKE, variants=("zch",)),
 }

@@ -39,6 +39,7 @@ from experiment.files import read_file, read_sealed, seal, write_manifest, write
 from experiment.interrupts import Interrupt
 from experiment.jsonl import append_row, read_journal
 from experiment.metrics import read_metrics
+from experiment.random_streams import Purpose
 from experiment.runs import Run, finished, load_run
 from rnn.config import RNNConfig
 from rnn.series import InitialLatents, load_initial, read_shard, write_initial, write_shard
@@ -157,7 +158,7 @@ ROWS: dict[str, tuple[dict[str, Any], Callable[[Path], Any]]] = {  # journal: (a
     "attempts.jsonl": ({"attempt": 0, "length": 5}, lambda f: Attempts.load(f, 101).lengths),
     "outcomes.jsonl": (
         {"table": "fitness 1", "id": 0, "score": 1.0, "length": 1},
-        lambda f: RolloutTable(OneFarm(), f, 0, Interrupt()).play("fitness 1", "dream", np.zeros((2, 3)), KEYS),
+        lambda f: RolloutTable(OneFarm(), f, Interrupt()).play("fitness 1", "dream", np.zeros((2, 3)), STREAMS),
     ),
     "fitness.jsonl": (
         {"generation": 1, "candidates": "0", "fitness": [1.0, 2.0, 3.0, 4.0]},
@@ -169,7 +170,7 @@ ROWS: dict[str, tuple[dict[str, Any], Callable[[Path], Any]]] = {  # journal: (a
     ),
     "metrics.jsonl": ({"step": 1, "loss": 2.0}, lambda f: [row["step"] + 0 for row in read_metrics(f)]),
 }
-KEYS = [[(6, 1), (6, 2)]] * 2
+STREAMS = [[Purpose.MEAN.stream(0, rollout=n) for n in (1, 2)]] * 2
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just(10**400),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
