@@ -23,7 +23,7 @@ from experiment.errors import InputError
 from experiment.random_streams import Purpose
 from rnn.model import MDNRNN
 from rnn.series import InitialLatents, write_initial
-from rollouts.game_player import GamePlayer, ScriptChooser
+from rollouts.game_player import GamePlayer, ScriptActor
 from rollouts.rollout import Rollout
 from vae.model import VAE
 
@@ -334,7 +334,7 @@ def test_a_training_rollout_that_earns_nothing_ends_early_and_counts_as_if_it_ha
     outcomes = []
     for stall in (0, 20):
         player = GamePlayer(
-            CarRacingGames(1, time_limit=60), ScriptChooser(1, time_limit=60, action_size=3), stall=stall, time_limit=60
+            CarRacingGames(1, time_limit=60), ScriptActor(1, time_limit=60, action_size=3), stall=stall, time_limit=60
         )
         player.add([Rollout(0, "real", stream, CarRacingScript("stay"))])
         ended = []
