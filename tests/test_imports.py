@@ -6,10 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from commands import ROOT, SCRIPTS, run
+from commands import ROOT, SCRIPTS, every_task, run
 
-import carracing.task
-import doomrnn.task
 from controller.config import Preset
 
 LAYERS = {
@@ -177,11 +175,11 @@ def test_help_lists_every_field_and_loads_nothing_heavy(script):
     """`--help` answers at once: no TensorFlow, engine or MPI is imported for it, and all settings stand in it."""
     lines = help_of(script, "--help")
     if script.removesuffix(".py") in PIPELINE:
-        for task in (doomrnn.task.TASK, carracing.task.TASK):
+        for task in every_task():
             assert_all_fields(settings_of(lines, task.name), task.presets["paper"])
 
 
-@pytest.mark.parametrize("task", [doomrnn.task.TASK, carracing.task.TASK], ids=lambda task: task.name)
+@pytest.mark.parametrize("task", every_task(), ids=lambda task: task.name)
 def test_help_of_a_task_lists_its_settings_alone(task):
     """With a TASK before or after it, `--help` shows that task's settings and no other's."""
     lines = help_of("train_vae.py", task.name, "--help")
