@@ -1,4 +1,4 @@
-"""The project's own contestants among dreams: generations on the farm, one dream at a time, the loop alone, CMA-ES.
+"""The project's own implementations among dreams: generations on the farm, one dream at a time, the loop alone, CMA-ES.
 
 All dream with the released M and with candidates around the released controller, such as its training had in the end:
 their dreams last 1,280 steps on average, at most 2,100. As it began, with random controllers, they lasted 170 (variant

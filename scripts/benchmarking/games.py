@@ -1,4 +1,4 @@
-"""The project's own contestants among games: CarRacing, Doom, collecting and encoding them."""
+"""The project's own implementations among games: CarRacing, Doom, collecting and encoding them."""
 
 import itertools
 import os

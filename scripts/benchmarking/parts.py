@@ -1,4 +1,4 @@
-"""The project's own contestants among networks: training V, encoding, training M.
+"""The project's own implementations among networks: training V, encoding, training M.
 
 A part takes a `Job` and returns what measures once. Told variant "growth", the number it is given is a size, else the
 number of the repetition. Work in memory only, made of random numbers.
@@ -95,4 +95,4 @@ def step_operations(hidden: int) -> float:
     """Multiplications and additions in the products of a step of M with so many hidden units."""
     from benchmarking.ceilings import dream
 
-    return sum(piece.work.operations for piece in list(dream(hidden=hidden))[:3]) / 64
+    return sum(kernel.work.operations for kernel in list(dream(hidden=hidden))[:3]) / 64
