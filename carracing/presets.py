@@ -41,7 +41,7 @@ SOURCES = {  # of the values above that are not the paper's Doom experiment's
 RELEASE = replace(
     PAPER,
     env=CarRacingEnvConfig(view="v0"),
-    # the habit drives fast and leaves the road soon, the random walk is slow: half of each
+    # habit is fast and soon leaves the road, brownian is slow: half of each
     collect=CarRacingCollectConfig(minimum_length=1, episodes=2000, policy="mixed"),
     vae=replace(
         VAE, batch_size=32, learning_rate=1e-3, final_learning_rate=1e-4, max_frames=1_000_000, precision="bfloat16"
@@ -63,10 +63,10 @@ RELEASE = replace(
 QUICK = replace(
     PAPER,
     env=CarRacingEnvConfig(),
-    # a wandering policy leaves the first bend behind, which the authors' seldom does in a hundred episodes
+    # brownian gets past the first bend, which the authors' policy seldom does in a hundred episodes
     collect=CarRacingCollectConfig(minimum_length=1, episodes=150, policy="brownian"),
     vae=replace(VAE, batch_size=32, learning_rate=1e-3, final_learning_rate=3e-4, max_frames=90_000),
-    # short rows of joined drives make many updates of little data; rewards are predicted too, so that
+    # short rows of joined episodes make many updates of little data; rewards are predicted too, so that
     # `train_controller.py carracing --world dream` works on a quick run
     rnn=replace(
         RNN,
@@ -78,7 +78,7 @@ QUICK = replace(
         decay=0.9975,
         validate_every=200,
     ),
-    # the first 400 frames tell good drivers from bad ones
+    # the first 400 frames tell good policies from bad ones
     controller=replace(
         CONTROLLER, popsize=24, rollouts=2, time_limit=400, generations=55, evaluate_every=5, evaluate_rollouts=16
     ),

@@ -49,7 +49,7 @@ class Agent:
         return action, c, h
 
 
-class AgentChooser:
+class AgentActor:
     """The agent as the player of a batch of games, each with weights, noise and M state of its own."""
 
     def __init__(self, agent: Agent, slots: int):
@@ -92,16 +92,16 @@ class PlayingAgent:
     """V, M and C acting on one game's frames; one seed always draws the same z."""
 
     def __init__(self, agent: Agent, weights: np.ndarray):
-        self._chooser, self._weights = AgentChooser(agent, slots=1), weights
+        self._actor, self._weights = AgentActor(agent, slots=1), weights
 
     def reset(self, seed: int = 0) -> None:
         """A new game begins: M's state is zero."""
         rollout = Rollout(0, "real", Purpose.LOADED_AGENT.stream(seed), self._weights)
-        self._chooser.start(0, rollout, rollout.rng())
+        self._actor.start(0, rollout, rollout.rng())
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """The action float32 [A] on a frame uint8 [64, 64, 3]."""
-        return self._chooser.act([0], observation[None])[0]
+        return self._actor.act([0], observation[None])[0]
 
 
 def load_agent(task: Task, run: str | Path, controller: str | None = None, checkpoint: str = "best") -> PlayingAgent:
