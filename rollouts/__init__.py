@@ -9,9 +9,9 @@ __all__, __getattr__, __dir__ = public(
         "config": ["CollectConfig", "EnvConfig"],
         "dream_player": ["DreamPlayer", "DreamPolicy"],
         "farm": ["Farm"],
-        "game_player": ["Chooser", "GamePlayer", "ScriptChooser"],
+        "game_player": ["Actor", "GamePlayer", "ScriptActor"],
         "games": ["Games", "Steps"],
-        "rollout": ["Cast", "Outcome", "Player", "Rollout"],
+        "rollout": ["Outcome", "Player", "PlayerFactory", "Rollout"],
         "scripted": ["Script"],
     },
 )
