@@ -22,6 +22,7 @@ settings.load_profile("default")
 ORDER = (
     # no TensorFlow, no game, no other process
     "test_imports.py",
+    "test_public.py",
     "test_config.py",
     "test_files.py",
     "test_random_streams.py",
