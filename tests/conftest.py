@@ -31,6 +31,7 @@ ORDER = (
     "test_batches.py",
     "test_es.py",
     "test_evaluation.py",
+    "test_statistics.py",
     "test_claims.py",
     "test_benchmark.py",
     # networks
