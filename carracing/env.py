@@ -87,7 +87,7 @@ class CarRacingGame:
     The same seed and actions give the same observations, rewards and end, whatever was played before.
 
     Args:
-        time_limit: steps after which an episode is truncated (paper, section 3.3: 1,000).
+        time_limit: steps after which an episode is truncated (CarRacing-v0: 1,000).
         renderer: "fast" or "gymnasium".
         view: "v3", or "v0" for the picture of 2018.
         preprocess: "plain", or "authors" for their released weights (see `vae.preprocessing`).

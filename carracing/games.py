@@ -7,7 +7,7 @@ import numpy as np
 
 from carracing.env import CarRacingGame
 from carracing.render import SIZE
-from rollouts.game_player import Steps
+from rollouts.games import Steps
 
 
 class CarRacingGames:

@@ -13,7 +13,7 @@ from controller.checkpoints import find_controller, load_controller
 from controller.policies import Policy
 from controller.task import Task
 from experiment.errors import NumericalError
-from experiment.random_streams import Purpose
+from experiment.random_streams import Purpose, Stream
 from rnn.model import MDNRNN
 from rnn.training import load_rnn
 from rollouts.rollout import BLOCK, Rollout
@@ -42,6 +42,8 @@ class Agent:
         mu, logvar = self.vae.encode(tf.cast(frames, tf.float32) / 255.0)
         z = self.vae.sample(mu, logvar, eps)
         action = self.policy.act(weights, z, c, h)
+        if not self.policy.shape.sees_state:
+            return action, c, h  # M would change nothing that C sees
         _, h, c = self.rnn.step(z, action, restart if self.rnn.done_head else None, h, c)
         return action, c, h
 
@@ -58,12 +60,12 @@ class AgentChooser:
         self._rngs: list[np.random.Generator | None] = [None] * slots
         self._eps = np.zeros((slots, BLOCK, shape.z_size), np.float32)
         self._step = np.zeros(slots, np.int64)
-        self._keys: list[tuple[int, ...]] = [()] * slots
+        self._streams: list[Stream | None] = [None] * slots
 
     def start(self, slot: int, rollout: Rollout, rng: np.random.Generator) -> None:
         """A new game: M's state is zero, and its first input says restart."""
         self._weights[slot], self._c[slot], self._h[slot], self._restart[slot] = rollout.policy, 0, 0, 1
-        self._rngs[slot], self._step[slot], self._keys[slot] = rng, 0, rollout.key
+        self._rngs[slot], self._step[slot], self._streams[slot] = rng, 0, rollout.stream
 
     def act(self, slots: list[int], observations: np.ndarray) -> np.ndarray:
         """Actions float32 [n, A]; NumericalError where one is not a number."""
@@ -73,8 +75,8 @@ class AgentChooser:
         self._c[slots], self._h[slots], self._restart[slots] = c, h, 0
         self._step[slots] += 1
         for row in np.flatnonzero(~np.isfinite(action).all(1)):
-            key, step = self._keys[slots[row]], int(self._step[slots[row]])
-            raise NumericalError(f"agent: the action is NaN in rollout {key} at step {step}; train V and M again")
+            stream, step = self._streams[slots[row]], int(self._step[slots[row]])
+            raise NumericalError(f"agent: the action is NaN in rollout {stream} at step {step}; train V and M again")
         return action
 
     def _noise(self, slot: int) -> np.ndarray:
@@ -93,7 +95,7 @@ class PlayingAgent:
 
     def reset(self, seed: int = 0) -> None:
         """A new game begins: M's state is zero."""
-        rollout = Rollout(0, "real", (seed, int(Purpose.EVALUATE), 2), self._weights)
+        rollout = Rollout(0, "real", Purpose.LOADED_AGENT.stream(seed), self._weights)
         self._chooser.start(0, rollout, rollout.rng())
 
     def act(self, observation: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from experiment.random_streams import Purpose, stream
+from experiment.random_streams import Purpose
 
 with warnings.catch_warnings():  # it misses matplotlib, for plots that nobody asks it for
     warnings.simplefilter("ignore", UserWarning)
@@ -24,7 +24,7 @@ class CMAES:
     """
 
     def __init__(self, size: int, popsize: int, sigma_init: float, seed: int):
-        rng = stream(seed, Purpose.CMAES)
+        rng = Purpose.CMA_ES.stream(seed).generator()
         options = {
             "popsize": popsize,
             "randn": lambda *shape: rng.standard_normal(shape),

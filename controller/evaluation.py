@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from controller.config import Stages
 from controller.statistics import bootstrap_interval
-from experiment.config import Settings
 from experiment.errors import InputError
 from experiment.files import first_line, read_json, write_json
 from experiment.random_streams import Purpose
@@ -90,7 +90,7 @@ def play(farm: Farm, world: str, players: list[Policy], episodes: int, seed: int
     Episode n is the same game for every player.
     """
     rollouts = [
-        Rollout(number, world, (seed, int(Purpose.EVALUATE), 1, number % episodes), players[number // episodes])
+        Rollout(number, world, Purpose.EVALUATE.stream(seed, episode=number % episodes), players[number // episodes])
         for number in range(len(players) * episodes)
     ]
     outcomes = sorted(farm.play(rollouts), key=lambda outcome: outcome.id)
@@ -134,7 +134,7 @@ def load_evaluations(folder: Path, precision: str | None = None) -> list[Evaluat
 
 def evaluations_of(run: Run) -> list[Evaluation]:
     """A run's evaluations in the precision that it plays in."""
-    return load_evaluations(run.path / "evaluation", run.stages["controller"].precision)
+    return load_evaluations(run.path / "evaluation", run.stages.controller.precision)
 
 
 def _check(evaluation: Evaluation) -> None:
@@ -157,9 +157,9 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def config_sha256(stages: dict[str, Settings]) -> str:
-    """A hash of all resolved settings."""
-    return digest({name: vars(config) for name, config in stages.items()})
+def config_sha256(stages: Stages) -> str:
+    """Return a hash of all resolved settings."""
+    return digest(asdict(stages))
 
 
 def row(evaluation: Evaluation) -> str:

@@ -48,10 +48,10 @@ def open_turn(old: Run, wanted: Run, explicit: set[str], agent: dict[str, Any]) 
 
     `explicit`: as of `open_run`. InputError where something else is there, or settings were asked that cannot differ.
     """
-    kept = [("vae", key) for key in vars(old.stages["vae"])]
+    kept = [("vae", key) for key in vars(old.stages.vae)]
     kept += [("rnn", key) for key in ("hidden_size", "mixtures", "done_head", "reward_head", "precision")]
     for stage, key in kept:
-        was, asked = (getattr(run.stages[stage], key) for run in (old, wanted))
+        was, asked = (getattr(getattr(run.stages, stage), key) for run in (old, wanted))
         if was != asked:
             raise InputError(f"--set {stage}.{key}={asked}: is {was} in {old.path}, whose V and M go on; leave it out")
     if not wanted.path.exists():

@@ -25,6 +25,11 @@ class PolicyShape:
         return self.z_size + {"z": 0, "z_hidden": 0, "zh": 1, "zch": 2}[self.variant] * self.state_size
 
     @property
+    def sees_state(self) -> bool:
+        """Whether M's state is among its inputs."""
+        return self.variant in ("zh", "zch")
+
+    @property
     def layers(self) -> list[tuple[int, int]]:
         """(inputs, outputs) of each layer."""
         if self.variant == "z_hidden":

@@ -11,7 +11,7 @@ import tensorflow as tf
 from controller.agent import Agent, AgentChooser
 from controller.dream_env import DreamEnv
 from controller.policies import Policy
-from experiment.random_streams import Purpose, engine_seed
+from experiment.random_streams import Purpose
 from rnn.mdn import MDNParameters
 from rnn.model import MDNRNN
 from rollouts.game_player import Chooser, ScriptChooser
@@ -43,7 +43,7 @@ class Prediction(NamedTuple):
 
 def drive_agent(games: Any, agent: Agent, weights: np.ndarray, seed: int, steps: int) -> Drive:
     """The agent in the real task's game of a seed, for at most `steps` steps."""
-    rollout = Rollout(0, "real", (seed, int(Purpose.EVALUATE), 3), weights)
+    rollout = Rollout(0, "real", Purpose.REPORT_AGENT.stream(seed), weights)
     return _drive(games, AgentChooser(agent, 1), rollout, steps)
 
 
@@ -51,7 +51,7 @@ def drive_script(games: Any, script: Script, action_size: int, seed: int, limit:
     """The longest of a few real games of a scripted policy, each of at most `limit` steps."""
     drives = []
     for number in range(count):
-        rollout = Rollout(number, "real", (seed, int(Purpose.EVALUATE), 4, number), script)
+        rollout = Rollout(number, "real", Purpose.REPORT_SCRIPT.stream(seed, number=number), script)
         drives.append(_drive(games, ScriptChooser(1, limit, action_size), rollout, limit))
     return max(drives, key=lambda drive: len(drive.frames))
 
@@ -59,8 +59,7 @@ def drive_script(games: Any, script: Script, action_size: int, seed: int, limit:
 def _drive(games: Any, chooser: Chooser, rollout: Rollout, steps: int) -> Drive:
     """One game of at most `steps` steps, of the seed that belongs to the rollout."""
     chooser.start(0, rollout, rollout.rng())
-    seed, purpose, *key = rollout.key
-    frame, frames, actions, over = games.reset(0, engine_seed(seed, Purpose(purpose), *key)), [], [], False
+    frame, frames, actions, over = games.reset(0, rollout.stream.engine_seed()), [], [], False
     while not over and len(frames) < steps:
         frames.append(frame)
         actions.append(chooser.act([0], frame[None])[0])

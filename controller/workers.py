@@ -47,6 +47,7 @@ class Setup:
     time_limit: int = 2100
     batch_size: int = 512
     policy: PolicyShape | None = None
+    stall_limit: int = 0
 
 
 class TaskCast:
@@ -75,7 +76,8 @@ class TaskCast:
             from controller.agent import Agent, AgentChooser
 
             chooser = AgentChooser(Agent(self._vae(), self._rnn(), self._policy()), len(games))
-        return GamePlayer(games, chooser, self.setup.minimum_length if world == "record" else None)
+        recorded = self.setup.minimum_length if world == "record" else None
+        return GamePlayer(games, chooser, recorded, self.setup.stall_limit, self.setup.env.time_limit)
 
     def _dream(self) -> Any:
         from rnn.dream import Dream
@@ -111,18 +113,19 @@ def play_setup(run: Run, worlds: set[str], learned: bool, temperature: float, po
 
     Raises InputError where a stage that is needed is not there.
     """
-    config: ControllerConfig = run.stages["controller"]
+    config: ControllerConfig = run.stages.controller
     dreams, agents = "dream" in worlds, learned and "real" in worlds
     return Setup(
-        env=run.stages["env"],
-        games_per_rank=run.stages["evaluate"].games_per_rank,
+        env=run.stages.env,
+        games_per_rank=run.stages.evaluate.games_per_rank,
         vae=_vae_weights(run, config.precision) if agents else None,
         rnn=_rnn_weights(run, config.precision) if dreams or agents else None,
-        initial=load_initial(run.folder("series"), run.stages["vae"].z_size) if dreams else None,
+        initial=load_initial(run.folder("series"), run.stages.vae.z_size) if dreams else None,
         temperature=temperature,
-        time_limit=run.stages["env"].time_limit,
+        time_limit=run.stages.env.time_limit,
         batch_size=config.batch_size,
         policy=policy,
+        stall_limit=config.stall_limit,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from doomrnn.env import TakeCoverGame
-from rollouts.game_player import Steps
+from rollouts.games import Steps
 
 
 class TakeCoverGames:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiment.errors import InputError
-from experiment.random_streams import Purpose, stream
+from experiment.random_streams import Purpose
 from rnn.series import Series
 
 
@@ -80,12 +80,13 @@ class ConcatenatedBatches:
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from the `first` on."""
-        order = stream(self.seed, Purpose.RNN, 1, number).permutation(len(self.series))
+        order = Purpose.RNN_EPISODE_ORDER.stream(self.seed, epoch=number).generator().permutation(len(self.series))
         data = join([self.series[i] for i in order])
         rows = np.arange(self.batch_size)[:, None] * (self.per_epoch * self.length)
         for index in range(first, self.per_epoch):
             at = rows + index * self.length + np.arange(self.length + 1)
-            yield self._batch(data, at, stream(self.seed, Purpose.RNN, 2, number, index))
+            latents = Purpose.RNN_LATENTS.stream(self.seed, epoch=number, batch=index)
+            yield self._batch(data, at, latents.generator())
 
     def _batch(self, data: Joined, at: np.ndarray, rng: np.random.Generator) -> Batch:
         now = at[:, :-1]
@@ -111,10 +112,10 @@ class EpisodeBatches:
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from the `first` on."""
-        order = stream(self.seed, Purpose.RNN, 1, number).permutation(len(self.series))
+        order = Purpose.RNN_EPISODE_ORDER.stream(self.seed, epoch=number).generator().permutation(len(self.series))
         for index in range(first, self.per_epoch):
             chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
-            rng = stream(self.seed, Purpose.RNN, 2, number, index)
+            rng = Purpose.RNN_LATENTS.stream(self.seed, epoch=number, batch=index).generator()
             yield stack([_pad(self.series[i], self.length, rng) for i in chosen])
 
 

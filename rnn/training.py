@@ -14,7 +14,7 @@ from experiment.errors import InputError, check_losses
 from experiment.interrupts import Interrupt, deferred_interrupts
 from experiment.metrics import Metrics
 from experiment.progress import Progress
-from experiment.random_streams import Purpose, seed_sequence
+from experiment.random_streams import Purpose
 from rnn.batches import Batch, ConcatenatedBatches, EpisodeBatches
 from rnn.config import RNNConfig
 from rnn.losses import MDNRNNLoss, mdnrnn_loss
@@ -29,7 +29,7 @@ Batches = ConcatenatedBatches | EpisodeBatches
 
 def build_rnn(config: RNNConfig, z_size: int, action_size: int, seed: int) -> MDNRNN:
     """M with the initial weights of this seed."""
-    word = int(seed_sequence(seed, Purpose.RNN).generate_state(1)[0])
+    word = Purpose.RNN_WEIGHTS.stream(seed).initial_weights_seed()
     sizes = (z_size, action_size, config.hidden_size, config.mixtures, config.done_head)
     return MDNRNN(*sizes, seed=word, precision=config.precision, reward_head=config.reward_head)
 

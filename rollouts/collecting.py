@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiment.errors import InputError
+from experiment.errors import InputError, command
 from experiment.files import atomic_write
 from experiment.interrupts import deferred_interrupts
 from experiment.jsonl import append_row, read_journal, write_journal
@@ -105,7 +105,7 @@ def _next_rollouts(attempts: Attempts, config: CollectConfig, policy: Policy, se
         if number not in attempts.lengths:
             numbers.append(number)
         number += 1
-    return [Rollout(n, "record", (seed, int(Purpose.COLLECT), n), policy) for n in numbers]
+    return [Rollout(n, "record", Purpose.COLLECT.stream(seed, attempt=n), policy) for n in numbers]
 
 
 def _remove_surplus(attempts: Attempts, kept: set[int]) -> None:
@@ -121,10 +121,10 @@ def collect_all(run: Run, policy: Policy, length: int, farm: Farm, frame_bytes: 
     length: of a game in steps, for the forecast of the disk. following: the script to run next.
     """
 
-    folder, config = run.folder("collect"), run.stages["collect"]
+    folder, config = run.folder("collect"), run.stages.collect
     if finished(folder) is None:  # before the stage is begun, so that it may still be asked for fewer
         there = len(list(folder.glob("episode-*.npz")))
         needed = check_disk(run.path, max(0, config.episodes - there), frame_bytes, length)
         print(f"collect: {config.episodes:,} episodes, about {needed / 1e9:.2f} GB still to write", flush=True)
     produce = functools.partial(collect, farm=farm, config=config, policy=policy, seed=run.seed)
-    run_stage(run, "collect", produce, f"python scripts/{following} {run.task} --run {run.path}")
+    run_stage(run, "collect", produce, command("python", f"scripts/{following}", run.task, "--run", run.path))

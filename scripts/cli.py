@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from controller.config import Stages
     from controller.task import Task
-    from experiment.config import Settings
     from experiment.runs import Run
 
 TASKS = ("doomrnn", "carracing")
@@ -36,7 +36,20 @@ def one_thread_a_rank() -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, and said by one rank only."""
+    """A parser whose errors are one line from one rank, and whose help ends with the settings of the task named."""
+
+    lists_settings = False
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def,override]
+        """Parse, with the words in hand for the help."""
+        self._words = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
+    def format_help(self) -> str:
+        """Return the help; its settings are those of the TASK and --preset among the words."""
+        if self.lists_settings:
+            self.epilog = _settings_help(self._words).replace("%", "%%")
+        return super().format_help()
 
     def error(self, message: str) -> None:  # type: ignore[override]
         fail(f"{self.prog}: {message} (see --help)")
@@ -88,12 +101,13 @@ def parser(
     doc: str, preset: bool = True, fields: bool = True, seed_help: str = "seed of the run (default 0)"
 ) -> Parser:
     """A parser with the flags every script takes; `doc` is the script's docstring."""
-    made = Parser(description=doc, formatter_class=Formatter, epilog=_all_fields() if fields else None)
+    made = Parser(description=doc, formatter_class=Formatter)
+    made.lists_settings = fields
     made.add_argument("task", choices=TASKS, metavar="TASK", help=f"one of: {', '.join(TASKS)}")
     made.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     if preset:
         made.add_argument(
-            "--preset", metavar="P", help="settings to start from: paper, quick or smoke (default: the run's own)"
+            "--preset", metavar="P", help="settings to start from, such as paper or quick (default: the run's own)"
         )
     made.add_argument("--seed", type=seed, default=None, help=seed_help)
     made.add_argument(
@@ -102,7 +116,7 @@ def parser(
         action="append",
         default=[],
         metavar="STAGE.FIELD=VALUE",
-        help="change one setting (repeatable); all are listed below",
+        help="change one setting (repeatable); --help after a TASK lists them",
     )
     return made
 
@@ -112,14 +126,21 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=30, width=110)
 
 
-def _all_fields() -> str:
+def _settings_help(words: list[str]) -> str:
+    """The settings of the task that the words name, with the values of their preset; without one, of all tasks."""
+    pre = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    pre.add_argument("--preset", nargs="?")
+    wanted = pre.parse_known_args(words)[0].preset
+    return "\n\n".join(_task_settings(name, wanted) for name in [n for n in TASKS if n in words][:1] or TASKS)
+
+
+def _task_settings(name: str, wanted: str | None) -> str:
+    """The table of a task's settings in a preset, "paper" where the one wanted is none of the task's."""
     from experiment.config import describe
 
-    parts = [
-        f"settings of {name}, with the defaults of preset paper:\n{describe(task(name).presets['paper'].stages)}"
-        for name in TASKS
-    ]
-    return "\n".join(parts).replace("%", "%%")
+    presets = task(name).presets
+    preset = presets.get(wanted or "", presets["paper"])
+    return f"settings of {name}, preset {preset.name}:\n{describe(preset.stages, preset.all_sources(presets['paper']))}"
 
 
 def seed(text: str) -> int:
@@ -153,17 +174,15 @@ def task(name: str) -> "Task":
 
 def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
     """The run the arguments name, opened or made; `own_seed` keeps ``--seed`` for the script itself."""
-    from experiment.errors import InputError
+    from experiment.errors import InputError, command
     from experiment.runs import Run, open_run
 
     chosen = task(arguments.task)
     preset = getattr(arguments, "preset", None)
     exists = (arguments.run / "config.json").exists()
     if preset is None and not exists:
-        raise InputError(
-            f"{arguments.run}: no run there yet; start one with scripts/collect_rollouts.py "
-            f"{arguments.task} --run {arguments.run} --preset quick"
-        )
+        first = command("scripts/collect_rollouts.py", arguments.task, "--run", arguments.run, "--preset", "quick")
+        raise InputError(f"{arguments.run}: no run there yet; start one with {first}")
     if preset is not None and preset not in chosen.presets:
         raise InputError(f"--preset {preset}: unknown; one of {', '.join(chosen.presets)}")
     stages, explicit = overridden(chosen.presets[preset or "paper"].stages, arguments.overrides)
@@ -173,7 +192,7 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
     return open_run(arguments.run, wanted, explicit, preset_given=preset is not None)
 
 
-def overridden(stages: "dict[str, Settings]", words: list[str]) -> "tuple[dict[str, Settings], set[str]]":
+def overridden(stages: "Stages", words: list[str]) -> "tuple[Stages, set[str]]":
     """Stages with the words of ``--set`` applied, and the ``stage.field`` these name."""
     from experiment.config import override
 
@@ -192,14 +211,14 @@ def open_existing(path: Path) -> "Run":
     name = stored.get("task") if isinstance(stored, dict) else None
     if name not in TASKS:
         raise InputError(f"{path / 'config.json'}: not a run's configuration (task {name!r})")
-    return load_run(path, {stage: type(config) for stage, config in task(name).presets["paper"].stages.items()})
+    return load_run(path, task(name).presets["paper"].stages)
 
 
 def need_telling_dream(run: "Run") -> None:
     """InputError where M foretells neither an end nor rewards, so that all players are alike in its dream."""
     from experiment.errors import InputError
 
-    config = run.stages["rnn"]
+    config = run.stages.rnn
     if not (config.done_head or config.reward_head):
         raise InputError(
             f"{run.folder('rnn')}: this M foretells neither an end nor rewards, so that nothing can be learned or "
@@ -247,7 +266,7 @@ def controller_temperature(run: "Run", name: str | None) -> float:
     from experiment.files import read_sealed
 
     begun = run.path / "controller" / (name or "-") / "begun.json"
-    return float(read_sealed(begun)["temperature"]) if begun.exists() else run.stages["controller"].temperature
+    return float(read_sealed(begun)["temperature"]) if begun.exists() else run.stages.controller.temperature
 
 
 @contextlib.contextmanager

@@ -29,20 +29,21 @@ def prepare(run):
     """(setup of the ranks, settings); rank 0 only."""
     from controller.iteration import is_turn
     from controller.workers import Setup
-    from experiment.errors import InputError
+    from experiment.errors import InputError, command
     from experiment.runs import finished
 
     if is_turn(run.path) and finished(run.folder("collect")) is None:
-        raise InputError(f"{run.path}: its games are an agent's; go on with scripts/iterate.py --to {run.path}")
-    config = run.stages["collect"]
-    return Setup(run.stages["env"], config.games_per_rank, config.minimum_length), config
+        following = command("scripts/iterate.py", "--to", run.path)
+        raise InputError(f"{run.path}: its games are an agent's; go on with {following}")
+    config = run.stages.collect
+    return Setup(run.stages.env, config.games_per_rank, config.minimum_length), config
 
 
 def collect(config, farm, task, run) -> None:
     """Collect under the folder's lock; rank 0 only."""
     from rollouts.collecting import collect_all
 
-    length = task.episode_length(run.stages["env"])
+    length = task.episode_length(run.stages.env)
     collect_all(run, task.collector(config), length, farm, task.frame_bytes, "train_vae.py")
 
 

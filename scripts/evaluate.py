@@ -79,7 +79,7 @@ def evaluate_all(arguments, job, farm, task, run) -> None:
     """Every (policy, world), all policies of a world side by side, passing over what is there; rank 0 only."""
     from controller.evaluation import load_evaluations, play, row, save_evaluation, summarise
 
-    config, folder = run.stages["evaluate"], run.path / "evaluation"
+    config, folder = run.stages.evaluate, run.path / "evaluation"
     there = {evaluation.made_with: evaluation for evaluation in load_evaluations(folder)}
     for world in arguments.world:
         todo = []
@@ -102,14 +102,14 @@ def labels(arguments, job, task, run, world, policy):
     from controller.evaluation import config_sha256, digest
     from experiment.provenance import commit
 
-    agent, config = policy == "agent", run.stages["evaluate"]
+    agent, config = policy == "agent", run.stages.evaluate
     temperature = job["temperature"] if world == "dream" else None
     period = None if agent else task.script(policy, arguments.period).period
     episodes, seed = arguments.episodes or config.episodes, arguments.seed or 0
     weights = job["weights"].tolist() if agent else None
     models = [str(finished_at(run, stage)) for stage in ("vae", "rnn")] if agent or world == "dream" else None
-    precision = run.stages["controller"].precision if models else "float32"
-    decisive = [run.task, world, policy, temperature, period, episodes, seed, weights, models, vars(run.stages["env"])]
+    precision = run.stages.controller.precision if models else "float32"
+    decisive = [run.task, world, policy, temperature, period, episodes, seed, weights, models, vars(run.stages.env)]
     decisive += [precision] if precision != "float32" else []
     return {
         "task": run.task,

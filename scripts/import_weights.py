@@ -153,7 +153,7 @@ PARTS = {"vae": vae_of, "rnn": rnn_of, "series": initial_of, "controller": contr
 
 def paper(task, stage: str):
     """The paper's settings of a stage."""
-    return task.presets["paper"].stages[stage]
+    return getattr(task.presets["paper"].stages, stage)
 
 
 def paper_shape(task):
@@ -178,9 +178,9 @@ def store(arguments, task, models) -> None:
             shape, weights, score = model
             name = task.usual_controller
             folder = run.path / "controller" / name
-            record = {"world": task.world, "temperature": stages["controller"].temperature, "seed": 0}
+            record = {"world": task.world, "temperature": stages.controller.temperature, "seed": 0}
         else:
-            folder, record = run.folder(part), {part: vars(stages[part])}
+            folder, record = run.folder(part), {part: vars(getattr(stages, part))}
         with working(folder, record):
             if part == "controller":
                 for checkpoint in ("best", "last"):
@@ -219,7 +219,7 @@ def export_run(arguments) -> None:
     if finished(run.folder("rnn")):
         contents["rnn"] = [array.tolist() for array in mdnrnn_to_authors(load_rnn(run.folder("rnn")))]
     if finished(run.folder("series")):
-        initial = load_initial(run.folder("series"), run.stages["vae"].z_size)
+        initial = load_initial(run.folder("series"), run.stages.vae.z_size)
         contents["series"] = [to_units(part).tolist() for part in (initial.mu, initial.logvar)]
     if arguments.controller or list(run.path.glob("controller/*/best.json")):
         folder = find_controller(run.path, arguments.controller, cli.task(run.task).usual_controller)
@@ -232,9 +232,9 @@ def export_run(arguments) -> None:
         path = arguments.source / LAYOUT[arguments.task][part]
         atomic_write(path, (json.dumps(content) + "\n").encode())
         print(f"export: wrote {path}")
-    if run.stages["env"].preprocess == "plain":
+    if run.stages.env.preprocess == "plain":
         print("export: V was trained on plain pictures; an import of it wants --preprocess plain")
-    if run.stages["rnn"].reward_head and "rnn" in contents:
+    if run.stages.rnn.reward_head and "rnn" in contents:
         print("export: M's reward head is left out; their format has none")
 
 

@@ -53,9 +53,9 @@ def prepare(arguments, task):
     wanted, explicit = new_run(arguments, old)
     new = open_turn(old, wanted, explicit, signature(old, folder, weights))
     cli.load_tensorflow()
-    env, collect = new.stages["env"], new.stages["collect"]
-    setup = play_setup(old, {"real"}, True, old.stages["controller"].temperature, shape)
-    games = new.stages["evaluate"].games_per_rank
+    env, collect = new.stages.env, new.stages.collect
+    setup = play_setup(old, {"real"}, True, old.stages.controller.temperature, shape)
+    games = new.stages.evaluate.games_per_rank
     setup = replace(setup, env=env, games_per_rank=games, minimum_length=collect.minimum_length)
     return setup, (new, weights, usual_length(old, folder.name, env.time_limit))
 

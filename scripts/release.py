@@ -33,7 +33,7 @@ def main() -> None:
 
 def release(source: Path, target: Path, dtype: str) -> None:
     """Copy the stages, then list each copied folder's files in a manifest."""
-    from experiment.errors import InputError
+    from experiment.errors import InputError, command
     from experiment.files import write_manifest
 
     run = cli.open_existing(source)
@@ -59,7 +59,8 @@ def release(source: Path, target: Path, dtype: str) -> None:
     copy_evaluations(source / "evaluation", target / "evaluation")
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     print(f"release: wrote {target}, {size / 1e6:.1f} MB")
-    print(f"next: python scripts/evaluate.py {run.task} --run {target} --world real --episodes 100 --seed 7")
+    following = ("python", "scripts/evaluate.py", run.task, "--run", target, "--world", "real")
+    print("next:", command(*following, "--episodes", 100, "--seed", 7))
 
 
 def copy(source: Path, target: Path, names: tuple[str, ...]) -> None:

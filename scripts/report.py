@@ -156,7 +156,7 @@ class Report:
             paths = split_episodes(list_episodes(self.run.folder("collect")), self.run.seed)[1][:8]
             episode = max((read_episode(path, self.task.action_size) for path in paths), key=len)
             return Drive(episode.obs, episode.action)
-        env, script = self.run.stages["env"], self.task.collector(self.run.stages["collect"])
+        env, script = self.run.stages.env, self.task.collector(self.run.stages.collect)
         games = self.task.games(1, env, True)
         drive = drive_script(games, script, self.task.action_size, self.seed, env.time_limit)
         games.close()
@@ -232,7 +232,7 @@ class Report:
         frames = obs[:: max(1, len(obs) // STRIP)][:STRIP]
         shown = [("real", frames), ("V", decode(vae, encode(vae, frames)))]
         self.page.figure("reconstructions", self.figures.pictures(shown), "frames and reconstructions")
-        return self._losses("vae", "reconstruction", "frames", self.run.stages["vae"].batch_size)
+        return self._losses("vae", "reconstruction", "frames", self.run.stages.vae.batch_size)
 
     def _losses(self, stage: str, key: str, unit: str, size: int) -> None:
         from experiment.metrics import read_metrics
@@ -267,7 +267,7 @@ class Report:
         self.page.figure("predictions", self.figures.pictures(shown), "next frames, real and foretold")
         figure = self.figures.foresight(found.done, found.density, found.grid, found.values)
         self.page.figure("foresight", figure, "mixture and probability of the end")
-        config = self.run.stages["rnn"]
+        config = self.run.stages.rnn
         return self._losses("rnn", "z", "frames", config.batch_size * config.sequence_length)
 
     # --- the dream ---
@@ -311,7 +311,7 @@ class Report:
         folder = find_controller(self.run.path, self.name or self._best_controller())
         shape, weights = load_controller(folder, "best")
         policy, vae = Policy(shape, self.task.squash), self.vae
-        games = self.task.games(1, self.run.stages["env"], False)
+        games = self.task.games(1, self.run.stages.env, False)
         real = drive_agent(games, Agent(vae, self.rnn, policy), weights, self.seed, STEPS)
         games.close()
         z = encode(vae, real.frames)

@@ -39,10 +39,10 @@ def prepare(arguments, task, run):
     from controller.workers import play_setup
 
     world, variant = arguments.world or task.world, arguments.variant or task.variant
-    config, seed = run.stages["controller"], arguments.seed or 0
+    config, seed = run.stages.controller, arguments.seed or 0
     temperature = arguments.temperature or config.temperature
     cli.need_models(run)
-    shape = task.policy_shape(variant, run.stages["vae"].z_size, run.stages["rnn"].hidden_size, config.hidden_size)
+    shape = task.policy_shape(variant, run.stages.vae.z_size, run.stages.rnn.hidden_size, config.hidden_size)
     if world == "dream":
         cli.need_telling_dream(run)
     cli.load_tensorflow()
@@ -60,11 +60,12 @@ def prepare(arguments, task, run):
 def train(job, farm, task, run) -> None:
     """Train under the folder's lock, and say what to do next; rank 0 only."""
     from controller.training import ControllerTrainer
+    from experiment.errors import command
     from experiment.runs import finish, finished, refuse_other, working
 
-    folder, config = job["folder"], run.stages["controller"]
+    folder, config = job["folder"], run.stages.controller
     record = {"controller": vars(config), **{key: job[key] for key in ("world", "seed", "temperature")}}
-    refuse_other(folder, record, FREE)
+    refuse_other(folder, record, FREE, {"controller": type(config)})
     summary = finished(folder)
     if summary is None or summary["generations"] < config.generations:
         with working(folder, record):
@@ -74,10 +75,8 @@ def train(job, farm, task, run) -> None:
     else:
         print(f"{folder}: already finished; nothing to do")
     print(f"C: best mean {summary['best_score']:.1f} at generation {summary['best_generation']}; wrote {folder}")
-    print(
-        f"next: mpirun -n 2 python -m mpi4py scripts/evaluate.py {task.name} --run {run.path} "
-        f"--controller {folder.name} --world real --episodes 100 --seed 7"
-    )
+    script = ("mpirun", "-n", 2, "python", "-m", "mpi4py", "scripts/evaluate.py", task.name, "--run", run.path)
+    print("next:", command(*script, "--controller", folder.name, "--world", "real", "--episodes", 100, "--seed", 7))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ python scripts/train_vae.py doomrnn --run runs/demo
 
 import cli
 
+from experiment.errors import command
 from experiment.stages import need, run_stage
 
 
@@ -16,7 +17,7 @@ def main() -> None:
 
         run, task = cli.resolve(arguments), cli.task(arguments.task)
         need(run, "collect", "collect_rollouts.py")
-        config = run.stages["vae"]
+        config = run.stages.vae
 
         def produce(folder):
             cli.load_tensorflow()
@@ -29,7 +30,8 @@ def main() -> None:
             tests = sample_frames(held_out, task.action_size, config.validation_frames, run.seed)
             return train_vae(folder, data, tests, config, run.seed)
 
-        run_stage(run, "vae", produce, f"python scripts/encode_series.py {task.name} --run {run.path}")
+        following = command("python", "scripts/encode_series.py", task.name, "--run", run.path)
+        run_stage(run, "vae", produce, following)
 
 
 if __name__ == "__main__":

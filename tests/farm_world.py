@@ -125,7 +125,7 @@ SETUP = Setup(CountingConfig(), games_per_rank=5)
 def rollouts(count: int = ROLLOUTS) -> list[Rollout]:
     """Games of two scripts, by turns."""
     scripts = TakeCoverScript("random"), TakeCoverScript("random_hold")
-    return [Rollout(n, "real", (3, int(Purpose.EVALUATE), n), scripts[n % 2]) for n in range(count)]
+    return [Rollout(n, "real", Purpose.EVALUATE.stream(3, episode=n), scripts[n % 2]) for n in range(count)]
 
 
 def answer(outcomes: Sequence[Outcome]) -> list[tuple[int, str, int]]:
@@ -256,7 +256,9 @@ def overhead(comm, words: argparse.Namespace) -> None:
     if cli.rank() != 0:
         return work(cast, comm)
     policies = np.random.default_rng(0).normal(size=(words.rollouts, WEIGHTS)).astype(np.float32)
-    units = [Rollout(n, "dream", (0, 1, n), policies[n // 16]) for n in range(words.rollouts)]
+    units = [
+        Rollout(n, "dream", Purpose.COLLECT.stream(0, attempt=n), policies[n // 16]) for n in range(words.rollouts)
+    ]
     farm, found = Farm(cast, comm), []
     for _ in range(words.generations + 1):
         started, computed = time.monotonic(), time.process_time()

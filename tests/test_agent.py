@@ -30,7 +30,7 @@ def agent() -> Agent:
 
 def rollout(number: int) -> Rollout:
     """A game with a controller and a stream of its own."""
-    return Rollout(number, "real", (0, int(Purpose.EVALUATE), 1, number), WEIGHTS[number])
+    return Rollout(number, "real", Purpose.EVALUATE.stream(0, episode=number), WEIGHTS[number])
 
 
 def actions(agent: Agent, games: list[int], slots: list[int], steps: int = 20) -> dict[int, np.ndarray]:
@@ -100,7 +100,7 @@ def test_actions_that_are_no_numbers(agent):
         chooser.start(game, rollout(game), rollout(game).rng())
     chooser.act([0, 1], FRAMES[0, :2])
     chooser.start(1, rollout(1)._replace(policy=np.full_like(WEIGHTS[1], np.nan)), rollout(1).rng())
-    with pytest.raises(NumericalError, match=r"rollout \(0, 6, 1, 1\) at step 1"):
+    with pytest.raises(NumericalError, match=r"rollout \(EVALUATE, episode 1, seed 0\) at step 1"):
         chooser.act([0, 1], FRAMES[1, :2])
 
 
@@ -136,7 +136,7 @@ def test_the_games_player_by_hand():
     games = Recorder(2)
     player = GamePlayer(games, ScriptChooser(2, time_limit=10, action_size=1))
     script = TakeCoverScript("random")
-    work = [Rollout(n, "real", (0, int(Purpose.EVALUATE), 1, n), script) for n in range(5)]
+    work = [Rollout(n, "real", Purpose.EVALUATE.stream(0, episode=n), script) for n in range(5)]
     waiting, outcomes = list(work), []
     while waiting or player.live():
         player.add([waiting.pop(0) for _ in range(min(player.room(), len(waiting)))])

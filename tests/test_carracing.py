@@ -20,8 +20,11 @@ from carracing.render import KEPT_ROWS, Painter, Road, resize
 from carracing.scripted import SCRIPTS, CarRacingScript
 from experiment.checkpoints import save_model
 from experiment.errors import InputError
+from experiment.random_streams import Purpose
 from rnn.model import MDNRNN
 from rnn.series import InitialLatents, write_initial
+from rollouts.game_player import GamePlayer, ScriptChooser
+from rollouts.rollout import Rollout
 from vae.model import VAE
 
 
@@ -317,3 +320,28 @@ def test_resets_do_not_eat_memory():
     assert resident() - before < 1_000_000
     theirs = Car(world, 0.1, 1.0, 2.0)
     assert masses == [body.mass for body in (theirs.hull, *theirs.wheels)]
+
+
+@pytest.mark.parametrize(
+    ("stream", "ends"),
+    [
+        (Purpose.FITNESS.stream(0, generation=1, candidate=0, rollout=0), True),
+        (Purpose.MEAN.stream(0, rollout=1), False),
+    ],
+)
+def test_a_training_rollout_that_earns_nothing_ends_early_and_counts_as_if_it_had_not(stream, ends):
+    """A car that stands still: 20 steps after its first tile with a limit on the stall; an evaluation stays whole."""
+    outcomes = []
+    for stall in (0, 20):
+        player = GamePlayer(
+            CarRacingGames(1, time_limit=60), ScriptChooser(1, time_limit=60, action_size=3), stall=stall, time_limit=60
+        )
+        player.add([Rollout(0, "real", stream, CarRacingScript("stay"))])
+        ended = []
+        while not ended:
+            ended = player.advance()
+        player.games.close()
+        outcomes += ended
+    whole, short = outcomes
+    assert (whole.length, short.length) == (60, 21 if ends else 60)
+    assert short.score == pytest.approx(whole.score)

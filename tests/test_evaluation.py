@@ -8,7 +8,7 @@ from scipy import stats
 
 from controller import evaluation
 from controller.evaluation import Evaluation, load_evaluations, save_evaluation, summarise
-from controller.statistics import bootstrap_interval, welch_p
+from controller.statistics import bootstrap_interval, over_seeds, welch_p
 from doomrnn.scripted import TakeCoverScript
 from experiment.errors import InputError
 from rollouts.rollout import Outcome
@@ -174,4 +174,4 @@ def test_digest_is_of_the_values():
 
 def test_seeds_summed_up():
     """The spread of the means, with ddof 1, and their range."""
-    assert evaluation.over_seeds([700.0, 800.0, 900.0]) == "800 ± 100 over 3 seeds of CMA-ES (700 to 900)"
+    assert over_seeds([700.0, 800.0, 900.0]) == "800 ± 100 over 3 seeds of CMA-ES (700 to 900)"

@@ -9,6 +9,7 @@ from farm_world import DAWDLE_SECONDS, ROLLOUTS, SETUP, TASK, answer, rollouts
 
 from controller.workers import TaskCast
 from doomrnn.scripted import TakeCoverScript
+from experiment.random_streams import Purpose
 from rollouts.farm import Farm
 from rollouts.messages import Reply, Request
 from rollouts.rollout import Outcome, Rollout
@@ -24,7 +25,9 @@ def play(farm: Farm, count: int = ROLLOUTS) -> list[tuple[int, str, int]]:
 
 def work(count: int, world: str = "real", first: int = 0) -> list[Rollout]:
     """Rollouts to hand out."""
-    return [Rollout(first + n, world, (0, 1, n), TakeCoverScript("stay")) for n in range(count)]
+    return [
+        Rollout(first + n, world, Purpose.COLLECT.stream(0, attempt=n), TakeCoverScript("stay")) for n in range(count)
+    ]
 
 
 def ids(reply: Reply) -> list[int]:

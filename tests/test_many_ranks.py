@@ -13,6 +13,7 @@ from farm_world import SETUP, TASK, answer, rollouts
 
 from controller.workers import TaskCast
 from doomrnn.scripted import TakeCoverScript
+from experiment.random_streams import Purpose
 from rollouts.farm import Farm, naps
 from rollouts.heartbeat import STEP_SECONDS, Watch
 from rollouts.messages import Reply, Request, pack_reply, pack_request, unpack_reply, unpack_request
@@ -25,7 +26,7 @@ SILENT = 2.5  # long enough for a loaded machine's ranks to start
 
 def work(count: int) -> list[Rollout]:
     """Rollouts to hand out."""
-    return [Rollout(n, "real", (0, 1, n), TakeCoverScript("stay")) for n in range(count)]
+    return [Rollout(n, "real", Purpose.COLLECT.stream(0, attempt=n), TakeCoverScript("stay")) for n in range(count)]
 
 
 def ids(reply: Reply) -> list[int]:
@@ -189,7 +190,7 @@ def test_idle_ranks_share_the_repeats():
 def test_messages_arrive_as_they_were_sent():
     """Weights to the last bit, scripts, outcomes and the episodes in them."""
     weights = np.random.default_rng(0).normal(size=(2, 1088)).astype(np.float32)
-    sent = [Rollout(n, "dream", (0, 1, n), weights[n // 16]) for n in range(32)] + work(1)
+    sent = [Rollout(n, "dream", Purpose.COLLECT.stream(0, attempt=n), weights[n // 16]) for n in range(32)] + work(1)
     there = unpack_reply(pickle.loads(pickle.dumps(pack_reply(Reply(sent, [3, 4], True)))))
     assert [r[:3] for r in there.rollouts] == [r[:3] for r in sent] and there[1:] == ([3, 4], True)
     assert all((a.policy == b.policy).all() for a, b in zip(there.rollouts[:32], sent, strict=False))
@@ -202,10 +203,8 @@ def test_messages_arrive_as_they_were_sent():
 def test_a_policy_is_sent_once_however_many_rollouts_share_it():
     """16 rollouts of a candidate take the space of its weights and a little."""
     weights = np.ones((1, 1088), np.float32)
-    sizes = [
-        len(pickle.dumps(pack_reply(Reply([Rollout(n, "dream", (0, 1, n), weights[0]) for n in range(count)], []))))
-        for count in (1, 16)
-    ]
+    rollouts = [Rollout(n, "dream", Purpose.COLLECT.stream(0, attempt=n), weights[0]) for n in range(16)]
+    sizes = [len(pickle.dumps(pack_reply(Reply(rollouts[:count], [])))) for count in (1, 16)]
     assert sizes[0] > weights.nbytes and sizes[1] < sizes[0] + 1000
 
 
@@ -233,7 +232,7 @@ def world(ranks: int, *words: object):
 
 def test_the_tiny_world_needs_no_tensorflow():
     """32 ranks of it would not fit into memory."""
-    code = "import sys, farm_world, controller.farm; print({'tensorflow', 'keras', 'scipy'} & set(sys.modules))"
+    code = "import sys, farm_world, rollouts.farm; print({'tensorflow', 'keras', 'scipy'} & set(sys.modules))"
     done = run([sys.executable, "-c", code], PYTHONPATH=f"{TESTS}:{TESTS.parent}")
     assert done.stdout.strip() == "set()", done.stderr
 

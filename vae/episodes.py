@@ -11,7 +11,7 @@ import numpy as np
 
 from experiment.errors import InputError
 from experiment.npz import ArraySpec, check_finite, npz_bytes, npz_shape, read_npz
-from experiment.random_streams import Purpose, stream
+from experiment.random_streams import Purpose
 
 FRAME_SHAPE = (64, 64, 3)
 FRAME_BYTES = 64 * 64 * 3
@@ -84,5 +84,5 @@ def split_episodes(paths: list[Path], seed: int) -> tuple[list[Path], list[Path]
     if len(paths) < 2:
         raise InputError(f"{paths[0].parent}: one episode cannot be split into training and held-out; collect more")
     count = max(1, len(paths) // HELD_OUT)
-    held = set(stream(seed, Purpose.SPLIT).permutation(len(paths))[:count].tolist())
+    held = set(Purpose.SPLIT.stream(seed).generator().permutation(len(paths))[:count].tolist())
     return [p for i, p in enumerate(paths) if i not in held], [paths[i] for i in sorted(held)]

@@ -14,7 +14,7 @@ from experiment.errors import check_losses
 from experiment.interrupts import deferred_interrupts
 from experiment.metrics import Metrics
 from experiment.progress import Progress
-from experiment.random_streams import Purpose, seed_sequence, stream
+from experiment.random_streams import Purpose
 from vae.config import VAEConfig
 from vae.frames import FrameStream
 from vae.losses import VAELoss, vae_loss
@@ -26,7 +26,7 @@ LOG_EVERY = 100  # updates
 
 def build_vae(config: VAEConfig, seed: int) -> VAE:
     """V with the initial weights of this seed."""
-    return VAE(config.z_size, int(seed_sequence(seed, Purpose.VAE).generate_state(1)[0]), config.precision)
+    return VAE(config.z_size, Purpose.VAE_WEIGHTS.stream(seed).initial_weights_seed(), config.precision)
 
 
 def load_vae(folder: Path, precision: str | None = None) -> VAE:
@@ -64,7 +64,8 @@ class VAETrainer:
 
     def validate(self, frames: np.ndarray, seed: int) -> dict[str, float]:
         """Mean losses over held-out frames uint8 [n, 64, 64, 3], with the same noise every time."""
-        eps = stream(seed, Purpose.VAE, 6).standard_normal((len(frames), self.config.z_size), np.float32)
+        noise = Purpose.VAE_VALIDATION_NOISE.stream(seed).generator()
+        eps = noise.standard_normal((len(frames), self.config.z_size), np.float32)
         size = self.config.batch_size
         parts = [slice(i, i + size) for i in range(0, len(frames), size)]
         losses = np.array([[float(v) for v in self.loss(frames[p], eps[p])] for p in parts])
@@ -92,7 +93,8 @@ def train_vae(folder: Path, data: FrameStream, held_out: np.ndarray, config: VAE
     done = first * config.batch_size
     with deferred_interrupts() as interrupt, Progress("V", total * config.batch_size, "frames", done) as progress:
         for update, frames in zip(range(first + 1, total + 1), data.batches(first), strict=False):
-            eps = stream(seed, Purpose.VAE, 5, update).standard_normal((len(frames), config.z_size), np.float32)
+            noise = Purpose.VAE_NOISE.stream(seed, update=update).generator()
+            eps = noise.standard_normal((len(frames), config.z_size), np.float32)
             trainer.optimizer.learning_rate.assign(learning_rate(config, update, total))
             loss = trainer.update(frames, eps)
             if not math.isfinite(total_loss := float(loss.total)):

@@ -84,7 +84,7 @@ def setup(job: Job) -> Any:
     task = cli.task("doomrnn")
     fields = {"z_size": Z, "action_size": 1, "hidden_size": HIDDEN, "mixtures": 5, "done_head": True}
     return Setup(
-        task.presets["paper"].stages["env"],
+        task.presets["paper"].stages.env,
         16,
         rnn=Weights(fields, arrays(job.folder)),
         initial=first_frames(),
@@ -132,18 +132,18 @@ def played(farm: Any, rollouts: list) -> dict[str, float]:
 
 def generation(job: Job) -> Measure | None:
     """A generation of 64 candidates x 16 rollouts; variants "first", and "growth" over the rollouts of that."""
-    from controller.training import fitness_keys
+    from controller.training import fitness_streams
     from controller.workers import TaskCast
     from rollouts.rollout import Rollout
 
     task = cli.task("doomrnn")
-    config = task.presets["paper"].stages["controller"]
+    config = task.presets["paper"].stages.controller
 
     def play(farm: Any, number: int) -> dict[str, float]:
         count, which = (number, 0) if job.variant == "growth" else (POPSIZE * rollouts(job), number)
-        keys, weights = fitness_keys(config, which), candidates(which, first=job.variant != "")
+        streams, weights = fitness_streams(config, 0, which), candidates(which, first=job.variant != "")
         todo = sorted([(c, r) for r in range(config.rollouts) for c in range(POPSIZE)][:count])
-        return played(farm, [Rollout(i, "dream", (0, *keys[c][r]), weights[c]) for i, (c, r) in enumerate(todo)])
+        return played(farm, [Rollout(i, "dream", streams[c][r], weights[c]) for i, (c, r) in enumerate(todo)])
 
     return on_farm(TaskCast(task, setup(job)), play)
 
@@ -284,7 +284,7 @@ class ReleasedTraining:
         folder.mkdir(exist_ok=True)
         told = (TRAINING / "fitness.jsonl").read_text().splitlines(keepends=True)
         (folder / "fitness.jsonl").write_text("".join(told[: job.pick(len(told), 2)]))
-        config = replace(cli.task("doomrnn").presets["paper"].stages["controller"], rollouts=rollouts(job))
+        config = replace(cli.task("doomrnn").presets["paper"].stages.controller, rollouts=rollouts(job))
         self.trainer = ControllerTrainer(folder, farm, config, setup(job).policy, "dream", 0)
         self.generation = self.trainer._replay(print)
         self.trainer.table = RolloutTable(farm, folder, 0, Interrupt())

@@ -13,7 +13,8 @@ from reporting.findings import (
 from controller.statistics import Published
 from controller.verdicts import MARGIN
 
-TASK, SOLVED = "carracing", 900
+TASK = "carracing"
+SOLVED = 900
 METHOD = "two-level bootstrap over searches and episodes, at least 3 searches each"
 AGENT = "the agent's own episodes; the same tracks are paired"
 

@@ -19,7 +19,8 @@ from reporting.findings import (
 from controller.statistics import Published
 from controller.verdicts import MARGIN
 
-TASK, SOLVED = "doomrnn", 750
+TASK = "doomrnn"
+SOLVED = 750  # steps
 TAUS = (0.10, 0.50, 1.00, 1.15, 1.30)
 ORDER = (1.15, 1.00, 1.30, 0.50, 0.10)  # of the published real scores; 196 and 193, the last two, are no order
 STEPS = ((0, 1), (1, 2), (2, 3), (2, 4))  # of it, by place

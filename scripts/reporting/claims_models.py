@@ -31,8 +31,8 @@ def counted_models(name: str) -> dict[str, int]:
 
     task, stages = cli.task(name), cli.task(name).presets["paper"].stages
     return {
-        "vae": build_vae(stages["vae"], 0).count_params(),
-        "rnn": build_rnn(stages["rnn"], stages["vae"].z_size, task.action_size, 0).count_params(),
+        "vae": build_vae(stages.vae, 0).count_params(),
+        "rnn": build_rnn(stages.rnn, stages.vae.z_size, task.action_size, 0).count_params(),
     }
 
 
@@ -40,10 +40,12 @@ def _sizes(book: Book, name: str) -> None:
     """The published numbers of parameters, counted on models built from the paper's presets."""
     task, told, counted = cli.task(name), book.paper[name]["parameters"], dict(counted_models(name))
     stages = task.presets["paper"].stages
-    sizes = stages["vae"].z_size, stages["rnn"].hidden_size, stages["controller"].hidden_size
+    sizes = stages.vae.z_size, stages.rnn.hidden_size, stages.controller.hidden_size
     counted["controller"] = {v: task.policy_shape(v, *sizes).size for v in told["controller"]}
     same = all(counted[key] == told[key] for key in counted)
-    finding = Finding(", ".join(f"{k} {v}" for k, v in counted.items()), outcome=SHOWN if same else REFUTED)
+    words = [f"V {counted['vae']:,}", f"M {counted['rnn']:,}"]
+    words += [f"C {variant} {size:,}" for variant, size in counted["controller"].items()]
+    finding = Finding(", ".join(words), outcome=SHOWN if same else REFUTED)
     says = "V, M and C have the published numbers of parameters"
     rule = "counted on the models of preset paper, all equal"
     book.add(f"{name}: sizes", says, told["source"], rule, lambda: finding)

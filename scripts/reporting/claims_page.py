@@ -5,6 +5,7 @@ from pathlib import Path
 
 from reporting.claims import CORRECTION, Claim
 
+from controller.verdicts import UNMEASURED
 from experiment.errors import InputError
 from experiment.files import atomic_write
 
@@ -13,11 +14,15 @@ HEADS = ("claim", "where", "rule", "verdict", "figures", "not as in preset paper
 
 
 def markdown(claims: Sequence[Claim]) -> str:
-    """Return the list as a Markdown table, with how it is corrected."""
+    """Return the list as a Markdown table, what is not measured yet below it, and how it is corrected."""
     rows = [
-        f"| **{claim.verdict}** | {claim.name}: {claim.says} | {claim.figures}{_further(claim)} |" for claim in claims
+        f"| **{claim.verdict}** | {claim.name}: {claim.says} | {claim.figures}{_further(claim)} |"
+        for claim in claims
+        if claim.verdict != UNMEASURED
     ]
-    return "\n".join(["| verdict | claim | figures |", "| --- | --- | --- |", *rows, "", CORRECTION])
+    missing = "; ".join(claim.name for claim in claims if claim.verdict == UNMEASURED)
+    below = [f"Not measured yet: {missing}.", ""] if missing else []
+    return "\n".join(["| verdict | claim | figures |", "| --- | --- | --- |", *rows, "", *below, CORRECTION])
 
 
 def write_list(file: Path, claims: Sequence[Claim]) -> None:

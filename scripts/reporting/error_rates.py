@@ -20,7 +20,6 @@ from controller.statistics import (
     to_published,
 )
 from controller.verdicts import LEVEL, MARGIN, REFUTED, SHOWN, All, Between, holm, outcome, p_value
-from experiment.random_streams import Purpose, stream
 
 DRAWS = 1_000
 GAMES, LIMIT, SPREAD = 100, 2100, 60.0  # episodes of a sample, longest game, standard deviation of searches' means
@@ -64,7 +63,7 @@ def returns(rng: np.random.Generator, count: int = GAMES) -> np.ndarray:
     return 930 - rng.gamma(1, 150, count)
 
 
-SURVIVAL = float(survivals(stream(0, Purpose.EVALUATE, 5), 2_000_000).mean())
+SURVIVAL = float(survivals(np.random.default_rng(0), 2_000_000).mean())
 RETURN = 780.0
 
 
@@ -206,5 +205,5 @@ RULES = (
 
 def simulate(rule: Rule, draws: int = DRAWS, seed: int = 0) -> Rate:
     """Return how often a rule's verdict was false."""
-    trials = [rule.trial(stream(seed, Purpose.EVALUATE, 6, n)) for n in range(draws)]
+    trials = [rule.trial(np.random.default_rng([seed, n])) for n in range(draws)]
     return Rate(rule.name, rule.nominal, float(np.mean(trials)), draws)

@@ -202,7 +202,7 @@ def differing(played: Sequence[Played]) -> list[str]:
 
 def _differing(played: Played) -> list[str]:
     stages = cli.task(played.first.task).presets["paper"].stages
-    paper = {f"{stage}.{key}": value for stage, config in stages.items() for key, value in vars(config).items()}
+    paper = {f"{stage}.{key}": value for stage, config in vars(stages).items() for key, value in vars(config).items()}
     made = settings(played.run, played.first.world, played.first.controller)
     if not made:
         return [f"unknown: no {played.run / 'config.json'}"]
