@@ -1,4 +1,5 @@
 # make demo   the quick preset: real Doom, from collecting to the table (RANKS=n, one a core unless given; RUN=folder)
+# make dream  makes the released run's dream as one page, dream.html, and opens it in the browser
 # make test   installs, lints and runs all tests
 # make smoke  installs, and runs every stage once at toy size
 # Needs Python 3.11, 3.12 or 3.13 with venv, and finds it; PYTHON=name names one, VENV=folder another place.
@@ -30,7 +31,7 @@ refusal = needs Python 3.11, 3.12 or 3.13 with venv (on Debian: apt install pyth
 
 export RUN
 
-.PHONY: install demo smoke test lock clean stale
+.PHONY: install demo dream smoke test lock clean stale
 
 install: $(VENV)/installed
 
@@ -46,6 +47,9 @@ demo: install
 
 smoke: install
 	'$(BIN)/python' scripts/reproduce.py doomrnn --preset smoke --run "$$RUN" --ranks 2
+
+dream: install
+	'$(BIN)/python' scripts/dream_page.py --run results/doomrnn --to dream.html --open
 
 test: install
 	'$(BIN)/python' -m ruff check .

@@ -1,4 +1,4 @@
-"""The dream of CarRacing as a Gymnasium environment: the agent drives inside M (paper, section 3.4).
+"""The dream of CarRacing as a Gymnasium environment: the agent acts inside M (paper, section 3.4).
 
     env = gymnasium.make("WorldModels/CarRacingDream-v0", run="runs/car", temperature=0.7)
 

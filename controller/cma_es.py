@@ -60,8 +60,3 @@ class CMAES:
 def fingerprint(candidates: np.ndarray) -> str:
     """A hash of a generation's candidates, to know a replay by."""
     return hashlib.sha256(np.ascontiguousarray(candidates).tobytes()).hexdigest()
-
-
-def rounded(weights: np.ndarray) -> np.ndarray:
-    """Weights as rollouts use them: 4 decimals, float32 (source: authors' code)."""
-    return np.round(weights, 4).astype(np.float32)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from rnn.dream import Dream, DreamState, Noise
 from rnn.series import load_initial
 from rnn.training import load_rnn
+from vae.model import to_uint8
 from vae.training import load_vae
 
 ROWS = 2  # one row alone is slower than two (measured)
@@ -92,7 +93,7 @@ class DreamEnv(gymnasium.Env):
         """V's picture of the current z, uint8 [64, 64, 3], or None without a render_mode."""
         if self.render_mode is None or self._last is None:
             return None
-        return (np.asarray(self._decode(self._last.z))[0] * 255).round().astype(np.uint8)
+        return to_uint8(self._decode(self._last.z))[0]
 
     def _observation(self) -> np.ndarray:
         """[z, c, h] float32."""

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from controller.checkpoints import save_controller
-from controller.cma_es import CMAES, fingerprint, rounded
+from controller.cma_es import CMAES, fingerprint
 from controller.config import ControllerConfig
-from controller.policy_spec import PolicyShape
+from controller.policy_spec import PolicyShape, rounded
 from experiment.errors import InputError, NumericalError
 from experiment.interrupts import Interrupt, deferred_interrupts
 from experiment.jsonl import append_row, read_journal, write_journal

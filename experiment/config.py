@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from experiment.errors import InputError
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16")  # of matrix products and convolutions; stored weights are float32 in both
 HEADS = ("name", "default", "unit", "meaning", "source")  # of the table in --help
 S = TypeVar("S")  # a frozen dataclass whose fields are the `Settings` of the stages
 
@@ -35,6 +35,13 @@ def setting(
     """
     meta = {"help": help, "unit": unit, "source": source, "choices": choices, "least": least, "above": above}
     return field(default=default, metadata={**meta, "added": added})
+
+
+def check_precision(precision: str) -> str:
+    """Return `precision` again; ValueError where it is none of `PRECISIONS`."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {sorted(PRECISIONS)}, not {precision!r}")
+    return precision
 
 
 class Settings:

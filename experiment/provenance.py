@@ -1,6 +1,8 @@
 """What a run was made with: versions of packages, the commit, the CPU."""
 
 import contextlib
+import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -21,6 +23,11 @@ def environment() -> dict[str, Any]:
         "cpu": _cpu_model(),
         "cores": usable_cores(),
     }
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a value's JSON, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _version(package: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from experiment.errors import InputError
 from experiment.random_streams import Purpose
 from rnn.series import Series
+from vae.latents import sample_z
 
 
 class Batch(NamedTuple):
@@ -49,15 +50,15 @@ def join(series: list[Series]) -> Joined:
     restart, seam = np.zeros((2, starts[-1]), np.float32)
     restart[starts[:-1]] = 1.0
     seam[starts[1:] - 1] = 1.0
-    columns = (np.concatenate([getattr(s, key) for s in series]) for key in ("mu", "logvar", "action", "reward"))
+    columns = {key: np.concatenate([getattr(s, key) for s in series]) for key in ("mu", "logvar", "action", "reward")}
     done = np.concatenate([s.terminated for s in series]).astype(np.float32)
-    return Joined(*columns, restart, done, seam)
+    return Joined(**columns, restart=restart, done=done, seam=seam)
 
 
 def draw_z(mu: np.ndarray, logvar: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A fresh z float32 [..., Z] from stored mu and logvar of any float type."""
     eps = rng.standard_normal(mu.shape, np.float32)
-    return mu.astype(np.float32) + np.exp(0.5 * logvar.astype(np.float32)) * eps
+    return sample_z(mu.astype(np.float32), logvar.astype(np.float32), eps)
 
 
 class ConcatenatedBatches:
@@ -90,10 +91,16 @@ class ConcatenatedBatches:
 
     def _batch(self, data: Joined, at: np.ndarray, rng: np.random.Generator) -> Batch:
         now = at[:, :-1]
-        z_mask = np.ones_like(data.seam[now]) if self.across_seam else 1.0 - data.seam[now]
         ones = np.ones(now.shape, np.float32)
-        parts = (part[now] for part in (data.action, data.restart, data.done, data.reward))
-        return Batch(draw_z(data.mu[at], data.logvar[at], rng), *parts, ones, z_mask)
+        return Batch(
+            z=draw_z(data.mu[at], data.logvar[at], rng),
+            action=data.action[now],
+            restart=data.restart[now],
+            done=data.done[now],
+            reward=data.reward[now],
+            mask=ones,
+            z_mask=ones if self.across_seam else 1.0 - data.seam[now],
+        )
 
 
 class EpisodeBatches:
@@ -133,7 +140,7 @@ def _pad(series: Series, length: int, rng: np.random.Generator) -> Batch:
     action[:steps] = series.action[:steps]
     full = np.zeros((length + 1, z.shape[1]), np.float32)
     full[: len(z)] = z
-    return Batch(full, action, **ends)
+    return Batch(z=full, action=action, **ends)
 
 
 def stack(rows: list[Batch]) -> Batch:

@@ -39,7 +39,11 @@ class RNNConfig(Settings):
         500, "time steps in a row (regime episodes: longest episode)", unit="steps", source="authors' code", least=1
     )
     epochs: float = setting(
-        20.0, "passes over the training series", unit="passes", source="paper, appendix A.2", above=0.0
+        20.0,
+        "passes over the training series; 0: M keeps its random initial weights",
+        unit="passes",
+        source="paper, appendix A.2",
+        least=0.0,
     )
     learning_rate: float = setting(1e-3, "Adam's initial learning rate", source="authors' code", above=0.0)
     minimum_learning_rate: float = setting(

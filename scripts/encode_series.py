@@ -31,9 +31,9 @@ def main() -> None:
 
 def need_episodes(run) -> None:
     """InputError where not all episodes are collected yet."""
-    from controller.iteration import is_turn
+    from controller.iteration import is_iteration
 
-    script = ("iterate.py", "--to") if is_turn(run.path) else ("collect_rollouts.py",)
+    script = ("iterate.py", "--to") if is_iteration(run.path) else ("collect_rollouts.py",)
     need(run, "collect", *script)
 
 

@@ -8,6 +8,7 @@ imported run is fed pictures as theirs were (env.preprocess=authors).
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cli
@@ -39,9 +40,9 @@ def main() -> None:
     parser.add_argument("--controller", metavar="NAME", help="which to export (default: the only or usual one)")
     parser.add_argument(
         "--preprocess",
-        choices=("authors", "plain"),
+        choices=("authors", "plain", "stretched"),
         default="authors",
-        help="how V's pictures were made: plain for weights that --export wrote (default authors)",
+        help="how V's frames were made: plain for weights that --export wrote (default authors)",
     )
     parser.add_argument("--export", action="store_true", help="write the run's weights into --source instead")
     arguments = parser.parse_args()
@@ -166,11 +167,11 @@ def store(arguments, task, models) -> None:
     """Write the run: its configuration, and a finished stage for each part."""
     from controller.checkpoints import save_controller
     from experiment.checkpoints import save_model
-    from experiment.config import override
     from experiment.runs import Run, finish, open_run, working
     from rnn.series import write_initial
 
-    stages = override(task.presets["paper"].stages, f"env.preprocess={arguments.preprocess}")
+    env = task.presets["paper" if arguments.preprocess == "authors" else "quick"].stages.env  # whose screen fits
+    stages = replace(task.presets["paper"].stages, env=replace(env, preprocess=arguments.preprocess))
     run = Run(arguments.run, task.name, "paper", 0, stages)
     summary = {"imported_from": str(arguments.source)}
     for part, model in models.items():
@@ -232,8 +233,8 @@ def export_run(arguments) -> None:
         path = arguments.source / LAYOUT[arguments.task][part]
         atomic_write(path, (json.dumps(content) + "\n").encode())
         print(f"export: wrote {path}")
-    if run.stages.env.preprocess == "plain":
-        print("export: V was trained on plain pictures; an import of it wants --preprocess plain")
+    if (preprocess := run.stages.env.preprocess) != "authors":
+        print(f"export: V was trained on {preprocess} frames; an import of it wants --preprocess {preprocess}")
     if run.stages.rnn.reward_head and "rnn" in contents:
         print("export: M's reward head is left out; their format has none")
 

@@ -1,4 +1,5 @@
-"""Copy what is worth publishing of a finished run: weights, scores and curves, without its episodes and series.
+"""Copy what is worth publishing of a finished run: weights, scores, curves and a dozen frames, without its episodes
+and series.
 
     python scripts/release.py --run runs/paper --to results/doomrnn [--float16]
 
@@ -57,6 +58,7 @@ def release(source: Path, target: Path, dtype: str) -> None:
         copy(folder, target / "controller" / folder.name, CONTROLLER)
         write_manifest(target / "controller" / folder.name)
     copy_evaluations(source / "evaluation", target / "evaluation")
+    keep_frames(run, target)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     print(f"release: wrote {target}, {size / 1e6:.1f} MB")
     following = ("python", "scripts/evaluate.py", run.task, "--run", target, "--world", "real")
@@ -68,6 +70,18 @@ def copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
     target.mkdir(parents=True)
     for path in {path for name in names for path in source.glob(name)}:
         shutil.copy(path, target)
+
+
+def keep_frames(run, target: Path) -> None:
+    """Keep a dozen real frames with what the released V makes of them, for the page of `scripts/dream_page.py`."""
+    from dataclasses import replace
+
+    from reporting.real_frames import real_frames
+
+    from vae.training import load_vae
+
+    released = replace(run, path=target)
+    real_frames(released, cli.task(run.task), load_vae(target / "vae"), episodes=run.folder("collect"))
 
 
 def copy_evaluations(source: Path, target: Path) -> None:

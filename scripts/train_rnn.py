@@ -18,14 +18,14 @@ def main() -> None:
 
         def produce(folder):
             cli.load_tensorflow()
-            from controller.iteration import before, is_turn
+            from controller.iteration import is_iteration, previous
             from rnn.series import load_series
             from rnn.training import load_rnn, train_rnn
 
             sizes, start = (run.stages.vae.z_size, task.action_size), None
             training, held_out = load_series(run.folder("series"), *sizes)
-            if is_turn(run.path):
-                earlier, start = load_series(before(run.path, "series"), *sizes), load_rnn(before(run.path, "rnn"))
+            if is_iteration(run.path):
+                earlier, start = load_series(previous(run.path, "series"), *sizes), load_rnn(previous(run.path, "rnn"))
                 training, held_out = training + earlier[0], held_out + earlier[1]
             return train_rnn(folder, training, held_out, run.stages.rnn, run.seed, start)
 

@@ -25,8 +25,14 @@ def main() -> None:
             from vae.training import train_vae
 
             training, held_out = split_episodes(list_episodes(run.folder("collect")), run.seed)
-            sizes = (config.batch_size, run.seed, config.shuffle_megabytes, config.max_frames)
-            data = FrameStream(training, task.action_size, *sizes)
+            data = FrameStream(
+                training,
+                task.action_size,
+                batch_size=config.batch_size,
+                seed=run.seed,
+                megabytes=config.shuffle_megabytes,
+                max_frames=config.max_frames,
+            )
             tests = sample_frames(held_out, task.action_size, config.validation_frames, run.seed)
             return train_vae(folder, data, tests, config, run.seed)
 

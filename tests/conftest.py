@@ -60,6 +60,7 @@ ORDER = (
     "test_fitness_ranks.py",
     "test_resume_pipeline.py",
     "test_report.py",
+    "test_dream_page.py",
     "test_carracing_pipeline.py",
 )
 

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from controller.cma_es import CMAES, fingerprint, rounded
+from controller.cma_es import CMAES, fingerprint
 from controller.config import ControllerConfig
+from controller.policy_spec import rounded
 from controller.training import fitness_streams, scheduled_rollouts
 from experiment.errors import InputError
 from experiment.random_streams import Purpose

@@ -138,7 +138,7 @@ def test_every_field_is_described():
     cells = [[line[i:j].strip() for i, j in itertools.pairwise([*starts, None])] for line in rows]
     assert len(rows) == 1 + sum(len(dataclasses.fields(stage)) for stage in vars(STAGES).values())
     width = "width of the rendered screen, pixels (height: 3/4 of it)"
-    assert ["env.width", "160", "160|320|640", width, "ours"] in cells
+    assert ["env.width", "640", "160|320|640", width, "ours"] in cells
     popsize = "candidates in a generation, an even number"
     assert ["controller.popsize", "64", "candidates", popsize, "paper, appendix A.4"] in cells
     assert ["controller.temperature", "1.15", "", "dream temperature", "a lecture"] in cells

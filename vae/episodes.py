@@ -4,6 +4,7 @@ An episode of T steps holds ``obs`` uint8 [T, 64, 64, 3], ``action`` float32 [T,
 ``reward`` float32, ``terminated`` and ``truncated`` bool [T]. The frame after the last step is not stored.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from experiment.npz import ArraySpec, check_finite, npz_bytes, npz_shape, read_n
 from experiment.random_streams import Purpose
 
 FRAME_SHAPE = (64, 64, 3)
-FRAME_BYTES = 64 * 64 * 3
+FRAME_BYTES = math.prod(FRAME_SHAPE)
 HELD_OUT = 20  # one episode in so many is held out of training
 AGAIN = "delete it and done.json beside it, and run scripts/collect_rollouts.py again for the same episode"
 

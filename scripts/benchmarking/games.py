@@ -84,15 +84,15 @@ def models(name: str, precision: str) -> tuple[Any, Any]:
 
 def agent_setup(name: str, precision: str) -> Any:
     """What the ranks play the real task with."""
-    from controller.workers import Setup, Weights
+    from controller.workers import PackedModel, Setup
 
     task, (z_size, _, hidden) = cli.task(name), MODELS[name]
     vae, rnn = models(name, precision)
     return Setup(
         task.presets["paper"].stages.env,
         GAMES,
-        vae=Weights.of(vae),
-        rnn=Weights.of(rnn),
+        vae=PackedModel.of(vae),
+        rnn=PackedModel.of(rnn),
         policy=task.policy_shape(task.variant, z_size, hidden, 40),
     )
 
@@ -104,7 +104,7 @@ def agent(job: Job) -> Measure | None:
     """
     from dataclasses import replace
 
-    from controller.workers import TaskCast
+    from controller.workers import TaskPlayers
     from experiment.random_streams import Purpose
     from rollouts.rollout import Rollout
 
@@ -120,7 +120,7 @@ def agent(job: Job) -> Measure | None:
         streams = [Purpose.FITNESS.stream(0, generation=number, candidate=i, rollout=0) for i in range(count)]
         return played(farm, [Rollout(i, "real", stream, weights[i]) for i, stream in enumerate(streams)])
 
-    return on_farm(TaskCast(cli.task(name), setup), play)
+    return on_farm(TaskPlayers(cli.task(name), setup), play)
 
 
 def carracing_parts(job: Job) -> Measure:
@@ -211,11 +211,11 @@ def collecting_alone(job: Job) -> Measure:
 
 def collectors() -> Any:
     """The cast of collecting Doom's games."""
-    from controller.workers import Setup, TaskCast
+    from controller.workers import Setup, TaskPlayers
 
     task = cli.task("doomrnn")
     stages = task.presets["paper"].stages
-    return TaskCast(task, Setup(stages.env, stages.collect.games_per_rank, stages.collect.minimum_length))
+    return TaskPlayers(task, Setup(stages.env, stages.collect.games_per_rank, stages.collect.minimum_length))
 
 
 def collected(folder: Path, farm: Any, config: Any, seed: int) -> dict[str, float]:
