@@ -10,5 +10,19 @@ Both count their own steps, so no `max_episode_steps` is declared.
 
 import gymnasium
 
+from experiment.public import public
+
 gymnasium.register("WorldModels/CarRacing-v0", entry_point="carracing.env:CarRacing64")
 gymnasium.register("WorldModels/CarRacingDream-v0", entry_point="carracing.dream:CarRacingDream")
+
+__all__, __getattr__, __dir__ = public(
+    "carracing",
+    {
+        "config": ["CarRacingCollectConfig", "CarRacingEnvConfig"],
+        "dream": ["CarRacingDream"],
+        "env": ["CarRacing64"],
+        "presets": ["PRESETS"],
+        "scripted": ["CarRacingScript"],
+        "task": ["TASK"],
+    },
+)

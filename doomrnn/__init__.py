@@ -11,5 +11,19 @@ counter around them would have to agree with their `time_limit`.
 
 import gymnasium
 
+from experiment.public import public
+
 gymnasium.register("WorldModels/DoomTakeCover-v0", entry_point="doomrnn.env:DoomTakeCover")
 gymnasium.register("WorldModels/DoomDream-v0", entry_point="doomrnn.dream:DoomDream")
+
+__all__, __getattr__, __dir__ = public(
+    "doomrnn",
+    {
+        "config": ["DoomEnvConfig", "TakeCoverCollectConfig"],
+        "dream": ["DoomDream"],
+        "env": ["DoomTakeCover"],
+        "presets": ["PRESETS"],
+        "scripted": ["TakeCoverScript"],
+        "task": ["TASK"],
+    },
+)

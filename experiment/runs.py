@@ -36,7 +36,7 @@ class Run(Generic[S]):
     stages: S
 
     def folder(self, stage: str) -> Path:
-        """Where a stage keeps its files."""
+        """Return where a stage keeps its files."""
         return self.path / FOLDERS[stage]
 
     def pinned(self, stage: str) -> dict[str, dict[str, Any]]:
@@ -45,7 +45,7 @@ class Run(Generic[S]):
 
 
 def open_run(path: Path, wanted: Run[S], explicit: set[str], preset_given: bool) -> Run[S]:
-    """The run in `path`, made or continued with the `wanted` settings.
+    """Return the run in `path`, created or continued with the `wanted` settings.
 
     `explicit` names the ``stage.field`` (and "seed") the command set itself: these, and all fields where the preset
     was given and differs from the stored one, must agree with what stages already begun were made with; otherwise
@@ -86,7 +86,7 @@ def load_run(path: Path, like: S, missing_ok: bool = False) -> Run[S] | None:
 
 
 def _merge(stored: Run[S], wanted: Run[S], explicit: set[str], whole: bool) -> Run[S]:
-    """The stored run with what this command says over it."""
+    """Return the stored run with this command's settings over it."""
     if whole:
         return dataclasses.replace(wanted, seed=wanted.seed if "seed" in explicit else stored.seed)
     stages = {}
@@ -117,7 +117,7 @@ def _refuse_differences(stored: Run, merged: Run) -> None:
 def refuse_other(
     folder: Path, record: dict[str, Any], free: Sequence[str], kinds: dict[str, type] | None = None
 ) -> None:
-    """InputError with the difference where `folder` was begun with another `record`; `free` fields may differ.
+    """Raise InputError with the difference where `folder` was begun with another `record`; `free` fields may differ.
 
     kinds: the settings class of each part of the record that is one, whose newer fields an old record lacks.
     """
@@ -133,7 +133,7 @@ def refuse_other(
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
-    """A record with its stages' fields as ``stage.field``."""
+    """Return a record with its stages' fields as ``stage.field``."""
     nested = {f"{k}.{field}": v for k, part in record.items() if isinstance(part, dict) for field, v in part.items()}
     return nested | {k: v for k, v in record.items() if not isinstance(v, dict)}
 
@@ -174,7 +174,7 @@ def working(folder: Path, record: dict[str, Any]) -> Iterator[None]:
 
 
 def _holder(file: Path) -> str:
-    """Who holds a lock, as far as it is known."""
+    """Return who holds a lock, as far as it is known."""
     with contextlib.suppress(InputError, KeyError, TypeError):
         who = read_json(file)
         return f"process {who['pid']} on {who['host']}"
@@ -182,7 +182,7 @@ def _holder(file: Path) -> str:
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
-    """What a finished stage left in ``done.json``, or None."""
+    """Return the summary of a finished stage from its ``done.json``, or None."""
     file = folder / "done.json"
     return read_sealed(file, "delete it and run the stage again") if file.exists() else None
 
