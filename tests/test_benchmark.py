@@ -188,7 +188,7 @@ def test_the_page_is_made_from_the_json(tmp_path):
     ):
         assert part in text
     assert "- **dream: ours / ceiling** is 0.55 [0.5, 0.6] times; the target is at least 0.8; the loop alone" in text
-    assert "makes 14 steps/s, 0.70 of the ceiling" in text
+    assert "reaches 14 steps/s, 0.70 of the ceiling" in text
     assert "- **dream** scales over rows with exponent 2 [2, 2]." in text
     assert "Not measured: dream, one at a time (numpty: not installed" in text
     assert "| head | 2 | 50 | 60 |" in text
