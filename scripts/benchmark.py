@@ -36,6 +36,11 @@ from benchmarking.figures import (
     spread_text,
 )
 from benchmarking.measures import BENCHMARKS, BenchmarkRun
+from benchmarking.page import page
+from benchmarking.workers import serve
+
+from experiment.files import read_json, write_json
+from experiment.provenance import environment
 
 TARGETS = (
     Target("dream", "ours", "ceiling", "of the ceiling", AT_LEAST, 0.80),
@@ -63,20 +68,14 @@ GROWTH_ROUNDS, GROWTH_SECONDS = 3, 0.5
 def main() -> None:
     """Measure, or make the page of what was measured."""
     if sys.argv[1:2] == ["--inside"]:
-        from benchmarking.workers import serve
-
         return serve(*sys.argv[2:])
     arguments = parse()
     with cli.ending_well():
         if arguments.source:
-            from experiment.files import read_json
-
             results = read_json(arguments.source, "make it with scripts/benchmark.py --json")
         else:
             results = run(arguments)
         if arguments.page:
-            from benchmarking.page import page
-
             arguments.page.write_text(page(results))
             print(f"wrote {arguments.page}")
     return None
@@ -99,9 +98,6 @@ def parse() -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure, print, and write what is known so far after each measure."""
-    from experiment.files import write_json
-    from experiment.provenance import environment
-
     started, repeats, results = time.monotonic(), arguments.repeats, earlier_results(arguments)
     results["command"] = " && ".join([*results.pop("commands"), command(arguments)])
     results |= {"date": str(datetime.date.today()), "repeats": repeats, **environment(), "peers": peers()}
@@ -125,8 +121,6 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def earlier_results(arguments: argparse.Namespace) -> dict[str, Any]:
     """What an earlier run left in the file of the measures that are not asked for now; nothing where all are."""
-    from experiment.files import read_json
-
     found: dict[str, Any] = {"measures": {}, "targets": [], "commands": [], "minutes": 0.0}
     if arguments.only and arguments.json and arguments.json.exists():
         earlier = read_json(arguments.json)

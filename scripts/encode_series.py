@@ -5,6 +5,7 @@ python scripts/encode_series.py doomrnn --run runs/demo
 
 import cli
 
+from controller.iteration import is_iteration
 from experiment.errors import command
 from experiment.stages import need, run_stage
 
@@ -31,8 +32,6 @@ def main() -> None:
 
 def need_episodes(run) -> None:
     """InputError where not all episodes are collected yet."""
-    from controller.iteration import is_iteration
-
     script = ("iterate.py", "--to") if is_iteration(run.path) else ("collect_rollouts.py",)
     need(run, "collect", *script)
 

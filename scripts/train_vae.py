@@ -7,21 +7,20 @@ import cli
 
 from experiment.errors import command
 from experiment.stages import need, run_stage
+from vae.episodes import list_episodes, split_episodes
+from vae.frames import FrameStream, sample_frames
 
 
 def main() -> None:
     """Parse and train."""
     arguments = cli.parser(__doc__).parse_args()
     with cli.ending_well():
-        from vae.episodes import list_episodes, split_episodes
-
         run, task = cli.resolve(arguments), cli.task(arguments.task)
         need(run, "collect", "collect_rollouts.py")
         config = run.stages.vae
 
         def produce(folder):
             cli.load_tensorflow()
-            from vae.frames import FrameStream, sample_frames
             from vae.training import train_vae
 
             training, held_out = split_episodes(list_episodes(run.folder("collect")), run.seed)

@@ -196,6 +196,21 @@ def test_help_of_a_preset_lists_its_values():
     assert line.split()[1] == "165000" and line.endswith("  preset quick")
 
 
+@pytest.mark.parametrize("script", [name for name in COMMANDS if "one_thread_a_rank" in (SCRIPTS / name).read_text()])
+def test_threads_are_set_before_numpy(script):
+    """A rank's BLAS reads its number of threads when NumPy is loaded, so nothing before the setting may load it."""
+    source = (SCRIPTS / script).read_text()
+    before = source[: source.index("cli.one_thread_a_rank()")]
+    done = run(
+        [
+            sys.executable,
+            "-c",
+            f"import sys\nsys.path.insert(0, {str(SCRIPTS)!r})\n{before}\nprint('numpy' in sys.modules)",
+        ]
+    )
+    assert done.stdout.strip() == "False", done.stderr
+
+
 def test_errors_in_the_arguments_load_nothing_heavy():
     """A wrong word is answered as fast as `--help`."""
     words = ["doomrnn", "--run", "nowhere", "--preset", "smoke", "--set", "rnn.nonsense=1"]
