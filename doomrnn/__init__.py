@@ -12,4 +12,8 @@ counter around them would have to agree with their `time_limit`.
 import gymnasium
 
 gymnasium.register("WorldModels/DoomTakeCover-v0", entry_point="doomrnn.env:DoomTakeCover")
-gymnasium.register("WorldModels/DoomDream-v0", entry_point="doomrnn.dream:DoomDream")
+gymnasium.register(
+    "WorldModels/DoomDream-v0",
+    entry_point="doomrnn.dream:DoomDream",
+    vector_entry_point="doomrnn.dream:DoomDreams",  # many dreams in one compiled batch, for `gymnasium.make_vec`
+)

@@ -16,12 +16,11 @@ from experiment.metrics import Metrics
 from experiment.progress import Progress
 from experiment.random_streams import Purpose, seed_sequence
 from rnn.batches import Batch, ConcatenatedBatches, EpisodeBatches
-from rnn.config import RNNConfig
+from rnn.config import ADVICE, RNNConfig
 from rnn.losses import MDNRNNLoss, mdnrnn_loss
 from rnn.model import MDNRNN
 from rnn.series import Series
 
-ADVICE = "run scripts/train_rnn.py first, or again after deleting the folder"
 LOG_EVERY = 50  # updates
 REGIMES = {"concatenated": ConcatenatedBatches, "episodes": EpisodeBatches}
 Batches = ConcatenatedBatches | EpisodeBatches

@@ -15,12 +15,11 @@ from experiment.interrupts import deferred_interrupts
 from experiment.metrics import Metrics
 from experiment.progress import Progress
 from experiment.random_streams import Purpose, seed_sequence, stream
-from vae.config import VAEConfig
+from vae.config import ADVICE, VAEConfig
 from vae.frames import FrameStream
 from vae.losses import VAELoss, vae_loss
 from vae.model import VAE
 
-ADVICE = "run scripts/train_vae.py first, or again after deleting the folder"
 LOG_EVERY = 100  # updates
 
 
