@@ -9,9 +9,13 @@ setup(
     version="0.1.0",
     description="World Models (Ha & Schmidhuber, 2018) reproduced in TensorFlow/Keras",
     license="MIT",
-    python_requires=">=3.11",
+    python_requires=">=3.11,<3.14",  # those that TensorFlow has wheels for
     packages=PACKAGES,
-    classifiers=["Private :: Do Not Upload"],
+    package_dir={"": "."},  # an editable install is then a plain path entry, which no bare folder hides
+    classifiers=[
+        "Private :: Do Not Upload",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13)),
+    ],
     install_requires=[
         "tensorflow>=2.18,<2.22",
         "tensorflow-probability[tf]>=0.25,<0.26",
@@ -32,7 +36,7 @@ setup(
         "tensorboard",
     ],
     extras_require={
-        "dev": ["pytest>=8", "hypothesis>=6", "ruff>=0.6", "opencv-python-headless"],
+        "dev": ["pytest>=8", "hypothesis>=6", "ruff>=0.6", "opencv-python-headless", "selenium>=4.20"],
         "bench": ["torch>=2.6,<3", "envpool>=1.2,<2"],  # what scripts/benchmark.py measures ours against
     },
 )

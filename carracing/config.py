@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from experiment.config import Settings, setting
+from experiment.config import setting
 from experiment.errors import InputError
-from rollouts.config import CollectConfig
+from rollouts.config import CollectConfig, EnvConfig
 from vae.preprocessing import PREPROCESSES
 
 RENDERERS = ("fast", "gymnasium")
@@ -13,28 +13,29 @@ COLLECTORS = ("habit", "brownian", "mixed")
 
 
 @dataclass(frozen=True)
-class CarRacingEnvConfig(Settings):
+class CarRacingEnvConfig(EnvConfig):
     """Gymnasium's CarRacing-v3."""
 
-    time_limit: int = setting(1000, "longest episode", unit="steps", source="paper, section 3.3", least=1)
-    renderer: str = setting("fast", "who draws: ours, or Gymnasium's own at a fortieth of the speed", choices=RENDERERS)
-    view: str = setting("v3", "what is drawn: Gymnasium's picture, or that of 2018 (fast renderer only)", choices=VIEWS)
-    preprocess: str = setting("plain", "authors: as their V was fed, for their weights only", choices=PREPROCESSES)
+    time_limit: int = setting(1000, "longest episode", unit="steps", source="CarRacing-v0", least=1)
+    renderer: str = setting("fast", "this project's fast renderer, or Gymnasium's own", choices=RENDERERS)
+    view: str = setting("v3", "view of CarRacing-v3, or of v0 (fast renderer only)", choices=VIEWS)
+    preprocess: str = setting(
+        "plain", "pixels as rendered, stretched in contrast, or as the authors'", choices=PREPROCESSES
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.renderer == "gymnasium" and self.view != "v3":
-            raise InputError(f"view={self.view!r}: Gymnasium draws 'v3' only; use renderer=fast")
+            raise InputError(f"view={self.view!r}: Gymnasium renders 'v3' only; use renderer=fast")
 
 
 @dataclass(frozen=True)
 class CarRacingCollectConfig(CollectConfig):
-    """Drives of the collecting policy, each of exactly `env.time_limit` frames."""
+    """Collecting episodes. Each has exactly `env.time_limit` frames."""
 
     policy: str = setting(
         "habit",
-        "habit: the agent with random weights, drawn anew for each episode; brownian: actions of a random walk; "
-        "mixed: either of them, drawn for each episode",
+        "random-weight agent, random walk of actions, or either",
         source="authors' code",
         choices=COLLECTORS,
     )

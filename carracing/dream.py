@@ -1,4 +1,4 @@
-"""The dream of CarRacing as Gymnasium environments: the agent drives inside M (paper, section 3.4).
+"""The dream of CarRacing as Gymnasium environments: the agent acts inside M (paper, section 3.4).
 
     env = gymnasium.make("WorldModels/CarRacingDream-v0", run="runs/car", temperature=0.7)
     envs = gymnasium.make_vec("WorldModels/CarRacingDream-v0", num_envs=64, run="runs/car", temperature=0.7)

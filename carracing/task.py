@@ -1,26 +1,25 @@
 """CarRacing as the scripts see it."""
 
-from typing import Any
-
 from carracing.actions import squash
 from carracing.config import CarRacingEnvConfig
 from carracing.presets import PRESETS
 from carracing.scripted import SCRIPTS, CarRacingScript
-from controller.task import Task
+from controller.task import PublishedRow, Task
+from rollouts.games import Games
 
-PUBLISHED = [  # paper, table 1: (row, dream, real task)
-    ("paper, V and M (zh, 867)", "", "906 ± 21"),
-    ("paper, V only (z, 99)", "", "632 ± 251"),
-    ("paper, V only (z_hidden, 1,443)", "", "788 ± 141"),
-    ("paper, DQN", "", "343 ± 18"),
-    ("paper, A3C continuous", "", "591 ± 45"),
-    ("paper, A3C discrete", "", "652 ± 10"),
-    ("paper, gym leaderboard", "", "838 ± 11"),
-]
+PUBLISHED = (  # paper, table 1
+    PublishedRow("paper, V and M (zh, 867)", "", "906 ± 21"),
+    PublishedRow("paper, V only (z, 99)", "", "632 ± 251"),
+    PublishedRow("paper, V only (z_hidden, 1,443)", "", "788 ± 141"),
+    PublishedRow("paper, DQN", "", "343 ± 18"),
+    PublishedRow("paper, A3C continuous", "", "591 ± 45"),
+    PublishedRow("paper, A3C discrete", "", "652 ± 10"),
+    PublishedRow("paper, gym leaderboard", "", "838 ± 11"),
+)
 
 
-def make_games(count: int, config: CarRacingEnvConfig, recording: bool) -> Any:
-    """A batch of games in this process; recorded ones go on to the last frame whatever happens."""
+def make_games(count: int, config: CarRacingEnvConfig, recording: bool) -> Games:
+    """Return games in this process; recorded ones go on to the time limit whatever happens."""
     from carracing.games import CarRacingGames
 
     return CarRacingGames(count, **vars(config), endless=recording)

@@ -13,12 +13,13 @@ from controller.checkpoints import find_controller, load_controller
 from controller.policies import Policy
 from controller.task import Task
 from experiment.errors import NumericalError
-from experiment.random_streams import Purpose
+from experiment.random_streams import Purpose, Stream
 from rnn.model import MDNRNN
 from rnn.training import load_rnn
 from rollouts.rollout import BLOCK, Rollout
 from rollouts.tiles import Tiles
-from vae.model import VAE
+from vae.episodes import FRAME_SHAPE
+from vae.model import VAE, to_unit
 from vae.training import load_vae
 
 ROWS = 16  # games of a tile: within a fifth of the speed of larger ones (measured), and few in vain as games end
@@ -31,7 +32,7 @@ class Agent:
     def __init__(self, vae: VAE, rnn: MDNRNN, policy: Policy):
         self.vae, self.rnn, self.policy = vae, rnn, policy
         z, p, state = vae.z_size, policy.shape.size, policy.shape.state_size
-        signature = [tf.TensorSpec((None, 64, 64, 3), tf.uint8)]
+        signature = [tf.TensorSpec((None, *FRAME_SHAPE), tf.uint8)]
         signature += [tf.TensorSpec((None, width), tf.float32) for width in (z, p, state, state, 1)]
         self.step = tf.function(self._step, input_signature=signature)
 
@@ -39,14 +40,16 @@ class Agent:
         self, frames: tf.Tensor, eps: tf.Tensor, weights: tf.Tensor, c: tf.Tensor, h: tf.Tensor, restart: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """frames uint8 [B, 64, 64, 3], eps [B, Z], weights [B, P], c, h [B, H], restart [B, 1] -> (action, c, h)."""
-        mu, logvar = self.vae.encode(tf.cast(frames, tf.float32) / 255.0)
+        mu, logvar = self.vae.encode(to_unit(frames))
         z = self.vae.sample(mu, logvar, eps)
         action = self.policy.act(weights, z, c, h)
+        if not self.policy.shape.sees_state:
+            return action, c, h  # M would change nothing that C sees
         _, h, c = self.rnn.step(z, action, restart if self.rnn.done_head else None, h, c)
         return action, c, h
 
 
-class AgentChooser:
+class AgentActor:
     """The agent as the player of a batch of games, each with weights, noise and M state of its own."""
 
     def __init__(self, agent: Agent, slots: int):
@@ -58,12 +61,12 @@ class AgentChooser:
         self._rngs: list[np.random.Generator | None] = [None] * slots
         self._eps = np.zeros((slots, BLOCK, shape.z_size), np.float32)
         self._step = np.zeros(slots, np.int64)
-        self._keys: list[tuple[int, ...]] = [()] * slots
+        self._streams: list[Stream | None] = [None] * slots
 
     def start(self, slot: int, rollout: Rollout, rng: np.random.Generator) -> None:
         """A new game: M's state is zero, and its first input says restart."""
         self._weights[slot], self._c[slot], self._h[slot], self._restart[slot] = rollout.policy, 0, 0, 1
-        self._rngs[slot], self._step[slot], self._keys[slot] = rng, 0, rollout.key
+        self._rngs[slot], self._step[slot], self._streams[slot] = rng, 0, rollout.stream
 
     def act(self, slots: list[int], observations: np.ndarray) -> np.ndarray:
         """Actions float32 [n, A]; NumericalError where one is not a number."""
@@ -73,8 +76,8 @@ class AgentChooser:
         self._c[slots], self._h[slots], self._restart[slots] = c, h, 0
         self._step[slots] += 1
         for row in np.flatnonzero(~np.isfinite(action).all(1)):
-            key, step = self._keys[slots[row]], int(self._step[slots[row]])
-            raise NumericalError(f"agent: the action is NaN in rollout {key} at step {step}; train V and M again")
+            stream, step = self._streams[slots[row]], int(self._step[slots[row]])
+            raise NumericalError(f"agent: the action is NaN in rollout {stream} at step {step}; train V and M again")
         return action
 
     def _noise(self, slot: int) -> np.ndarray:
@@ -89,16 +92,16 @@ class PlayingAgent:
     """V, M and C acting on one game's frames; one seed always draws the same z."""
 
     def __init__(self, agent: Agent, weights: np.ndarray):
-        self._chooser, self._weights = AgentChooser(agent, slots=1), weights
+        self._actor, self._weights = AgentActor(agent, slots=1), weights
 
     def reset(self, seed: int = 0) -> None:
         """A new game begins: M's state is zero."""
-        rollout = Rollout(0, "real", (seed, int(Purpose.EVALUATE), 2), self._weights)
-        self._chooser.start(0, rollout, rollout.rng())
+        rollout = Rollout(0, "real", Purpose.LOADED_AGENT.stream(seed), self._weights)
+        self._actor.start(0, rollout, rollout.rng())
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """The action float32 [A] on a frame uint8 [64, 64, 3]."""
-        return self._chooser.act([0], observation[None])[0]
+        return self._actor.act([0], observation[None])[0]
 
 
 def load_agent(task: Task, run: str | Path, controller: str | None = None, checkpoint: str = "best") -> PlayingAgent:

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from experiment.random_streams import Purpose, stream
+from experiment.random_streams import Purpose
 
 with warnings.catch_warnings():  # it misses matplotlib, for plots that nobody asks it for
     warnings.simplefilter("ignore", UserWarning)
@@ -24,7 +24,7 @@ class CMAES:
     """
 
     def __init__(self, size: int, popsize: int, sigma_init: float, seed: int):
-        rng = stream(seed, Purpose.CMAES)
+        rng = Purpose.CMA_ES.stream(seed).generator()
         options = {
             "popsize": popsize,
             "randn": lambda *shape: rng.standard_normal(shape),
@@ -60,8 +60,3 @@ class CMAES:
 def fingerprint(candidates: np.ndarray) -> str:
     """A hash of a generation's candidates, to know a replay by."""
     return hashlib.sha256(np.ascontiguousarray(candidates).tobytes()).hexdigest()
-
-
-def rounded(weights: np.ndarray) -> np.ndarray:
-    """Weights as rollouts use them: 4 decimals, float32 (source: authors' code)."""
-    return np.round(weights, 4).astype(np.float32)

@@ -1,58 +1,130 @@
-"""Settings of collecting, C and its evaluation, and the preset that joins all stages of a task."""
+"""Settings of C and its evaluation, and what joins the settings of all stages: `Stages` and `Preset`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 from experiment.config import PRECISIONS, Settings, setting
+from experiment.errors import InputError
+from rnn.config import RNNConfig, SeriesConfig
+from rollouts.config import CollectConfig, EnvConfig
+from vae.config import VAEConfig
 
-VARIANTS = ("zh", "z", "z_hidden", "zch")
-WORLDS = ("dream", "real")
+Variant = Literal["zh", "z", "z_hidden", "zch"]  # what C sees
+World = Literal["dream", "real"]  # where a policy acts
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+WORLDS: tuple[World, ...] = get_args(World)
 
 
 @dataclass(frozen=True)
 class ControllerConfig(Settings):
-    """C and CMA-ES."""
+    """C and its training with CMA-ES."""
 
     hidden_size: int = setting(
-        40, "tanh units of the z_hidden variant", unit="units", source="paper, section 3.3", least=1
+        40, "hidden tanh units of variant z_hidden", unit="units", source="paper, appendix A.4", least=1
     )
-    popsize: int = setting(64, "candidates in a generation (an even number)", source="paper, appendix A.4", least=4)
-    rollouts: int = setting(16, "rollouts a fitness is the mean of", source="paper, appendix A.4", least=1)
-    sigma_init: float = setting(0.1, "CMA-ES's first step size", source="authors' code", above=0.0)
-    generations: int = setting(1800, "generations of CMA-ES", source="authors' code", least=1)
-    temperature: float = setting(1.15, "temperature of the dream", source="paper, table 2", above=0.0)
+    popsize: int = setting(
+        64, "candidates in a generation, an even number", unit="candidates", source="paper, appendix A.4", least=4
+    )
+    rollouts: int = setting(
+        16, "rollouts averaged into a candidate's fitness", unit="rollouts", source="paper, appendix A.4", least=1
+    )
+    sigma_init: float = setting(0.1, "CMA-ES's initial step size", source="authors' code", above=0.0)
+    generations: int = setting(1800, "generations of CMA-ES", unit="generations", source="authors' code", least=1)
+    temperature: float = setting(1.15, "dream temperature", source="paper, table 2", above=0.0)
     time_limit: int = setting(
         2100,
-        "longest rollout in training, in either world (evaluations last env.time_limit)",
+        "longest training rollout (evaluations: env.time_limit)",
         unit="steps",
         source="paper, section 4.1",
         least=1,
     )
-    evaluate_every: int = setting(25, "generations between evaluations of the mean", source="authors' code", least=1)
-    evaluate_rollouts: int = setting(1024, "rollouts of such an evaluation", source="authors' code", least=1)
+    evaluate_every: int = setting(
+        25, "interval of evaluations of CMA-ES's mean", unit="generations", source="paper, appendix A.4", least=1
+    )
+    evaluate_rollouts: int = setting(
+        1024, "rollouts in each evaluation of CMA-ES's mean", unit="rollouts", source="paper, appendix A.4", least=1
+    )
     validation_games: int = setting(
         0,
-        "real games, never those reported, that pick the best mean instead; 0: the dream picks it, as in the paper",
-        unit="games",
+        "unreported real episodes to pick the best; 0: dream's score",
+        unit="episodes",
         least=0,
     )
+    # in the real task; the steps that are left then count as the last one does
+    stall_limit: int = setting(
+        0,
+        "steps without a reward above 0 that end a rollout; 0: off",
+        unit="steps",
+        least=0,
+        added=True,
+    )
+    # doubled as the fitness rises, until they are controller.rollouts
+    first_rollouts: int = setting(
+        0,
+        "rollouts per fitness at first; 0: controller.rollouts",
+        unit="rollouts",
+        least=0,
+        added=True,
+    )
+    full_rollouts_at: float = setting(
+        0.0, "mean fitness from which controller.rollouts are played", unit="return", added=True
+    )
     batch_size: int = setting(512, "rollouts a rank keeps alive at once", unit="rollouts", least=16)
-    precision: str = setting("float32", "arithmetic of M's products in rollouts", choices=PRECISIONS)
+    precision: str = setting("float32", "matmul precision of V and M in rollouts", choices=PRECISIONS)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.first_rollouts and self.full_rollouts_at <= 0:
+            raise InputError(f"first_rollouts={self.first_rollouts}: set controller.full_rollouts_at above 0, too")
 
 
 @dataclass(frozen=True)
 class EvaluateConfig(Settings):
-    """The games and dreams behind a table."""
+    """Evaluations and their tables."""
 
-    episodes: int = setting(100, "real games of each row", unit="games", source="paper, table 2", least=1)
-    dream_episodes: int = setting(1024, "dreams of each row", unit="dreams", source="authors' code", least=1)
-    probe_episodes: int = setting(100, "games and dreams of each scripted policy", least=2)
-    games_per_rank: int = setting(16, "real games a rank plays side by side", unit="games", least=2)
+    episodes: int = setting(
+        100, "real episodes of each row of a table", unit="episodes", source="paper, table 2", least=1
+    )
+    dream_episodes: int = setting(
+        1024, "dream rollouts of each row of a table", unit="rollouts", source="paper, appendix A.5", least=1
+    )
+    probe_episodes: int = setting(100, "rollouts of each scripted policy, in each world", unit="rollouts", least=2)
+    games_per_rank: int = setting(16, "real episodes a rank plays at once", unit="episodes", least=2)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The settings of every stage of a run, in the order of the pipeline; `env` and `collect` are the task's own."""
+
+    env: EnvConfig
+    collect: CollectConfig
+    vae: VAEConfig
+    series: SeriesConfig
+    rnn: RNNConfig
+    controller: ControllerConfig
+    evaluate: EvaluateConfig
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A named set of settings for all stages of a task."""
+    """A named set of settings for all stages of a task.
+
+    variants: of C, each with a row in the table that `reproduce.py` ends in.
+    sources: where a value comes from, by ``stage.field``, if not from the field's own source, which is that of its
+    default in the paper's Doom experiment.
+    """
 
     name: str
-    stages: dict[str, Settings]
-    variants: tuple[str, ...]  # of C, each with a row in the table that `reproduce.py` ends in
+    stages: Stages
+    variants: tuple[Variant, ...]
+    sources: dict[str, str] = field(default_factory=dict)
+
+    def all_sources(self, paper: "Preset") -> dict[str, str]:
+        """Return the sources of all values that `paper`, the task's preset of that name, or this preset changes."""
+        changed = {
+            f"{stage}.{name}"
+            for stage, config in vars(self.stages).items()
+            for name, value in vars(config).items()
+            if value != getattr(getattr(paper.stages, stage), name)
+        }
+        return {**paper.sources, **dict.fromkeys(changed, f"preset {self.name}"), **self.sources}

@@ -19,6 +19,7 @@ from rnn.series import InitialLatents
 from rnn.training import load_rnn
 from rollouts.rollout import BLOCK
 from rollouts.tiles import Tiles
+from vae.model import to_uint8
 from vae.training import load_vae
 
 ROWS = 64  # dreams of a tile, as in `rollouts.dream_player`
@@ -47,7 +48,7 @@ class Decoder:
 
     def __call__(self, z: np.ndarray) -> np.ndarray:
         """Return V's frames uint8 [N, 64, 64, 3] of z [N, Z]."""
-        return (np.asarray(self._decode(tf.constant(z))) * 255).round().astype(np.uint8)
+        return to_uint8(self._decode(tf.constant(z)))
 
 
 def decoder(run: Path) -> Decoder:

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from controller.evaluation import digest
 from experiment.errors import InputError
 from experiment.files import atomic_write, check_manifest, read_file, read_sealed, write_manifest, write_sealed
+from experiment.provenance import digest
 from experiment.runs import Run, open_run
 from rnn.series import shard_path
 
@@ -24,12 +24,12 @@ BEFORE = "before"
 PLAYED_BY = "played_by.json"
 
 
-def is_turn(run: Path) -> bool:
+def is_iteration(run: Path) -> bool:
     """Whether a run's games are those of another run's agent."""
     return (run / BEFORE).exists()
 
 
-def before(run: Path, part: str) -> Path:
+def previous(run: Path, part: str) -> Path:
     """The folder of what was there before the turn: "series" or "rnn"."""
     folder = run / BEFORE / part
     check_manifest(folder, f"begin the turn anew: delete {run} and run scripts/iterate.py again")
@@ -43,20 +43,20 @@ def signature(old: Run, controller: Path, weights: np.ndarray) -> dict[str, Any]
     return {"controller": controller.name, "weights": digest(weights.tolist()), **digests}
 
 
-def open_turn(old: Run, wanted: Run, explicit: set[str], agent: dict[str, Any]) -> Run:
+def open_iteration(old: Run, wanted: Run, explicit: set[str], agent: dict[str, Any]) -> Run:
     """The turn in ``wanted.path`` of the `agent` of `old`, begun or continued.
 
     `explicit`: as of `open_run`. InputError where something else is there, or settings were asked that cannot differ.
     """
-    kept = [("vae", key) for key in vars(old.stages["vae"])]
+    kept = [("vae", key) for key in vars(old.stages.vae)]
     kept += [("rnn", key) for key in ("hidden_size", "mixtures", "done_head", "reward_head", "precision")]
     for stage, key in kept:
-        was, asked = (getattr(run.stages[stage], key) for run in (old, wanted))
+        was, asked = (getattr(getattr(run.stages, stage), key) for run in (old, wanted))
         if was != asked:
             raise InputError(f"--set {stage}.{key}={asked}: is {was} in {old.path}, whose V and M go on; leave it out")
     if not wanted.path.exists():
         _begin(old, wanted, agent)
-    elif not is_turn(wanted.path):
+    elif not is_iteration(wanted.path):
         raise InputError(f"--to {wanted.path}: is there already, and no turn of {old.path}; name another folder")
     signed = read_sealed(wanted.path / BEFORE / PLAYED_BY)
     if any(signed.get(key) != value for key, value in agent.items()):
@@ -70,7 +70,7 @@ def _begin(old: Run, wanted: Run, agent: dict[str, Any]) -> None:
     try:
         _copy([path for path in old.folder("vae").iterdir() if path.is_file()], half / "vae")
         _copy([old.folder("rnn") / name for name in ("weights.npz", "weights.json")], half / BEFORE / "rnn")
-        folders = [old.path / BEFORE / "series"] if is_turn(old.path) else []
+        folders = [old.path / BEFORE / "series"] if is_iteration(old.path) else []
         shards = [path for folder in [*folders, old.folder("series")] for path in sorted(folder.glob("series-*.npz"))]
         (half / BEFORE / "series").mkdir()
         for number, path in enumerate(shards):

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class PolicyShape:
@@ -25,6 +27,11 @@ class PolicyShape:
         return self.z_size + {"z": 0, "z_hidden": 0, "zh": 1, "zch": 2}[self.variant] * self.state_size
 
     @property
+    def sees_state(self) -> bool:
+        """Whether M's state is among its inputs."""
+        return self.variant in ("zh", "zch")
+
+    @property
     def layers(self) -> list[tuple[int, int]]:
         """(inputs, outputs) of each layer."""
         if self.variant == "z_hidden":
@@ -39,3 +46,8 @@ class PolicyShape:
     def config(self) -> dict[str, Any]:
         """The fields, as stored beside the weights."""
         return asdict(self)
+
+
+def rounded(weights: np.ndarray) -> np.ndarray:
+    """Return flat weights [..., P] as rollouts use them: 4 decimals, float32 (source: authors' code)."""
+    return np.round(weights, 4).astype(np.float32)

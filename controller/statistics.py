@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from experiment.random_streams import Purpose, stream
+from experiment.random_streams import Purpose
 
 FEWEST = 100  # episodes
 LEVEL = 0.05  # of the whole table
@@ -26,7 +26,7 @@ RESAMPLES = 10_000
 
 def bootstrap_interval(scores: np.ndarray, seed: int = 0) -> list[float]:
     """95 % percentile bootstrap interval of the mean."""
-    rng = stream(seed, Purpose.EVALUATE, 0)
+    rng = Purpose.BOOTSTRAP.stream(seed).generator()
     means = [rng.choice(scores, len(scores)).mean() for _ in range(RESAMPLES)]
     return [float(v) for v in np.percentile(means, [2.5, 97.5])]
 

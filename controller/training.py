@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 
 from controller.checkpoints import save_controller
-from controller.cma_es import CMAES, fingerprint, rounded
+from controller.cma_es import CMAES, fingerprint
 from controller.config import ControllerConfig
-from controller.policy_spec import PolicyShape
+from controller.policy_spec import PolicyShape, rounded
 from experiment.errors import InputError, NumericalError
 from experiment.interrupts import Interrupt, deferred_interrupts
 from experiment.jsonl import append_row, read_journal, write_journal
 from experiment.metrics import Metrics
 from experiment.progress import Progress
-from experiment.random_streams import Purpose
+from experiment.random_streams import Purpose, Stream
 from rollouts.farm import Farm
 from rollouts.rollout import Rollout
 
@@ -43,24 +43,24 @@ class Returns:
 class RolloutTable:
     """Plays policies x rollouts on the farm, with the outcomes that arrived before a kill read back."""
 
-    def __init__(self, farm: Farm, folder: Path, seed: int, interrupt: Interrupt):
-        self.farm, self.file, self.seed, self.interrupt = farm, folder / "outcomes.jsonl", seed, interrupt
+    def __init__(self, farm: Farm, folder: Path, interrupt: Interrupt):
+        self.farm, self.file, self.interrupt = farm, folder / "outcomes.jsonl", interrupt
         self.recovered = read_journal(self.file, OUTCOME, f"delete {self.file} to play its rollouts again")
         write_journal(self.file, self.recovered)
         self.steps = 0
 
-    def play(self, label: str, world: str, weights: np.ndarray, keys: list[list[tuple[int, ...]]]) -> Returns:
-        """Play every policy weights [n, P] once for each of its stream keys; `label` names the table.
+    def play(self, label: str, world: str, weights: np.ndarray, streams: list[list[Stream]]) -> Returns:
+        """Play every policy weights [n, P] once on each of its streams; `label` names the table.
 
         Raises NumericalError naming the policy and rollout whose return is no number.
         """
-        count = len(keys[0])
+        count = len(streams[0])
         table = np.full((2, len(weights) * count), np.nan)
         for row in self.recovered:
             if row["table"] == label and 0 <= row["id"] < table.shape[1]:
                 table[:, row["id"]] = row["score"], row["length"]
         todo = [
-            Rollout(number, world, (self.seed, *keys[number // count][number % count]), weights[number // count])
+            Rollout(number, world, streams[number // count][number % count], weights[number // count])
             for number in np.flatnonzero(np.isnan(table[0])).tolist()
         ]
         for outcome in self.farm.play(todo):
@@ -81,13 +81,30 @@ class RolloutTable:
         write_journal(self.file, [])
 
 
-def fitness_keys(config: ControllerConfig, generation: int) -> list[list[tuple[int, ...]]]:
-    """Stream keys [popsize][rollouts]: candidates i and i + popsize / 2 share theirs (source: authors' code)."""
-    half = config.popsize // 2
+def fitness_streams(
+    config: ControllerConfig, seed: int, generation: int, rollouts: int | None = None
+) -> list[list[Stream]]:
+    """Random streams [popsize][rollouts]: candidates i and i + popsize / 2 share theirs (source: authors' code)."""
+    half, count = config.popsize // 2, rollouts or config.rollouts
     return [
-        [(int(Purpose.FITNESS), generation, candidate % half, rollout) for rollout in range(config.rollouts)]
+        [
+            Purpose.FITNESS.stream(seed, generation=generation, candidate=candidate % half, rollout=rollout)
+            for rollout in range(count)
+        ]
         for candidate in range(config.popsize)
     ]
+
+
+def scheduled_rollouts(config: ControllerConfig, best: float) -> int:
+    """Rollouts of each fitness of a generation, when the best mean fitness so far is `best` (-inf: none yet).
+
+    From `first_rollouts` doubled at even steps of the fitness, to `rollouts` at `full_rollouts_at`.
+    """
+    first, full = config.first_rollouts, config.full_rollouts_at
+    if not 0 < first < config.rollouts or best >= full:
+        return config.rollouts
+    doublings = math.ceil(math.log2(config.rollouts / first))
+    return min(config.rollouts, first * 2 ** math.floor(doublings * max(best, 0.0) / full))
 
 
 class ControllerTrainer:
@@ -101,6 +118,7 @@ class ControllerTrainer:
         self.folder, self.farm, self.config, self.shape, self.world = folder, farm, config, shape, world
         self.es = CMAES(shape.size, config.popsize, config.sigma_init, seed)
         self.seed = seed
+        self.best_fitness = -math.inf  # the highest mean fitness of a generation so far
 
     def run(self, say: Callable[[str], None] = print) -> dict[str, float]:
         """Train to the last generation, replaying those already recorded; returns the best evaluation."""
@@ -110,7 +128,7 @@ class ControllerTrainer:
         if done:
             self._save("last", self.es.mean, done, None)  # a kill may have come before it was
         with deferred_interrupts() as interrupt, Progress("C", total, "generations", done) as progress:
-            self.table = RolloutTable(self.farm, self.folder, self.seed, interrupt)
+            self.table = RolloutTable(self.farm, self.folder, interrupt)
             self._due_evaluation(done, evaluations)  # a kill may have come between the two
             for generation in range(done + 1, total + 1):
                 note = self._generation(generation, metrics)
@@ -131,9 +149,13 @@ class ControllerTrainer:
             if row["candidates"] != fingerprint(candidates) and not said:
                 say(f"C: from generation {number} on, candidates are not those recorded (another CPU?); going on")
                 said = True
-            self.es.tell(candidates, np.array(row["fitness"]))
+            self._tell(candidates, np.array(row["fitness"]))
         write_journal(file, rows)
         return len(rows)
+
+    def _tell(self, candidates: np.ndarray, fitness: np.ndarray) -> None:
+        self.es.tell(candidates, fitness)
+        self.best_fitness = max(self.best_fitness, float(fitness.mean()))
 
     def _fits(self, row: dict[str, Any], number: int) -> bool:
         """Whether a row of the fitness table is one of this training."""
@@ -144,10 +166,11 @@ class ControllerTrainer:
         """Ask, play, tell, record; returns what to show."""
         started, steps = time.monotonic(), self.table.steps
         candidates = self.es.ask()
-        keys = fitness_keys(self.config, generation)
-        returns = self.table.play(f"fitness {generation}", self.world, rounded(candidates), keys)
+        rollouts = scheduled_rollouts(self.config, self.best_fitness)
+        streams = fitness_streams(self.config, self.seed, generation, rollouts)
+        returns = self.table.play(f"fitness {generation}", self.world, rounded(candidates), streams)
         fitness = returns.score.mean(axis=1)
-        self.es.tell(candidates, fitness)
+        self._tell(candidates, fitness)
         seconds = time.monotonic() - started
         rate = (self.table.steps - steps) / seconds
         metrics.log(generation, self._figures(fitness, returns), {"seconds": seconds, "steps_per_second": rate})
@@ -157,10 +180,11 @@ class ControllerTrainer:
         )  # after the metrics, which a resume cuts back to what stands here
         self.table.clear()
         self._save("last", self.es.mean, generation, None)
-        return f"fitness {fitness.mean():.0f} (best {fitness.max():.0f}), {rate:,.0f} steps/s"
+        played = f"{rollouts} rollouts, {rate:,.0f} steps/s"
+        return f"fitness {fitness.mean():.0f} (best {fitness.max():.0f}), {played}"
 
     def _figures(self, fitness: np.ndarray, returns: Returns) -> dict[str, float]:
-        """The columns of the authors' history files."""
+        """The columns of the authors' history files, and the steps of all rollouts."""
         return {
             "mean": float(fitness.mean()),
             "min": float(fitness.min()),
@@ -169,6 +193,7 @@ class ControllerTrainer:
             "rms_sigma": self.es.rms_sigma,
             "mean_steps": float(returns.length.mean()),
             "max_steps": float(returns.length.max()),
+            "steps": float(returns.length.sum()),
         }
 
     def _evaluations(self) -> list[dict[str, Any]]:
@@ -197,8 +222,8 @@ class ControllerTrainer:
         own = world == self.world
         count = self.config.evaluate_rollouts if own else self.config.validation_games
         purpose = Purpose.MEAN if own else Purpose.VALIDATE
-        keys = [[(int(purpose), rollout) for rollout in range(count)]]
-        return float(self.table.play(f"mean {generation} {world}", world, weights, keys).score.mean())
+        streams = [[purpose.stream(self.seed, rollout=rollout) for rollout in range(count)]]
+        return float(self.table.play(f"mean {generation} {world}", world, weights, streams).score.mean())
 
     def _save(self, name: str, weights: np.ndarray, generation: int, score: float | None) -> None:
         labels = {"world": self.world, "generation": generation, "score": score}

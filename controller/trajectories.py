@@ -1,4 +1,4 @@
-"""What a run has learned, made visible: drives, reconstructions, predictions and dreams as arrays of pictures.
+"""What a run has learned, made visible: played, reconstructions, predictions and dreams as arrays of pictures.
 
 Letters: T steps, Z, A, H as elsewhere. Pictures are uint8 [64, 64, 3].
 """
@@ -8,19 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from controller.agent import Agent, AgentChooser
+from controller.agent import Agent, AgentActor
 from controller.dream_env import DreamEnv
 from controller.policies import Policy
-from experiment.random_streams import Purpose, engine_seed
+from experiment.random_streams import Purpose
 from rnn.mdn import MDNParameters
 from rnn.model import MDNRNN
-from rollouts.game_player import Chooser, ScriptChooser
+from rollouts.game_player import Actor, ScriptActor
 from rollouts.rollout import Rollout
 from rollouts.scripted import Script
-from vae.model import VAE
+from vae.model import VAE, to_uint8, to_unit
 
 
-class Drive(NamedTuple):
+class Trajectory(NamedTuple):
     """A stretch of a game or of a dream: frames uint8 [T, 64, 64, 3], actions float32 [T, A] taken on them."""
 
     frames: np.ndarray
@@ -41,35 +41,38 @@ class Prediction(NamedTuple):
     values: np.ndarray
 
 
-def drive_agent(games: Any, agent: Agent, weights: np.ndarray, seed: int, steps: int) -> Drive:
+def agent_trajectory(games: Any, agent: Agent, weights: np.ndarray, seed: int, steps: int) -> Trajectory:
     """The agent in the real task's game of a seed, for at most `steps` steps."""
-    rollout = Rollout(0, "real", (seed, int(Purpose.EVALUATE), 3), weights)
-    return _drive(games, AgentChooser(agent, 1), rollout, steps)
+    rollout = Rollout(0, "real", Purpose.REPORT_AGENT.stream(seed), weights)
+    return _play(games, AgentActor(agent, 1), rollout, steps)
 
 
-def drive_script(games: Any, script: Script, action_size: int, seed: int, limit: int, count: int = 8) -> Drive:
+def script_trajectory(
+    games: Any, script: Script, action_size: int, seed: int, limit: int, count: int = 8
+) -> Trajectory:
     """The longest of a few real games of a scripted policy, each of at most `limit` steps."""
-    drives = []
+    played = []
     for number in range(count):
-        rollout = Rollout(number, "real", (seed, int(Purpose.EVALUATE), 4, number), script)
-        drives.append(_drive(games, ScriptChooser(1, limit, action_size), rollout, limit))
-    return max(drives, key=lambda drive: len(drive.frames))
+        rollout = Rollout(number, "real", Purpose.REPORT_SCRIPT.stream(seed, number=number), script)
+        played.append(_play(games, ScriptActor(1, limit, action_size), rollout, limit))
+    return max(played, key=lambda trajectory: len(trajectory.frames))
 
 
-def _drive(games: Any, chooser: Chooser, rollout: Rollout, steps: int) -> Drive:
+def _play(games: Any, actor: Actor, rollout: Rollout, steps: int) -> Trajectory:
     """One game of at most `steps` steps, of the seed that belongs to the rollout."""
-    chooser.start(0, rollout, rollout.rng())
-    seed, purpose, *key = rollout.key
-    frame, frames, actions, over = games.reset(0, engine_seed(seed, Purpose(purpose), *key)), [], [], False
+    actor.start(0, rollout, rollout.rng())
+    frame, frames, actions, over = games.reset(0, rollout.stream.engine_seed()), [], [], False
     while not over and len(frames) < steps:
         frames.append(frame)
-        actions.append(chooser.act([0], frame[None])[0])
+        actions.append(actor.act([0], frame[None])[0])
         result = games.step([0], actions[-1][None])
         frame, over = result.observations[0], bool(result.terminated[0] or result.truncated[0])
-    return Drive(np.stack(frames), np.stack(actions).astype(np.float32))
+    return Trajectory(np.stack(frames), np.stack(actions).astype(np.float32))
 
 
-def drive_dream(env: DreamEnv, policy: Policy, weights: np.ndarray, z: np.ndarray, seed: int, steps: int) -> Drive:
+def dream_trajectory(
+    env: DreamEnv, policy: Policy, weights: np.ndarray, z: np.ndarray, seed: int, steps: int
+) -> Trajectory:
     """The controller inside the dream, from the first z [Z], for at most `steps` steps."""
     observation, _ = env.reset(seed=seed, options={"z": z})
     frames, actions, over = [], [], False
@@ -79,10 +82,10 @@ def drive_dream(env: DreamEnv, policy: Policy, weights: np.ndarray, z: np.ndarra
         actions.append(np.asarray(policy.act(weights[None], *parts))[0])
         observation, _, terminated, truncated, _ = env.step(actions[-1])
         over = terminated or truncated
-    return Drive(np.stack(frames), np.stack(actions))
+    return Trajectory(np.stack(frames), np.stack(actions))
 
 
-def follow_dream(env: DreamEnv, actions: np.ndarray, z: np.ndarray, seed: int) -> np.ndarray:
+def replay_in_dream(env: DreamEnv, actions: np.ndarray, z: np.ndarray, seed: int) -> np.ndarray:
     """Pictures of the dream under given actions [T, A] from the first z; shorter where the dream ends."""
     env.reset(seed=seed, options={"z": z})
     frames = []
@@ -96,22 +99,21 @@ def follow_dream(env: DreamEnv, actions: np.ndarray, z: np.ndarray, seed: int) -
 
 def encode(vae: VAE, frames: np.ndarray) -> np.ndarray:
     """V's mean z float32 [T, Z] of frames [T, 64, 64, 3]."""
-    parts = [vae.encode(frames[i : i + 64].astype(np.float32) / 255.0)[0] for i in range(0, len(frames), 64)]
+    parts = [vae.encode(to_unit(frames[i : i + 64]))[0] for i in range(0, len(frames), 64)]
     return np.concatenate(parts)
 
 
 def decode(vae: VAE, z: np.ndarray) -> np.ndarray:
     """V's pictures uint8 [T, 64, 64, 3] of z [T, Z]."""
-    parts = [np.asarray(vae.decode(z[i : i + 64])) for i in range(0, len(z), 64)]
-    return (np.concatenate(parts) * 255).round().astype(np.uint8)
+    return np.concatenate([to_uint8(vae.decode(z[i : i + 64])) for i in range(0, len(z), 64)])
 
 
-def predict(vae: VAE, rnn: MDNRNN, drive: Drive, points: int = 120) -> Prediction:
+def predict(vae: VAE, rnn: MDNRNN, trajectory: Trajectory, points: int = 120) -> Prediction:
     """M's predictions along a drive, fed the true z of every step."""
-    z = encode(vae, drive.frames)
+    z = encode(vae, trajectory.frames)
     restart = np.eye(1, len(z), dtype=np.float32) if rnn.done_head else None
     state = rnn.zero_state(1)
-    parameters, _, _ = rnn.sequence(z[None], drive.actions[None], restart, *state)
+    parameters, _, _ = rnn.sequence(z[None], trajectory.actions[None], restart, *state)
     done = None if parameters.done_logit is None else np.asarray(tf.sigmoid(parameters.done_logit[0]))
     parameters = MDNParameters(*(None if part is None else part[0, :-1] for part in parameters))
     weights = tf.nn.softmax(parameters.logmix, axis=1)

@@ -1,25 +1,24 @@
 """Take cover as the scripts see it."""
 
-from typing import Any
-
-from controller.task import Task
+from controller.task import PublishedRow, Task
 from doomrnn.config import DoomEnvConfig
 from doomrnn.presets import PRESETS
 from doomrnn.scripted import SCRIPTS, TakeCoverScript
+from rollouts.games import Games
 
-PUBLISHED = [  # paper, table 2: (row, dream, real game)
-    ("paper, tau 0.10", "2086 ± 140", "193 ± 58"),
-    ("paper, tau 0.50", "2060 ± 277", "196 ± 50"),
-    ("paper, tau 1.00", "1145 ± 690", "868 ± 511"),
-    ("paper, tau 1.15", "918 ± 546", "1092 ± 556"),
-    ("paper, tau 1.30", "732 ± 269", "753 ± 139"),
-    ("paper, random policy", "", "210 ± 108"),
-    ("paper, gym leaderboard", "", "820 ± 58"),
-]
+PUBLISHED = (  # paper, table 2
+    PublishedRow("paper, tau 0.10", "2086 ± 140", "193 ± 58"),
+    PublishedRow("paper, tau 0.50", "2060 ± 277", "196 ± 50"),
+    PublishedRow("paper, tau 1.00", "1145 ± 690", "868 ± 511"),
+    PublishedRow("paper, tau 1.15", "918 ± 546", "1092 ± 556"),
+    PublishedRow("paper, tau 1.30", "732 ± 269", "753 ± 139"),
+    PublishedRow("paper, random policy", "", "210 ± 108"),
+    PublishedRow("paper, gym leaderboard", "", "820 ± 58"),
+)
 
 
-def make_games(count: int, config: DoomEnvConfig, recording: bool) -> Any:
-    """A batch of real games in this process; recorded ones are played like any other."""
+def make_games(count: int, config: DoomEnvConfig, recording: bool) -> Games:
+    """Return real games in this process; recorded ones are played like any other."""
     from doomrnn.games import TakeCoverGames
 
     return TakeCoverGames(

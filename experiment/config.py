@@ -1,17 +1,21 @@
 """Typed settings: a frozen dataclass per stage, each field with its help, unit and source.
 
 `setting` declares a field; `override` applies one ``stage.field=value`` word; `describe` lists all fields for
-``--help``. This module imports nothing heavy, so that ``--help`` answers at once.
+``--help``. The stages of a run are the fields of one frozen dataclass of such settings (`controller.config.Stages`).
+This module imports nothing heavy, so that ``--help`` answers in under a second.
 """
 
 import dataclasses
+import itertools
 import math
 from dataclasses import field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from experiment.errors import InputError
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16")  # of matrix products and convolutions; stored weights are float32 in both
+HEADS = ("name", "default", "unit", "meaning", "source")  # of the table in --help
+S = TypeVar("S")  # a frozen dataclass whose fields are the `Settings` of the stages
 
 
 def setting(
@@ -23,12 +27,21 @@ def setting(
     choices: tuple = (),
     least: Any = None,
     above: Any = None,
+    added: bool = False,
 ) -> Any:
-    """A dataclass field that knows its help line, unit, source and bounds (`least`: >=, `above`: >)."""
-    return field(
-        default=default,
-        metadata={"help": help, "unit": unit, "source": source, "choices": choices, "least": least, "above": above},
-    )
+    """A dataclass field that knows its help line, unit, source and bounds (`least`: >=, `above`: >).
+
+    added: the field is newer than some stored records; one without it means the default.
+    """
+    meta = {"help": help, "unit": unit, "source": source, "choices": choices, "least": least, "above": above}
+    return field(default=default, metadata={**meta, "added": added})
+
+
+def check_precision(precision: str) -> str:
+    """Return `precision` again; ValueError where it is none of `PRECISIONS`."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {sorted(PRECISIONS)}, not {precision!r}")
+    return precision
 
 
 class Settings:
@@ -70,27 +83,28 @@ def parse_value(item: dataclasses.Field, text: str) -> Any:
         raise InputError(f"{item.name}={text}: not a value of type {item.type.__name__}") from None
 
 
-def override(stages: dict[str, Settings], word: str) -> dict[str, Settings]:
-    """`stages` with one ``stage.field=value`` applied; InputError for an unknown stage, field or value."""
+def override(stages: S, word: str) -> S:
+    """Return `stages` with one ``stage.field=value`` applied; InputError for an unknown stage, field or value."""
     name, separator, text = word.partition("=")
     stage, dot, key = name.partition(".")
     if not separator or not dot:
         raise InputError(f"--set {word}: write it as stage.field=value")
-    if stage not in stages:
-        raise InputError(f"--set {word}: unknown stage '{stage}' (one of {', '.join(stages)})")
-    known = {item.name: item for item in fields(stages[stage])}
+    if stage not in vars(stages):
+        raise InputError(f"--set {word}: unknown stage '{stage}' (one of {', '.join(vars(stages))})")
+    config = getattr(stages, stage)
+    known = {item.name: item for item in fields(config)}
     if key not in known:
         raise InputError(f"--set {word}: stage '{stage}' has no field '{key}' (one of {', '.join(known)})")
     try:
-        changed = dataclasses.replace(stages[stage], **{key: parse_value(known[key], text)})
+        changed = dataclasses.replace(config, **{key: parse_value(known[key], text)})
     except InputError as error:
         raise InputError(f"--set {stage}.{error}") from None
-    return {**stages, stage: changed}
+    return dataclasses.replace(stages, **{stage: changed})  # type: ignore[type-var]
 
 
 def from_values(kind: type, values: dict[str, Any], where: str) -> Any:
     """A stage configuration rebuilt from stored values; InputError where names or types do not fit."""
-    known = {item.name for item in fields(kind)}
+    values, known = completed(kind, values), {item.name for item in fields(kind)}
     if set(values) != known:
         odd = ", ".join(sorted(set(values) ^ known))
         raise InputError(f"{where}: fields do not fit this version ({odd}); use the version that wrote it")
@@ -100,18 +114,43 @@ def from_values(kind: type, values: dict[str, Any], where: str) -> Any:
         raise InputError(f"{where}: {error}") from None
 
 
+def completed(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Stored values with the defaults of the fields that are newer than their record."""
+    return {item.name: item.default for item in fields(kind) if item.metadata.get("added")} | values
+
+
 def _wants_float(kind: type, name: str) -> bool:
     return next(item.type is float for item in fields(kind) if item.name == name)
 
 
-def describe(stages: dict[str, Settings]) -> str:
-    """One line per field: ``stage.field=default [unit] help (source)``, as ``--help`` shows it."""
-    lines = []
-    for stage, config in stages.items():
-        for item in fields(config):  # type: ignore[arg-type]
-            meta = item.metadata
-            unit = f" {meta['unit']}" if meta["unit"] else ""
-            choices = f" {{{'|'.join(map(str, meta['choices']))}}}" if meta["choices"] else ""
-            value = getattr(config, item.name)
-            lines.append(f"  {stage}.{item.name}={value}{unit}{choices}  {meta['help']} ({meta['source']})")
+def describe(stages: Any, sources: dict[str, str] | None = None) -> str:
+    """Return the table of settings that ``--help`` shows: name, default, unit, meaning and source, stage by stage.
+
+    sources: of a value by ``stage.field``, where it is another one than the field's own (see `Preset.sources`).
+    """
+    rows = {
+        stage: [_row(stage, config, item, sources or {}) for item in fields(config)]
+        for stage, config in vars(stages).items()
+    }
+    everything = [HEADS, *itertools.chain(*rows.values())]
+    widths = [max(map(len, column)) for column in zip(*everything, strict=True)]
+    lines = [_line(HEADS, widths)]
+    for stage, config in vars(stages).items():
+        lines += ["", f"{stage}: {_title(config)}", *(_line(row, widths) for row in rows[stage])]
     return "\n".join(lines)
+
+
+def _title(config: Settings) -> str:
+    """The first sentence of a configuration's docstring."""
+    return (type(config).__doc__ or "").strip().partition(". ")[0].rstrip(".")
+
+
+def _row(stage: str, config: Settings, item: dataclasses.Field, sources: dict[str, str]) -> tuple[str, ...]:
+    """The columns of `HEADS` for a field; a field with choices names them in place of a unit."""
+    name, meta = f"{stage}.{item.name}", item.metadata
+    unit = "|".join(map(str, meta["choices"])) or meta["unit"]
+    return name, str(getattr(config, item.name)), unit, meta["help"], sources.get(name, meta["source"])
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
+    return "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

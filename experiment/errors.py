@@ -2,8 +2,14 @@
 
 import errno
 import math
+import shlex
 
 DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
+
+
+def command(*words: object) -> str:
+    """The line that runs these words in a shell, which a path with a blank or a quote in it must survive."""
+    return shlex.join(map(str, words))
 
 
 class InputError(Exception):

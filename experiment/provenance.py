@@ -1,12 +1,16 @@
 """What a run was made with: versions of packages, the commit, the CPU."""
 
 import contextlib
+import hashlib
+import json
 import os
 import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from experiment.cores import usable_cores
 
 PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy", "vizdoom", "gymnasium", "cma", "mpi4py")
 
@@ -17,8 +21,13 @@ def environment() -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "commit": commit(),
         "cpu": _cpu_model(),
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
     }
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a value's JSON, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _version(package: str) -> str:
@@ -29,11 +38,22 @@ def _version(package: str) -> str:
 
 
 def commit() -> str:
-    """The commit of the source tree, "-dirty" where files differ from it, or "unknown" outside a checkout."""
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    """The commit of the source tree, "-dirty" where files differ from it, or "unknown" outside a checkout of its own.
+
+    A copy inside another repository, or a package installed into one, has that repository around it: not its commit.
+    """
+    root = Path(__file__).resolve().parents[1]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}  # a hook's say
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(root), *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10, env=environment)
+        return done.stdout.strip()
+
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != root:
+            return "unknown"
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
 

@@ -11,44 +11,47 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from filelock import FileLock, Timeout
 
-from experiment.config import Settings, from_values
+from experiment.config import S, completed, from_values
 from experiment.errors import InputError
 from experiment.files import MANIFEST, read_json, read_sealed, write_json, write_manifest, write_sealed
 from experiment.provenance import environment
 
-STAGES = ("env", "collect", "vae", "series", "rnn", "controller", "evaluate")
 FOLDERS = {"collect": "rollouts", "vae": "vae", "series": "series", "rnn": "rnn"}
 # whichever stage is begun pins its own settings and those of what it was made from
 PINNED = {"collect": ("env", "collect"), "vae": ("vae",), "series": ("series",), "rnn": ("rnn",)}
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class Run(Generic[S]):
     """One run: its folder, task, preset, seed and the resolved settings of every stage."""
 
     path: Path
     task: str
     preset: str
     seed: int
-    stages: dict[str, Settings]
+    stages: S
 
     def folder(self, stage: str) -> Path:
         """Where a stage keeps its files."""
         return self.path / FOLDERS[stage]
 
+    def pinned(self, stage: str) -> dict[str, dict[str, Any]]:
+        """Return the settings that a stage is made with, by stage and field."""
+        return {name: vars(getattr(self.stages, name)) for name in PINNED[stage]}
 
-def open_run(path: Path, wanted: Run, explicit: set[str], preset_given: bool) -> Run:
+
+def open_run(path: Path, wanted: Run[S], explicit: set[str], preset_given: bool) -> Run[S]:
     """The run in `path`, made or continued with the `wanted` settings.
 
     `explicit` names the ``stage.field`` (and "seed") the command set itself: these, and all fields where the preset
     was given and differs from the stored one, must agree with what stages already begun were made with; otherwise
     InputError names the difference. What no stage depends on yet is updated.
     """
-    stored = load_run(path, {name: type(stage) for name, stage in wanted.stages.items()}, missing_ok=True)
+    stored = load_run(path, wanted.stages, missing_ok=True)
     if stored is None:
         _write_config(wanted)
         return wanted
@@ -61,39 +64,47 @@ def open_run(path: Path, wanted: Run, explicit: set[str], preset_given: bool) ->
     return merged
 
 
-def load_run(path: Path, kinds: dict[str, type], missing_ok: bool = False) -> Run | None:
-    """The run stored in `path`; InputError (or None with `missing_ok`) where there is none."""
+def load_run(path: Path, like: S, missing_ok: bool = False) -> Run[S] | None:
+    """Return the run stored in `path`, with settings of the same types as `like`.
+
+    InputError (or None with `missing_ok`) where there is none.
+    """
     file = path / "config.json"
     if missing_ok and not file.exists():
         return None
     values = read_sealed(file, "run scripts/collect_rollouts.py with --run and --preset first, in a new folder")
     try:
-        stages = {name: from_values(kind, values["stages"][name], f"{file} [{name}]") for name, kind in kinds.items()}
+        stages = {
+            name: from_values(type(config), values["stages"][name], f"{file} [{name}]")
+            for name, config in vars(like).items()
+        }
         if type(values["seed"]) is not int or values["seed"] < 0:
             raise ValueError(f"seed {values['seed']!r}")
-        return Run(path, str(values["task"]), str(values["preset"]), values["seed"], stages)
+        return Run(path, str(values["task"]), str(values["preset"]), values["seed"], type(like)(**stages))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"{file}: not a run's configuration ({error!r})") from None
 
 
-def _merge(stored: Run, wanted: Run, explicit: set[str], whole: bool) -> Run:
+def _merge(stored: Run[S], wanted: Run[S], explicit: set[str], whole: bool) -> Run[S]:
     """The stored run with what this command says over it."""
     if whole:
         return dataclasses.replace(wanted, seed=wanted.seed if "seed" in explicit else stored.seed)
     stages = {}
-    for name, config in stored.stages.items():
+    for name, config in vars(stored.stages).items():
         said = {w.split(".")[1] for w in explicit if w.startswith(f"{name}.")}
-        values = {key: getattr(wanted.stages[name], key) for key in said}
-        stages[name] = dataclasses.replace(config, **values)  # type: ignore[type-var]
-    return dataclasses.replace(stored, stages=stages, seed=wanted.seed if "seed" in explicit else stored.seed)
+        values = {key: getattr(getattr(wanted.stages, name), key) for key in said}
+        stages[name] = dataclasses.replace(config, **values)
+    seed = wanted.seed if "seed" in explicit else stored.seed
+    return dataclasses.replace(stored, stages=type(stored.stages)(**stages), seed=seed)
 
 
 def _refuse_differences(stored: Run, merged: Run) -> None:
     begun = [stage for stage in FOLDERS if (stored.folder(stage) / "begun.json").exists()]
     differences = []
     for stage in begun:
-        for name in PINNED[stage]:
-            old, new = vars(stored.stages[name]), vars(merged.stages[name])
+        wanted = merged.pinned(stage)
+        for name, old in stored.pinned(stage).items():
+            new = wanted[name]
             differences += [f"{name}.{k} is {old[k]}, asked {new[k]}" for k in old if old[k] != new[k]]
     if begun and stored.seed != merged.seed:
         differences.append(f"seed is {stored.seed}, asked {merged.seed}")
@@ -103,11 +114,18 @@ def _refuse_differences(stored: Run, merged: Run) -> None:
         )
 
 
-def refuse_other(folder: Path, record: dict[str, Any], free: Sequence[str]) -> None:
-    """InputError with the difference where `folder` was begun with another `record`; `free` fields may differ."""
+def refuse_other(
+    folder: Path, record: dict[str, Any], free: Sequence[str], kinds: dict[str, type] | None = None
+) -> None:
+    """InputError with the difference where `folder` was begun with another `record`; `free` fields may differ.
+
+    kinds: the settings class of each part of the record that is one, whose newer fields an old record lacks.
+    """
     if not (folder / "begun.json").exists():
         return
-    old, new = _flat(read_sealed(folder / "begun.json", f"delete {folder} to start it again")), _flat(record)
+    begun = read_sealed(folder / "begun.json", f"delete {folder} to start it again")
+    old = _flat(begun | {name: completed(kind, begun[name]) for name, kind in (kinds or {}).items()})
+    new = _flat(record)
     names = [k for k in sorted(old.keys() | new.keys()) if k not in free and old.get(k) != new.get(k)]
     if names:
         differences = "; ".join(f"{k} is {old.get(k)}, asked {new.get(k)}" for k in names)
@@ -127,7 +145,7 @@ def _write_config(run: Run) -> None:
             "task": run.task,
             "preset": run.preset,
             "seed": run.seed,
-            "stages": {name: vars(config) for name, config in run.stages.items()},
+            "stages": dataclasses.asdict(run.stages),  # type: ignore[call-overload]
             **environment(),
         },
     )

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiment.errors import InputError
+from experiment.errors import InputError, command
 from experiment.files import check_manifest
-from experiment.runs import FOLDERS, PINNED, Run, finish, finished, working
+from experiment.runs import FOLDERS, Run, finish, finished, working
 
 
 def need(run: Run, stage: str, script: str, flag: str = "--run") -> None:
@@ -15,10 +15,10 @@ def need(run: Run, stage: str, script: str, flag: str = "--run") -> None:
     flag: what stands before the run's folder in that command.
     """
 
-    folder, command = run.folder(stage), f"scripts/{script} {run.task} {flag} {run.path}"
+    folder, again = run.folder(stage), command(f"scripts/{script}", run.task, flag, run.path)
     if finished(folder) is None:
-        raise InputError(f"{folder}: not finished; run {command} first")
-    check_manifest(folder, f"delete {folder / 'done.json'} and run {command} again")
+        raise InputError(f"{folder}: not finished; run {again} first")
+    check_manifest(folder, f"delete {folder / 'done.json'} and run {again} again")
 
 
 def run_stage(run: Run, stage: str, produce: Callable[[Path], dict[str, Any]], following: str) -> None:
@@ -27,8 +27,7 @@ def run_stage(run: Run, stage: str, produce: Callable[[Path], dict[str, Any]], f
     folder = run.folder(stage)
     summary = finished(folder)
     if summary is None:
-        record = {name: vars(run.stages[name]) for name in PINNED[stage]}
-        with working(folder, record):
+        with working(folder, run.pinned(stage)):
             summary = produce(folder)
             finish(folder, summary)
         print(f"{FOLDERS[stage]}: done, {_figures(summary)}; wrote {folder}")

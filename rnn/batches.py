@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from experiment.errors import InputError
-from experiment.random_streams import Purpose, stream
+from experiment.random_streams import Purpose
 from rnn.series import Series
+from vae.latents import sample_z
 
 
 class Batch(NamedTuple):
@@ -49,15 +50,15 @@ def join(series: list[Series]) -> Joined:
     restart, seam = np.zeros((2, starts[-1]), np.float32)
     restart[starts[:-1]] = 1.0
     seam[starts[1:] - 1] = 1.0
-    columns = (np.concatenate([getattr(s, key) for s in series]) for key in ("mu", "logvar", "action", "reward"))
+    columns = {key: np.concatenate([getattr(s, key) for s in series]) for key in ("mu", "logvar", "action", "reward")}
     done = np.concatenate([s.terminated for s in series]).astype(np.float32)
-    return Joined(*columns, restart, done, seam)
+    return Joined(**columns, restart=restart, done=done, seam=seam)
 
 
 def draw_z(mu: np.ndarray, logvar: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A fresh z float32 [..., Z] from stored mu and logvar of any float type."""
     eps = rng.standard_normal(mu.shape, np.float32)
-    return mu.astype(np.float32) + np.exp(0.5 * logvar.astype(np.float32)) * eps
+    return sample_z(mu.astype(np.float32), logvar.astype(np.float32), eps)
 
 
 class ConcatenatedBatches:
@@ -80,19 +81,26 @@ class ConcatenatedBatches:
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from the `first` on."""
-        order = stream(self.seed, Purpose.RNN, 1, number).permutation(len(self.series))
+        order = Purpose.RNN_EPISODE_ORDER.stream(self.seed, epoch=number).generator().permutation(len(self.series))
         data = join([self.series[i] for i in order])
         rows = np.arange(self.batch_size)[:, None] * (self.per_epoch * self.length)
         for index in range(first, self.per_epoch):
             at = rows + index * self.length + np.arange(self.length + 1)
-            yield self._batch(data, at, stream(self.seed, Purpose.RNN, 2, number, index))
+            latents = Purpose.RNN_LATENTS.stream(self.seed, epoch=number, batch=index)
+            yield self._batch(data, at, latents.generator())
 
     def _batch(self, data: Joined, at: np.ndarray, rng: np.random.Generator) -> Batch:
         now = at[:, :-1]
-        z_mask = np.ones_like(data.seam[now]) if self.across_seam else 1.0 - data.seam[now]
         ones = np.ones(now.shape, np.float32)
-        parts = (part[now] for part in (data.action, data.restart, data.done, data.reward))
-        return Batch(draw_z(data.mu[at], data.logvar[at], rng), *parts, ones, z_mask)
+        return Batch(
+            z=draw_z(data.mu[at], data.logvar[at], rng),
+            action=data.action[now],
+            restart=data.restart[now],
+            done=data.done[now],
+            reward=data.reward[now],
+            mask=ones,
+            z_mask=ones if self.across_seam else 1.0 - data.seam[now],
+        )
 
 
 class EpisodeBatches:
@@ -111,10 +119,10 @@ class EpisodeBatches:
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch from the `first` on."""
-        order = stream(self.seed, Purpose.RNN, 1, number).permutation(len(self.series))
+        order = Purpose.RNN_EPISODE_ORDER.stream(self.seed, epoch=number).generator().permutation(len(self.series))
         for index in range(first, self.per_epoch):
             chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
-            rng = stream(self.seed, Purpose.RNN, 2, number, index)
+            rng = Purpose.RNN_LATENTS.stream(self.seed, epoch=number, batch=index).generator()
             yield stack([_pad(self.series[i], self.length, rng) for i in chosen])
 
 
@@ -132,7 +140,7 @@ def _pad(series: Series, length: int, rng: np.random.Generator) -> Batch:
     action[:steps] = series.action[:steps]
     full = np.zeros((length + 1, z.shape[1]), np.float32)
     full[: len(z)] = z
-    return Batch(full, action, **ends)
+    return Batch(z=full, action=action, **ends)
 
 
 def stack(rows: list[Batch]) -> Batch:

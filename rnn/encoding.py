@@ -12,7 +12,7 @@ from experiment.progress import Progress
 from rnn.config import SeriesConfig
 from rnn.series import InitialLatents, Series, read_shard, shard_path, write_initial, write_shard
 from vae.episodes import FRAME_SHAPE, Episode, episode_length, list_episodes, read_episode, split_episodes
-from vae.model import VAE
+from vae.model import VAE, to_unit
 
 Encode = Callable[[np.ndarray], tuple[tf.Tensor, tf.Tensor]]
 
@@ -34,23 +34,23 @@ def encode_episodes(
     return {"episodes": len(paths), "frames_per_second": round(progress.rate, 1)}
 
 
-def _read_ahead(paths: list[Path], action_size: int) -> Iterator[tuple[Path, Episode]]:
+def _read_ahead(paths: list[Path], action_size: int) -> Iterator[Episode]:
     """Episodes in order, the next one being read while one is used."""
     with ThreadPoolExecutor(1) as reader:
         pending = reader.submit(read_episode, paths[0], action_size)
-        for path, following in zip(paths, [*paths[1:], None], strict=True):
+        for following in [*paths[1:], None]:
             episode = pending.result()
             if following is not None:
                 pending = reader.submit(read_episode, following, action_size)
-            yield path, episode
+            yield episode
 
 
 def compile_encoder(model: VAE) -> Encode:
     """V's encoder for uint8 frames [B, 64, 64, 3], compiled for any B: (mu, logvar) [B, Z]."""
 
-    @tf.function(input_signature=[tf.TensorSpec((None, 64, 64, 3), tf.uint8)])
+    @tf.function(input_signature=[tf.TensorSpec((None, *FRAME_SHAPE), tf.uint8)])
     def encode(frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return model.encode(tf.cast(frames, tf.float32) / 255.0)
+        return model.encode(to_unit(frames))
 
     return encode
 
@@ -59,12 +59,12 @@ def _encode(
     encode: Encode, paths: list[Path], held_out: set[Path], action_size: int, config: SeriesConfig, progress: Progress
 ) -> list[Series]:
     """The latents of a shard's episodes, encoded in batches that run on from one episode to the next."""
-    columns: list[tuple[np.ndarray, ...]] = []  # of each episode; its pictures are not kept
+    columns: list[dict[str, np.ndarray]] = []  # of each episode, without its frames
     parts: list[tuple[np.ndarray, np.ndarray]] = []
     waiting = np.empty((0, *FRAME_SHAPE), np.uint8)
-    for _, episode in _read_ahead(paths, action_size):
+    for episode in _read_ahead(paths, action_size):
         waiting = np.concatenate([waiting, episode.obs])
-        columns.append((episode.action, episode.reward, episode.terminated))
+        columns.append({key: getattr(episode, key) for key in ("action", "reward", "terminated")})
         whole = len(waiting) // config.batch_size * config.batch_size
         for start in range(0, whole, config.batch_size):
             parts.append(_halves(encode, waiting[start : start + config.batch_size]))
@@ -75,13 +75,13 @@ def _encode(
         parts.append(tuple(part[: len(waiting)] for part in _halves(encode, filled)))
         progress.update(len(waiting))
     mu, logvar = (np.concatenate(column) for column in zip(*parts, strict=True))
-    stops = np.cumsum([len(actions) for actions, *_ in columns])
+    lengths = [len(column["action"]) for column in columns]
     series = []
-    for path, column, stop in zip(paths, columns, stops, strict=True):
-        rows = slice(stop - len(column[0]), stop)
+    for path, column, length, stop in zip(paths, columns, lengths, np.cumsum(lengths), strict=True):
+        rows = slice(stop - length, stop)
         if not (np.isfinite(mu[rows]).all() and np.isfinite(logvar[rows]).all()):
             raise NumericalError(f"series: V gives NaN or infinity for {path}; train V again")
-        series.append(Series(mu[rows], logvar[rows], *column, path in held_out))
+        series.append(Series(mu=mu[rows], logvar=logvar[rows], **column, held_out=path in held_out))
     return series
 
 

@@ -32,10 +32,11 @@ def mdnrnn_loss(
     params: MDNParameters,
     z_next: Tensor,
     done: Tensor | None = None,
+    *,
+    reward: Tensor | None = None,
     mask: Tensor | None = None,
     z_mask: Tensor | None = None,
     positive_weight: float = 10.0,
-    reward: Tensor | None = None,
 ) -> MDNRNNLoss:
     """The loss of M on a batch of sequences.
 

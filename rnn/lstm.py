@@ -15,8 +15,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from experiment.config import check_precision
+
 Tensor = Any
-PRECISIONS = ("float32", "bfloat16")
 
 
 def product(x: Tensor, weights: Tensor, precision: str) -> Tensor:
@@ -82,12 +83,10 @@ class RestartLSTM(keras.layers.Layer):
     def __init__(
         self, input_size: int, hidden_size: int, seed: int = 0, precision: str = "float32", name: str = "lstm"
     ) -> None:
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision must be one of {sorted(PRECISIONS)}, not {precision!r}")
         super().__init__(name=name, dtype="float32")
         self.input_size = input_size
         self.hidden_size = hidden_size
-        self.precision = precision
+        self.precision = check_precision(precision)
         seeds = [int(word) for word in np.random.SeedSequence(seed).generate_state(2) % (2**31)]
         width = 4 * hidden_size
         glorot = keras.initializers.GlorotUniform(seed=seeds[0])

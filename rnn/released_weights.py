@@ -39,7 +39,7 @@ def mdnrnn_from_authors(arrays: Sequence[np.ndarray], z_size: int, action_size: 
     shapes = [array.shape for array in (head, head_bias, kernel, bias)]
     if done > 1 or mixtures < 1 or shapes != expected:
         raise ValueError(f"shapes {shapes} do not fit Z = {z_size}, A = {action_size}")
-    model = MDNRNN(z_size, action_size, hidden, mixtures, bool(done))
+    model = MDNRNN(z_size, action_size, hidden, mixtures, done_head=bool(done))
     kernel = _swap_gates(kernel)
     forget = np.repeat([0.0, FORGET_BIAS, 0.0, 0.0], hidden)
     model.lstm.kernel.assign(kernel[: inputs + done])

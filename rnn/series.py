@@ -11,7 +11,9 @@ import numpy as np
 
 from experiment.errors import InputError
 from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
+from vae.latents import sample_z
 
+KEYS = ("mu", "logvar", "action", "reward", "terminated")  # of each step of a series
 ADVICE = "run scripts/encode_series.py first"
 AGAIN = "delete it and done.json beside it, and run scripts/encode_series.py again"
 
@@ -42,7 +44,7 @@ class InitialLatents:
         """A z float32 [Z] of one of them."""
         row = int(rng.integers(len(self.mu)))
         eps = rng.standard_normal(self.mu.shape[1], np.float32)
-        return self.mu[row] + np.exp(0.5 * self.logvar[row]) * eps
+        return sample_z(self.mu[row], self.logvar[row], eps)
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -52,8 +54,7 @@ def shard_path(folder: Path, number: int) -> Path:
 
 def write_shard(path: Path, series: list[Series]) -> None:
     """Write the episodes of a shard, atomically."""
-    keys = ("mu", "logvar", "action", "reward", "terminated")
-    arrays = {key: np.concatenate([getattr(s, key) for s in series]) for key in keys}
+    arrays = {key: np.concatenate([getattr(s, key) for s in series]) for key in KEYS}
     lengths = np.array([len(s) for s in series], np.int64)
     write_npz(path, {**arrays, "lengths": lengths, "held_out": np.array([s.held_out for s in series])})
 
@@ -84,9 +85,8 @@ def read_shard(path: Path, z_size: int, action_size: int) -> list[Series]:
     if (lengths < 1).any() or lengths.sum() != len(arrays["mu"]):
         raise InputError(f"{path}: the lengths of its episodes do not add up; {AGAIN}")
     stops = np.cumsum(lengths)
-    keys = ("mu", "logvar", "action", "reward", "terminated")
     return [
-        Series(*(arrays[key][stop - n : stop] for key in keys), held_out=bool(held))
+        Series(**{key: arrays[key][stop - n : stop] for key in KEYS}, held_out=bool(held))
         for stop, n, held in zip(stops, lengths, arrays["held_out"], strict=True)
     ]
 

@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiment.errors import InputError
+from experiment.errors import InputError, command
 from experiment.files import atomic_write
 from experiment.interrupts import deferred_interrupts
 from experiment.jsonl import append_row, read_journal, write_journal
@@ -19,7 +19,7 @@ from experiment.runs import Run, finished
 from experiment.stages import run_stage
 from rollouts.config import CollectConfig
 from rollouts.farm import Farm
-from rollouts.rollout import Outcome, Policy, Rollout
+from rollouts.rollout import Outcome, Rollout, WeightsOrScript
 from vae.episodes import episode_path
 
 AHEAD = 64  # attempts handed out beyond what seems needed
@@ -75,7 +75,7 @@ def check_disk(folder: Path, episodes: int, frame_bytes: int, episode_length: in
     return needed
 
 
-def collect(folder: Path, farm: Farm, config: CollectConfig, policy: Policy, seed: int) -> dict[str, float]:
+def collect(folder: Path, farm: Farm, config: CollectConfig, policy: WeightsOrScript, seed: int) -> dict[str, float]:
     """Collect episodes of `policy` into `folder` until the first `config.episodes` long enough attempts are there."""
     attempts = Attempts.load(folder, config.minimum_length)
     before, frames = len(attempts.kept(config.minimum_length)), 0
@@ -96,7 +96,7 @@ def collect(folder: Path, farm: Farm, config: CollectConfig, policy: Policy, see
     return {"episodes": len(kept), "frames": sum(attempts.lengths[n] for n in kept), "attempts": kept[-1] + 1}
 
 
-def _next_rollouts(attempts: Attempts, config: CollectConfig, policy: Policy, seed: int) -> list[Rollout]:
+def _next_rollouts(attempts: Attempts, config: CollectConfig, policy: WeightsOrScript, seed: int) -> list[Rollout]:
     """Attempts not yet made, with a few to spare for games that end early."""
     kept = len(attempts.kept(config.minimum_length))
     wanted = config.episodes - kept + min(AHEAD, max(1, config.episodes // 20))
@@ -105,7 +105,7 @@ def _next_rollouts(attempts: Attempts, config: CollectConfig, policy: Policy, se
         if number not in attempts.lengths:
             numbers.append(number)
         number += 1
-    return [Rollout(n, "record", (seed, int(Purpose.COLLECT), n), policy) for n in numbers]
+    return [Rollout(n, "record", Purpose.COLLECT.stream(seed, attempt=n), policy) for n in numbers]
 
 
 def _remove_surplus(attempts: Attempts, kept: set[int]) -> None:
@@ -115,16 +115,16 @@ def _remove_surplus(attempts: Attempts, kept: set[int]) -> None:
         path.unlink()
 
 
-def collect_all(run: Run, policy: Policy, length: int, farm: Farm, frame_bytes: int, following: str) -> None:
+def collect_all(run: Run, policy: WeightsOrScript, length: int, farm: Farm, frame_bytes: int, following: str) -> None:
     """Collect games of a policy under the folder's lock; rank 0 only.
 
     length: of a game in steps, for the forecast of the disk. following: the script to run next.
     """
 
-    folder, config = run.folder("collect"), run.stages["collect"]
+    folder, config = run.folder("collect"), run.stages.collect
     if finished(folder) is None:  # before the stage is begun, so that it may still be asked for fewer
         there = len(list(folder.glob("episode-*.npz")))
         needed = check_disk(run.path, max(0, config.episodes - there), frame_bytes, length)
         print(f"collect: {config.episodes:,} episodes, about {needed / 1e9:.2f} GB still to write", flush=True)
     produce = functools.partial(collect, farm=farm, config=config, policy=policy, seed=run.seed)
-    run_stage(run, "collect", produce, f"python scripts/{following} {run.task} --run {run.path}")
+    run_stage(run, "collect", produce, command("python", f"scripts/{following}", run.task, "--run", run.path))

@@ -107,9 +107,9 @@ class DreamPlayer:
 
     def _check(self, bad: np.ndarray) -> None:
         for row in np.flatnonzero(bad):
-            key, step = self._rollouts[row].key, int(self._steps[row])
+            stream, step = self._rollouts[row].stream, int(self._steps[row])
             raise NumericalError(
-                f"dream: z or the done logit is NaN or infinite in rollout {key} after step {step}; train M again"
+                f"dream: z or the done logit is NaN or infinite in rollout {stream} after step {step}; train M again"
             )
 
     def _keep(self, kept: np.ndarray) -> None:

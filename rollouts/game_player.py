@@ -5,37 +5,14 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from experiment.random_streams import Purpose, engine_seed
+from experiment.random_streams import Purpose
+from rollouts.games import Games
 from rollouts.rollout import BLOCK, Outcome, Rollout
 from rollouts.scripted import Script
 from vae.episodes import Episode, episode_bytes
 
 
-class Steps(NamedTuple):
-    """What one step of n games gives, in the order in which they were named."""
-
-    observations: np.ndarray  # uint8 [n, 64, 64, 3]
-    rewards: np.ndarray  # float32 [n]
-    terminated: np.ndarray  # bool [n]
-    truncated: np.ndarray  # bool [n]
-
-
-class Games(Protocol):
-    """A fixed number of real games in one process, as a task provides them."""
-
-    def __len__(self) -> int: ...
-
-    def reset(self, index: int, seed: int) -> np.ndarray:
-        """Begin a game anew; its first observation uint8 [64, 64, 3]."""
-
-    def step(self, indices: Sequence[int], actions: np.ndarray) -> Steps:
-        """Play one step of the games named, with actions float32 [n, A]."""
-
-    def close(self) -> None:
-        """End all engines."""
-
-
-class Chooser(Protocol):
+class Actor(Protocol):
     """Who chooses the actions of a batch of games."""
 
     def start(self, slot: int, rollout: Rollout, rng: np.random.Generator) -> None:
@@ -45,7 +22,7 @@ class Chooser(Protocol):
         """Actions float32 [n, A] on observations uint8 [n, 64, 64, 3] of the slots named."""
 
 
-class ScriptChooser:
+class ScriptActor:
     """Plays scripts: all actions of a rollout are drawn when it starts."""
 
     def __init__(self, slots: int, time_limit: int, action_size: int):
@@ -80,10 +57,21 @@ class GamePlayer:
 
     The seed of a rollout's game comes from the rollout's own stream. With `minimum_length` given the episodes are
     recorded, and those at least so long come back as files.
+
+    stall: a rollout of a fitness ends after so many steps in a row without a reward above 0 (0: never), and the steps
+    left of `time_limit` count as its last one does.
     """
 
-    def __init__(self, games: Games, chooser: Chooser, minimum_length: int | None = None):
-        self.games, self.chooser, self.minimum_length = games, chooser, minimum_length
+    def __init__(
+        self,
+        games: Games,
+        actor: Actor,
+        minimum_length: int | None = None,
+        stall: int = 0,
+        time_limit: int = 0,
+    ):
+        self.games, self.actor, self.minimum_length = games, actor, minimum_length
+        self.stall, self.time_limit = stall, time_limit
         self._slots: dict[int, _Slot] = {}
 
     def live(self) -> int:
@@ -98,8 +86,8 @@ class GamePlayer:
         """Start games in free slots."""
         free = [slot for slot in range(len(self.games)) if slot not in self._slots]
         for slot, rollout in zip(free, rollouts, strict=False):
-            self.chooser.start(slot, rollout, rollout.rng())
-            first = self.games.reset(slot, engine_seed(rollout.key[0], Purpose(rollout.key[1]), *rollout.key[2:]))
+            self.actor.start(slot, rollout, rollout.rng())
+            first = self.games.reset(slot, rollout.stream.engine_seed())
             self._slots[slot] = _Slot(rollout, [first], [], [])
 
     def drop(self, ids: set[int]) -> None:
@@ -117,15 +105,16 @@ class GamePlayer:
 
     def _step(self) -> list[Outcome]:
         slots = list(self._slots)
-        actions = self.chooser.act(slots, np.stack([self._slots[slot].observation[-1] for slot in slots]))
+        actions = self.actor.act(slots, np.stack([self._slots[slot].observation[-1] for slot in slots]))
         steps = self.games.step(slots, actions)
         ended = []
         for row, slot in enumerate(slots):
             game = self._slots[slot]
             game.action.append(actions[row])
             game.reward.append(float(steps.rewards[row]))
-            if steps.terminated[row] or steps.truncated[row]:
-                ended.append(self._outcome(game, bool(steps.terminated[row])))
+            over = steps.terminated[row] or steps.truncated[row]
+            if over or self._stalled(game):
+                ended.append(self._outcome(game, bool(steps.terminated[row]), stalled=not over))
                 del self._slots[slot]
             else:
                 if self.minimum_length is None:
@@ -133,11 +122,17 @@ class GamePlayer:
                 game.observation.append(steps.observations[row])
         return ended
 
-    def _outcome(self, game: _Slot, terminated: bool) -> Outcome:
+    def _stalled(self, game: _Slot) -> bool:
+        """Whether a rollout of a fitness has earned nothing for `stall` steps."""
+        trains = self.stall and game.rollout.stream.purpose is Purpose.FITNESS
+        return bool(trains) and len(game.reward) >= self.stall and max(game.reward[-self.stall :]) <= 0
+
+    def _outcome(self, game: _Slot, terminated: bool, stalled: bool) -> Outcome:
         length, episode = len(game.reward), None
         if self.minimum_length is not None and length >= self.minimum_length:
             last = np.arange(length) == length - 1
             action, reward = np.stack(game.action).astype(np.float32), np.array(game.reward, np.float32)
             flags = last & terminated, last & (not terminated)
             episode = episode_bytes(Episode(np.stack(game.observation), action, reward, *flags))
-        return Outcome(game.rollout.id, sum(game.reward), length, episode)
+        rest = (self.time_limit - length) * game.reward[-1] if stalled else 0.0
+        return Outcome(game.rollout.id, sum(game.reward) + rest, length, episode)

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiment.random_streams import Stream
 from rollouts.rollout import Kind, Outcome, Rollout
 from rollouts.scripted import Script
 
@@ -36,14 +37,17 @@ def unpack_request(packed: Any) -> Request:
 def pack_reply(reply: Reply) -> Any:
     """A reply as plain tuples, with each policy once: the rollouts of a candidate share theirs."""
     policies: dict[Any, int] = {}
-    rows = [(r.id, r.world, r.key, policies.setdefault(_plain(r.policy), len(policies))) for r in reply.rollouts]
+    rows = [
+        (r.id, r.world, tuple(r.stream), policies.setdefault(_plain(r.policy), len(policies))) for r in reply.rollouts
+    ]
     return list(policies), rows, reply.drop, reply.stop
 
 
 def unpack_reply(packed: Any) -> Reply:
     """The reply again."""
     policies = [np.frombuffer(p[1], p[0]) if isinstance(p, tuple) else p for p in packed[0]]
-    return Reply([Rollout(number, world, key, policies[n]) for number, world, key, n in packed[1]], *packed[2:])
+    rollouts = [Rollout(number, world, Stream(*stream), policies[n]) for number, world, stream, n in packed[1]]
+    return Reply(rollouts, *packed[2:])
 
 
 def _plain(policy: np.ndarray | Script) -> Any:

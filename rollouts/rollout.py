@@ -8,13 +8,13 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from experiment.random_streams import Purpose, stream
+from experiment.random_streams import Stream
 from rollouts.scripted import Script
 
 BLOCK = 16  # steps between two looks at which rollouts have ended; part of the results (noise is drawn in blocks)
 
 
-Policy = np.ndarray | Script  # flat weights float32 [P], or a script
+WeightsOrScript = np.ndarray | Script  # flat weights float32 [P], or a script
 Kind = tuple[str, bool]  # (world, whether the policy is a script)
 
 
@@ -22,13 +22,13 @@ class Rollout(NamedTuple):
     """One game or dream to play.
 
     id: its place among the results. world: "dream", "real" or "record" (a real game whose episode is wanted).
-    key: the words of its random stream, (seed, purpose, ...). policy: flat weights float32 [P], or a Script.
+    stream: of all its random numbers, the engine's too. policy: flat weights float32 [P], or a Script.
     """
 
     id: int
     world: str
-    key: tuple[int, ...]
-    policy: Policy
+    stream: Stream
+    policy: WeightsOrScript
 
     @property
     def kind(self) -> Kind:
@@ -37,7 +37,7 @@ class Rollout(NamedTuple):
 
     def rng(self) -> np.random.Generator:
         """The start of its own stream."""
-        return stream(self.key[0], Purpose(self.key[1]), *self.key[2:])
+        return self.stream.generator()
 
 
 class Outcome(NamedTuple):
@@ -68,7 +68,7 @@ class Player(Protocol):
         """Play on for a block and return what ended in it."""
 
 
-class Cast(Protocol):
+class PlayerFactory(Protocol):
     """Makes the players of a job; the same on every rank."""
 
     def capacity(self, kind: Kind) -> int:

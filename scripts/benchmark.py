@@ -34,7 +34,7 @@ from benchmarking.figures import (
     paired,
     spread_text,
 )
-from benchmarking.measures import MEASURES, Measured
+from benchmarking.measures import BENCHMARKS, BenchmarkRun
 
 TARGETS = (
     Target("dream", "ours", "ceiling", "of the ceiling", AT_LEAST, 0.80),
@@ -84,7 +84,7 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     """The arguments."""
     parser = cli.Parser(description=__doc__, formatter_class=cli.Formatter)
-    parser.add_argument("--only", action="append", choices=MEASURES, metavar="MEASURE", help=", ".join(MEASURES))
+    parser.add_argument("--only", action="append", choices=BENCHMARKS, metavar="MEASURE", help=", ".join(BENCHMARKS))
     parser.add_argument("--repeats", type=cli.positive, default=5, metavar="N", help="of every contestant (default 5)")
     parser.add_argument("--seconds", type=float, default=2.5, help="a repetition lasts, where it can be cut (2.5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, after every measure")
@@ -99,14 +99,14 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     from experiment.files import write_json
     from experiment.provenance import environment
 
-    started, repeats, results = time.monotonic(), arguments.repeats, before(arguments)
+    started, repeats, results = time.monotonic(), arguments.repeats, earlier_results(arguments)
     results["command"] = " && ".join([*results.pop("commands"), command(arguments)])
     results |= {"date": str(datetime.date.today()), "repeats": repeats, **environment(), "peers": peers()}
     minutes = results["minutes"]
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
-        for name in dict.fromkeys(arguments.only or MEASURES):
+        for name in dict.fromkeys(arguments.only or BENCHMARKS):
             begun = time.monotonic()
-            with Measured(MEASURES[name], Path(folder), arguments.seconds, arguments.smoke) as measured:
+            with BenchmarkRun(BENCHMARKS[name], Path(folder), arguments.seconds, arguments.smoke) as measured:
                 measured.compete(repeats)
             measured.grow(min(GROWTH_ROUNDS, repeats), min(GROWTH_SECONDS, arguments.seconds))
             results["measures"][name] = row(name, measured) | {"minutes": (time.monotonic() - begun) / 60}
@@ -120,7 +120,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     return results
 
 
-def before(arguments: argparse.Namespace) -> dict[str, Any]:
+def earlier_results(arguments: argparse.Namespace) -> dict[str, Any]:
     """What an earlier run left in the file of the measures that are not asked for now; nothing where all are."""
     from experiment.files import read_json
 
@@ -135,7 +135,7 @@ def before(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def order(results: dict[str, Any]) -> None:
     """Measures and targets in the order of a whole run, whatever was measured last."""
-    results["measures"] = {name: results["measures"][name] for name in MEASURES if name in results["measures"]}
+    results["measures"] = {name: results["measures"][name] for name in BENCHMARKS if name in results["measures"]}
     known = {target.name: place for place, target in enumerate(TARGETS)}
     results["targets"].sort(key=lambda row: known.get(row["name"], len(known)))
 
@@ -152,9 +152,9 @@ def peers() -> dict[str, str]:
     return {name: metadata.version(name) if find_spec(name) else "not installed" for name in names}
 
 
-def row(name: str, measured: Measured) -> dict[str, Any]:
+def row(name: str, measured: BenchmarkRun) -> dict[str, Any]:
     """A measure in the JSON: every repetition, what it was compared with, how it grows, what is missing."""
-    measure, series = MEASURES[name], measured.series
+    measure, series = BENCHMARKS[name], measured.series
     pieces, contestants = measured.pieces, {}
     if pieces:
         series["ceiling"] = [ceiling(list(found)) for found in zip(*pieces.values(), strict=True)]

@@ -1,7 +1,10 @@
 """What all scripts share: their flags, how they end, and where they stand among MPI ranks.
 
-Only the standard library is imported before it is needed, so that `--help` and wrong arguments answer at once.
+Nothing here loads NumPy before it is needed: a rank sets its threads first, and `--help` and wrong arguments answer at
+once.
 """
+
+from __future__ import annotations
 
 import argparse
 import contextlib
@@ -9,14 +12,20 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiment.config import describe, override
+from experiment.errors import InputError, NumericalError, command, disk_trouble
+from experiment.files import read_json
+from experiment.runs import Run, load_run, open_run
+from experiment.stages import need
+
 if TYPE_CHECKING:
+    from controller.config import Stages
     from controller.task import Task
-    from experiment.config import Settings
-    from experiment.runs import Run
 
 TASKS = ("doomrnn", "carracing")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
@@ -36,7 +45,20 @@ def one_thread_a_rank() -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, and said by one rank only."""
+    """A parser whose errors are one line from one rank, and whose help ends with the settings of the task named."""
+
+    lists_settings = False
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def,override]
+        """Parse, with the words in hand for the help."""
+        self._words = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
+    def format_help(self) -> str:
+        """Return the help; its settings are those of the TASK and --preset among the words."""
+        if self.lists_settings:
+            self.epilog = _settings_help(self._words).replace("%", "%%")
+        return super().format_help()
 
     def error(self, message: str) -> None:  # type: ignore[override]
         fail(f"{self.prog}: {message} (see --help)")
@@ -54,7 +76,7 @@ def rank() -> int:
     return int(os.environ.get("OMPI_COMM_WORLD_RANK") or os.environ.get("PMI_RANK") or 0)
 
 
-def world() -> Any:
+def communicator() -> Any:
     """MPI's communicator of all ranks, or None for a process started without mpirun."""
     if not (os.environ.get("OMPI_COMM_WORLD_SIZE") or os.environ.get("PMI_SIZE")):
         return None
@@ -65,8 +87,6 @@ def world() -> Any:
 
 def load_tensorflow() -> None:
     """Import TensorFlow without the greetings it prints whatever its log level; they are shown if it fails."""
-    import tempfile
-
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as said:
@@ -88,12 +108,13 @@ def parser(
     doc: str, preset: bool = True, fields: bool = True, seed_help: str = "seed of the run (default 0)"
 ) -> Parser:
     """A parser with the flags every script takes; `doc` is the script's docstring."""
-    made = Parser(description=doc, formatter_class=Formatter, epilog=_all_fields() if fields else None)
+    made = Parser(description=doc, formatter_class=Formatter)
+    made.lists_settings = fields
     made.add_argument("task", choices=TASKS, metavar="TASK", help=f"one of: {', '.join(TASKS)}")
     made.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     if preset:
         made.add_argument(
-            "--preset", metavar="P", help="settings to start from: paper, quick or smoke (default: the run's own)"
+            "--preset", metavar="P", help="settings to start from, such as paper or quick (default: the run's own)"
         )
     made.add_argument("--seed", type=seed, default=None, help=seed_help)
     made.add_argument(
@@ -102,7 +123,7 @@ def parser(
         action="append",
         default=[],
         metavar="STAGE.FIELD=VALUE",
-        help="change one setting (repeatable); all are listed below",
+        help="change one setting (repeatable); --help after a TASK lists them",
     )
     return made
 
@@ -112,14 +133,19 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=30, width=110)
 
 
-def _all_fields() -> str:
-    from experiment.config import describe
+def _settings_help(words: list[str]) -> str:
+    """The settings of the task that the words name, with the values of their preset; without one, of all tasks."""
+    pre = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    pre.add_argument("--preset", nargs="?")
+    wanted = pre.parse_known_args(words)[0].preset
+    return "\n\n".join(_task_settings(name, wanted) for name in [n for n in TASKS if n in words][:1] or TASKS)
 
-    parts = [
-        f"settings of {name}, with the defaults of preset paper:\n{describe(task(name).presets['paper'].stages)}"
-        for name in TASKS
-    ]
-    return "\n".join(parts).replace("%", "%%")
+
+def _task_settings(name: str, wanted: str | None) -> str:
+    """The table of a task's settings in a preset, "paper" where the one wanted is none of the task's."""
+    presets = task(name).presets
+    preset = presets.get(wanted or "", presets["paper"])
+    return f"settings of {name}, preset {preset.name}:\n{describe(preset.stages, preset.all_sources(presets['paper']))}"
 
 
 def seed(text: str) -> int:
@@ -146,24 +172,19 @@ def temperature(text: str) -> float:
     return value
 
 
-def task(name: str) -> "Task":
+def task(name: str) -> Task:
     """A task's description, loaded by name."""
     return importlib.import_module(f"{name}.task").TASK
 
 
-def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
+def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> Run:
     """The run the arguments name, opened or made; `own_seed` keeps ``--seed`` for the script itself."""
-    from experiment.errors import InputError
-    from experiment.runs import Run, open_run
-
     chosen = task(arguments.task)
     preset = getattr(arguments, "preset", None)
     exists = (arguments.run / "config.json").exists()
     if preset is None and not exists:
-        raise InputError(
-            f"{arguments.run}: no run there yet; start one with scripts/collect_rollouts.py "
-            f"{arguments.task} --run {arguments.run} --preset quick"
-        )
+        first = command("scripts/collect_rollouts.py", arguments.task, "--run", arguments.run, "--preset", "quick")
+        raise InputError(f"{arguments.run}: no run there yet; start one with {first}")
     if preset is not None and preset not in chosen.presets:
         raise InputError(f"--preset {preset}: unknown; one of {', '.join(chosen.presets)}")
     stages, explicit = overridden(chosen.presets[preset or "paper"].stages, arguments.overrides)
@@ -173,33 +194,25 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
     return open_run(arguments.run, wanted, explicit, preset_given=preset is not None)
 
 
-def overridden(stages: "dict[str, Settings]", words: list[str]) -> "tuple[dict[str, Settings], set[str]]":
+def overridden(stages: Stages, words: list[str]) -> tuple[Stages, set[str]]:
     """Stages with the words of ``--set`` applied, and the ``stage.field`` these name."""
-    from experiment.config import override
-
     for word in words:
         stages = override(stages, word)
     return stages, {word.partition("=")[0] for word in words}
 
 
-def open_existing(path: Path) -> "Run":
+def open_existing(path: Path) -> Run:
     """The run in a folder, whatever its task; InputError where there is none."""
-    from experiment.errors import InputError
-    from experiment.files import read_json
-    from experiment.runs import load_run
-
     stored = read_json(path / "config.json", "name a run's folder with --run")
     name = stored.get("task") if isinstance(stored, dict) else None
     if name not in TASKS:
         raise InputError(f"{path / 'config.json'}: not a run's configuration (task {name!r})")
-    return load_run(path, {stage: type(config) for stage, config in task(name).presets["paper"].stages.items()})
+    return load_run(path, task(name).presets["paper"].stages)
 
 
-def need_telling_dream(run: "Run") -> None:
+def need_telling_dream(run: Run) -> None:
     """InputError where M foretells neither an end nor rewards, so that all players are alike in its dream."""
-    from experiment.errors import InputError
-
-    config = run.stages["rnn"]
+    config = run.stages.rnn
     if not (config.done_head or config.reward_head):
         raise InputError(
             f"{run.folder('rnn')}: this M foretells neither an end nor rewards, so that nothing can be learned or "
@@ -207,61 +220,38 @@ def need_telling_dream(run: "Run") -> None:
         )
 
 
-def need_models(run: "Run") -> None:
+def need_models(run: Run) -> None:
     """InputError naming the script to run first where V, the series or M is not finished."""
-    from experiment.stages import need
-
     for stage, script in (("vae", "train_vae.py"), ("series", "encode_series.py"), ("rnn", "train_rnn.py")):
         need(run, stage, script)
 
 
-def on_farm(
-    comm: Any,
-    task: "Task",
-    prepare: Callable[[], tuple[Any, Any]],
-    job: Callable[[Any, Any], None],
-    tensorflow: bool = True,
-) -> None:
-    """Run ``job(prepared, farm)`` on rank 0 with all ranks playing; ``prepare() -> (setup, prepared)`` on rank 0.
+def serve(comm: Any, task: Task, tensorflow: bool = True) -> None:
+    """Play what rank 0 hands out until it leaves its farm: all that any other rank does.
 
-    With `tensorflow` the other ranks load it meanwhile.
+    tensorflow: load it now, while rank 0 prepares.
     """
-    from controller.workers import TaskCast
-    from rollouts.farm import Farm, await_setup, guarded, introduce, work
+    from controller.workers import TaskPlayers
+    from rollouts import farm
 
-    with guarded(comm):
-        if rank() != 0:
-            introduce(comm)
-            if tensorflow:
-                load_tensorflow()
-            work(TaskCast(task, await_setup(comm)), comm)
-            return
-        setup, prepared = prepare()
-        farm = Farm(TaskCast(task, setup), comm, setup)
-        job(prepared, farm)
-        farm.close()
-
-
-def controller_temperature(run: "Run", name: str | None) -> float:
-    """The temperature a controller was trained at, or the run's own where there is no controller."""
-    from experiment.files import read_sealed
-
-    begun = run.path / "controller" / (name or "-") / "begun.json"
-    return float(read_sealed(begun)["temperature"]) if begun.exists() else run.stages["controller"].temperature
+    farm.introduce(comm)
+    if tensorflow:
+        load_tensorflow()
+    farm.serve(TaskPlayers(task, farm.await_setup(comm)), comm)
 
 
 @contextlib.contextmanager
 def ending_well(comm: Any = None) -> Iterator[None]:
     """Turn what can go wrong into one line and an exit code; under MPI end all ranks with it.
 
-    SIGTERM ends a process alone as Ctrl-C does; ranks leave it to mpirun.
+    An error that is not foreseen prints its traceback. SIGTERM ends a process alone as Ctrl-C does; ranks leave it to
+    mpirun.
     """
-    from experiment.errors import InputError, NumericalError, disk_trouble
-
     if comm is None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        yield
+        with _guarded(comm):
+            yield
         code = 0
     except InputError as error:
         code = _ended(f"error: {error}", 2, comm)
@@ -278,6 +268,14 @@ def ending_well(comm: Any = None) -> Iterator[None]:
         )
     if code:
         sys.exit(code)
+
+
+def _guarded(comm: Any) -> contextlib.AbstractContextManager:
+    if comm is None:
+        return contextlib.nullcontext()
+    from rollouts.farm import guarded
+
+    return guarded(comm)
 
 
 def _ended(line: str, code: int, comm: Any) -> int:

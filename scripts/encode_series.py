@@ -5,6 +5,7 @@ python scripts/encode_series.py doomrnn --run runs/demo
 
 import cli
 
+from experiment.errors import command
 from experiment.stages import need, run_stage
 
 
@@ -21,17 +22,18 @@ def main() -> None:
             from rnn.encoding import encode_episodes
             from vae.training import load_vae
 
-            model, config = load_vae(run.folder("vae")), run.stages["series"]
+            model, config = load_vae(run.folder("vae")), run.stages.series
             return encode_episodes(folder, run.folder("collect"), model, task.action_size, config, run.seed)
 
-        run_stage(run, "series", produce, f"python scripts/train_rnn.py {task.name} --run {run.path}")
+        following = command("python", "scripts/train_rnn.py", task.name, "--run", run.path)
+        run_stage(run, "series", produce, following)
 
 
 def need_episodes(run) -> None:
     """InputError where not all episodes are collected yet."""
-    from controller.iteration import is_turn
+    from controller.iteration import is_iteration
 
-    script = ("iterate.py", "--to") if is_turn(run.path) else ("collect_rollouts.py",)
+    script = ("iterate.py", "--to") if is_iteration(run.path) else ("collect_rollouts.py",)
     need(run, "collect", *script)
 
 

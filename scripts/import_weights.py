@@ -8,6 +8,7 @@ imported run is fed pictures as theirs were (env.preprocess=authors).
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cli
@@ -39,9 +40,9 @@ def main() -> None:
     parser.add_argument("--controller", metavar="NAME", help="which to export (default: the only or usual one)")
     parser.add_argument(
         "--preprocess",
-        choices=("authors", "plain"),
+        choices=("authors", "plain", "stretched"),
         default="authors",
-        help="how V's pictures were made: plain for weights that --export wrote (default authors)",
+        help="how V's frames were made: plain for weights that --export wrote (default authors)",
     )
     parser.add_argument("--export", action="store_true", help="write the run's weights into --source instead")
     arguments = parser.parse_args()
@@ -153,7 +154,7 @@ PARTS = {"vae": vae_of, "rnn": rnn_of, "series": initial_of, "controller": contr
 
 def paper(task, stage: str):
     """The paper's settings of a stage."""
-    return task.presets["paper"].stages[stage]
+    return getattr(task.presets["paper"].stages, stage)
 
 
 def paper_shape(task):
@@ -166,11 +167,11 @@ def store(arguments, task, models) -> None:
     """Write the run: its configuration, and a finished stage for each part."""
     from controller.checkpoints import save_controller
     from experiment.checkpoints import save_model
-    from experiment.config import override
     from experiment.runs import Run, finish, open_run, working
     from rnn.series import write_initial
 
-    stages = override(task.presets["paper"].stages, f"env.preprocess={arguments.preprocess}")
+    env = task.presets["paper" if arguments.preprocess == "authors" else "quick"].stages.env  # whose screen fits
+    stages = replace(task.presets["paper"].stages, env=replace(env, preprocess=arguments.preprocess))
     run = Run(arguments.run, task.name, "paper", 0, stages)
     summary = {"imported_from": str(arguments.source)}
     for part, model in models.items():
@@ -178,9 +179,9 @@ def store(arguments, task, models) -> None:
             shape, weights, score = model
             name = task.usual_controller
             folder = run.path / "controller" / name
-            record = {"world": task.world, "temperature": stages["controller"].temperature, "seed": 0}
+            record = {"world": task.world, "temperature": stages.controller.temperature, "seed": 0}
         else:
-            folder, record = run.folder(part), {part: vars(stages[part])}
+            folder, record = run.folder(part), {part: vars(getattr(stages, part))}
         with working(folder, record):
             if part == "controller":
                 for checkpoint in ("best", "last"):
@@ -219,7 +220,7 @@ def export_run(arguments) -> None:
     if finished(run.folder("rnn")):
         contents["rnn"] = [array.tolist() for array in mdnrnn_to_authors(load_rnn(run.folder("rnn")))]
     if finished(run.folder("series")):
-        initial = load_initial(run.folder("series"), run.stages["vae"].z_size)
+        initial = load_initial(run.folder("series"), run.stages.vae.z_size)
         contents["series"] = [to_units(part).tolist() for part in (initial.mu, initial.logvar)]
     if arguments.controller or list(run.path.glob("controller/*/best.json")):
         folder = find_controller(run.path, arguments.controller, cli.task(run.task).usual_controller)
@@ -232,9 +233,9 @@ def export_run(arguments) -> None:
         path = arguments.source / LAYOUT[arguments.task][part]
         atomic_write(path, (json.dumps(content) + "\n").encode())
         print(f"export: wrote {path}")
-    if run.stages["env"].preprocess == "plain":
-        print("export: V was trained on plain pictures; an import of it wants --preprocess plain")
-    if run.stages["rnn"].reward_head and "rnn" in contents:
+    if (preprocess := run.stages.env.preprocess) != "authors":
+        print(f"export: V was trained on {preprocess} frames; an import of it wants --preprocess {preprocess}")
+    if run.stages.rnn.reward_head and "rnn" in contents:
         print("export: M's reward head is left out; their format has none")
 
 

@@ -10,12 +10,20 @@ V and the series of all games before them; its M goes on from the old one's weig
 settings of the new run.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 import cli
 
 cli.one_thread_a_rank()
+
+from controller.checkpoints import find_controller, load_controller
+from controller.evaluation import evaluations_of
+from controller.iteration import open_iteration, signature
+from controller.workers import Setup, TaskPlayers, play_setup
+from experiment.errors import InputError
+from experiment.runs import Run
+from rollouts.collecting import collect_all
+from rollouts.farm import Farm
 
 
 def parse():
@@ -30,47 +38,38 @@ def parse():
 def main() -> None:
     """Parse, begin or continue the new run, and collect the agent's games on all ranks."""
     arguments = parse()
-    comm = cli.world()
+    comm = cli.communicator()
     with cli.ending_well(comm):
         task = cli.task(arguments.task)
-        cli.on_farm(
-            comm,
-            task,
-            lambda: prepare(arguments, task),
-            lambda job, farm: collect(*job, farm, task),
-        )
+        if cli.rank():
+            return cli.serve(comm, task)
+        old = old_run(arguments, task)
+        folder = find_controller(old.path, arguments.controller, task.usual_controller)
+        shape, weights = load_controller(folder, "best")
+        new = open_iteration(old, *new_run(arguments, old), signature(old, folder, weights))
+        setup = iteration_setup(old, new, shape)
+        length = usual_length(old, folder.name, setup.env.time_limit)
+        with Farm(TaskPlayers(task, setup), comm, setup) as farm:
+            collect_all(new, weights, length, farm, task.frame_bytes, following="encode_series.py")
+    return None
 
 
-def prepare(arguments, task):
-    """(setup of the ranks, (the new run, the agent's weights, how long its games are)); rank 0 only."""
-    from controller.checkpoints import find_controller, load_controller
-    from controller.iteration import open_turn, signature
-    from controller.workers import play_setup
-
-    old = old_run(arguments, task)
-    folder = find_controller(old.path, arguments.controller, task.usual_controller)
-    shape, weights = load_controller(folder, "best")
-    wanted, explicit = new_run(arguments, old)
-    new = open_turn(old, wanted, explicit, signature(old, folder, weights))
+def iteration_setup(old, new, shape) -> Setup:
+    """What the ranks play with: the old run's agent in the new run's environment."""
     cli.load_tensorflow()
-    env, collect = new.stages["env"], new.stages["collect"]
-    setup = play_setup(old, {"real"}, True, old.stages["controller"].temperature, shape)
-    games = new.stages["evaluate"].games_per_rank
-    setup = replace(setup, env=env, games_per_rank=games, minimum_length=collect.minimum_length)
-    return setup, (new, weights, usual_length(old, folder.name, env.time_limit))
-
-
-def collect(run, weights, length: int, farm, task) -> None:
-    """Collect the agent's games under the folder's lock; rank 0 only."""
-    from rollouts.collecting import collect_all
-
-    collect_all(run, weights, length, farm, task.frame_bytes, "encode_series.py")
+    return play_setup(
+        old,
+        {"real"},
+        shape,
+        old.stages.controller.temperature,
+        env=new.stages.env,
+        games_per_rank=new.stages.evaluate.games_per_rank,
+        minimum_length=new.stages.collect.minimum_length,
+    )
 
 
 def old_run(arguments, task):
     """The run that a turn starts from; InputError where it is not finished, or only a release of one."""
-    from experiment.errors import InputError
-
     old = cli.open_existing(arguments.run)
     if old.task != task.name:
         raise InputError(f"{arguments.run}: belongs to task {old.task}, not {task.name}")
@@ -83,8 +82,6 @@ def old_run(arguments, task):
 
 def new_run(arguments, old):
     """The new run as it is wanted, with the old one's settings but for what --set says, and what was said."""
-    from experiment.runs import Run
-
     stages, explicit = cli.overridden(old.stages, arguments.overrides)
     if arguments.seed is None:
         return Run(arguments.to, old.task, old.preset, old.seed + 1, stages), explicit
@@ -93,8 +90,6 @@ def new_run(arguments, old):
 
 def usual_length(old, controller: str, longest: int) -> int:
     """Steps that a real game of a controller lasts, for the forecast of the disk: as evaluated, or the longest."""
-    from controller.evaluation import evaluations_of
-
     found = [e for e in evaluations_of(old) if e.world == "real" and e.controller == controller]
     return round(max(sum(e.lengths) / len(e.lengths) for e in found)) if found else longest
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import cli
 
+from experiment.cores import usable_cores
 from experiment.errors import InputError
 
 MPIRUN_DID_NOT_START = 213  # seen where another mpirun of the same user began or ended at the same moment
@@ -25,7 +27,7 @@ class Launcher:
     """Runs this folder's scripts, alone or on MPI ranks, with what Open MPI needs; a failure ends the whole."""
 
     def __init__(self, run, task, ranks: int | None):
-        cores = os.cpu_count() or 1
+        cores = usable_cores()
         self.run, self.task, self.ranks = run, task, ranks or cores
         self.collectors = ranks or (crowded(cores) if task.engine else cores)
         self.mpirun = find_mpirun() if self.ranks > 1 else None
@@ -47,8 +49,7 @@ class Launcher:
         return [str(Path(__file__).with_name(script)), self.task.name, "--run", str(self.run.path), *flags]
 
     def _call(self, command: list[str], settings: dict[str, str]) -> None:
-        shown = " ".join(Path(word).name if i == 0 else word for i, word in enumerate(command))
-        print(f"\n$ {shown}", flush=True)
+        print(f"\n$ {shlex.join([Path(command[0]).name, *command[1:]])}", flush=True)
         code = completed(command, settings)
         if code == MPIRUN_DID_NOT_START:
             print("mpirun could not start; once more", flush=True)

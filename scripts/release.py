@@ -1,4 +1,5 @@
-"""Copy what is worth publishing of a finished run: weights, scores and curves, without its episodes and series.
+"""Copy what is worth publishing of a finished run: weights, scores, curves and a dozen frames, without its episodes
+and series.
 
     python scripts/release.py --run runs/paper --to results/doomrnn [--float16]
 
@@ -33,7 +34,7 @@ def main() -> None:
 
 def release(source: Path, target: Path, dtype: str) -> None:
     """Copy the stages, then list each copied folder's files in a manifest."""
-    from experiment.errors import InputError
+    from experiment.errors import InputError, command
     from experiment.files import write_manifest
 
     run = cli.open_existing(source)
@@ -57,9 +58,11 @@ def release(source: Path, target: Path, dtype: str) -> None:
         copy(folder, target / "controller" / folder.name, CONTROLLER)
         write_manifest(target / "controller" / folder.name)
     copy_evaluations(source / "evaluation", target / "evaluation")
+    keep_frames(run, target)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     print(f"release: wrote {target}, {size / 1e6:.1f} MB")
-    print(f"next: python scripts/evaluate.py {run.task} --run {target} --world real --episodes 100 --seed 7")
+    following = ("python", "scripts/evaluate.py", run.task, "--run", target, "--world", "real")
+    print("next:", command(*following, "--episodes", 100, "--seed", 7))
 
 
 def copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
@@ -67,6 +70,18 @@ def copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
     target.mkdir(parents=True)
     for path in {path for name in names for path in source.glob(name)}:
         shutil.copy(path, target)
+
+
+def keep_frames(run, target: Path) -> None:
+    """Keep a dozen real frames with what the released V makes of them, for the page of `scripts/dream_page.py`."""
+    from dataclasses import replace
+
+    from reporting.real_frames import real_frames
+
+    from vae.training import load_vae
+
+    released = replace(run, path=target)
+    real_frames(released, cli.task(run.task), load_vae(target / "vae"), episodes=run.folder("collect"))
 
 
 def copy_evaluations(source: Path, target: Path) -> None:

@@ -71,6 +71,13 @@ class Page:
         write_video(path, frames, fps)
         self._embed('<video controls loop muted src="data:video/mp4;base64,', path.read_bytes(), '"></video>')
 
+    def dream(self, command: str) -> None:
+        """A link to the playable dream beside the page, or the command that makes it."""
+        if (self.folder / "dream.html").exists():
+            self.parts.append('<p><a href="dream.html">Play in this dream</a>, in the browser.</p>')
+        else:
+            self.parts.append(f"<p>To play in it in the browser: <code>{html.escape(command)}</code></p>")
+
     def table(self, rows: list[tuple[str, ...]]) -> None:
         """Rows of text, the first of which are the heads."""
         lines = [
@@ -149,16 +156,16 @@ class Report:
     @functools.cached_property
     def example(self):
         """A drive of the collecting policy that nothing was trained on: held out, or, in a release, a new one."""
-        from controller.trajectories import Drive, drive_script
+        from controller.trajectories import Trajectory, script_trajectory
         from vae.episodes import list_episodes, read_episode, split_episodes
 
         if "collect" in self.has:
             paths = split_episodes(list_episodes(self.run.folder("collect")), self.run.seed)[1][:8]
             episode = max((read_episode(path, self.task.action_size) for path in paths), key=len)
-            return Drive(episode.obs, episode.action)
-        env, script = self.run.stages["env"], self.task.collector(self.run.stages["collect"])
+            return Trajectory(episode.obs, episode.action)
+        env, script = self.run.stages.env, self.task.collector(self.run.stages.collect)
         games = self.task.games(1, env, True)
-        drive = drive_script(games, script, self.task.action_size, self.seed, env.time_limit)
+        drive = script_trajectory(games, script, self.task.action_size, self.seed, env.time_limit)
         games.close()
         return drive
 
@@ -232,7 +239,7 @@ class Report:
         frames = obs[:: max(1, len(obs) // STRIP)][:STRIP]
         shown = [("real", frames), ("V", decode(vae, encode(vae, frames)))]
         self.page.figure("reconstructions", self.figures.pictures(shown), "frames and reconstructions")
-        return self._losses("vae", "reconstruction", "frames", self.run.stages["vae"].batch_size)
+        return self._losses("vae", "reconstruction", "frames", self.run.stages.vae.batch_size)
 
     def _losses(self, stage: str, key: str, unit: str, size: int) -> None:
         from experiment.metrics import read_metrics
@@ -241,7 +248,8 @@ class Report:
         if not file.exists():
             return self.page.missing(f"{file} (imported weights have none)")
         rows = read_metrics(file.parent)
-        curves = [("training", figures.OURS, [r["step"] * size for r in rows], [r[key] for r in rows])]
+        trained = [r for r in rows if key in r]  # an M of 0 epochs has none
+        curves = [("training", figures.OURS, [r["step"] * size for r in trained], [r[key] for r in trained])]
         tests = [r for r in rows if f"validation_{key}" in r]
         xs, ys = [r["step"] * size for r in tests], [r[f"validation_{key}"] for r in tests]
         curves.append(("held out", figures.THIRD, xs, ys))
@@ -255,36 +263,38 @@ class Report:
 
     def memory(self) -> None:
         """M's predictions along a held-out episode, and its losses."""
-        from controller.trajectories import Drive, predict
+        from controller.trajectories import Trajectory, predict
 
         self.page.heading("M", "Along a real episode, each step foretold from those before it.")
         if not {"vae", "rnn"} <= self.has:
             return self.page.missing("a trained M; run scripts/train_rnn.py")
-        drive = Drive(*(part[-STEPS:] for part in self.example))
+        drive = Trajectory(*(part[-STEPS:] for part in self.example))
         found = predict(self.vae, self.rnn, drive)
         at = slice(0, len(found.frames), max(1, len(found.frames) // STRIP))
         shown = [("real", drive.frames[1:][at][:STRIP]), ("foretold", found.frames[at][:STRIP])]
         self.page.figure("predictions", self.figures.pictures(shown), "next frames, real and foretold")
         figure = self.figures.foresight(found.done, found.density, found.grid, found.values)
         self.page.figure("foresight", figure, "mixture and probability of the end")
-        config = self.run.stages["rnn"]
+        config = self.run.stages.rnn
         return self._losses("rnn", "z", "frames", config.batch_size * config.sequence_length)
 
     # --- the dream ---
 
     def dreams(self) -> None:
         """Strips of dreams at five temperatures, and videos of the agent in both worlds."""
-        from controller.trajectories import encode, follow_dream
+        from controller.trajectories import encode, replay_in_dream
+        from experiment.errors import command
 
         comment = f"The same first frame and the same actions; every {STRIDE}th step. White: the dream has ended."
         self.page.heading("The dream", comment)
         if not {"vae", "series", "rnn"} <= self.has:
             return self.page.missing("a trained M; run scripts/train_rnn.py")
+        self.page.dream(command("scripts/dream_page.py", "--run", self.run.path))
         frames, actions = self.example
         length = min(len(frames), STRIP * STRIDE)
         first, rows = encode(self.vae, frames[:1])[0], [("real", frames[:length:STRIDE])]
         for tau in TEMPERATURES:
-            dreamt = follow_dream(self._env(tau), actions[:length], first, self.seed)
+            dreamt = replay_in_dream(self._env(tau), actions[:length], first, self.seed)
             rows.append((f"tau {tau:g}", dreamt[::STRIDE]))
         columns = [str(step) for step in range(0, length, STRIDE)]
         self.page.figure("dreams", self.figures.pictures(rows, columns), "dreams at five temperatures")
@@ -303,7 +313,7 @@ class Report:
         from controller.agent import Agent
         from controller.checkpoints import find_controller, load_controller
         from controller.policies import Policy
-        from controller.trajectories import decode, drive_agent, drive_dream, encode
+        from controller.trajectories import agent_trajectory, decode, dream_trajectory, encode
 
         self.page.heading("The agent", "From left: the real task, V's view of it, the agent in its own dream.")
         if not {"vae", "series", "rnn"} <= self.has or not list(self.run.path.glob("controller/*/best.json")):
@@ -311,12 +321,12 @@ class Report:
         folder = find_controller(self.run.path, self.name or self._best_controller())
         shape, weights = load_controller(folder, "best")
         policy, vae = Policy(shape, self.task.squash), self.vae
-        games = self.task.games(1, self.run.stages["env"], False)
-        real = drive_agent(games, Agent(vae, self.rnn, policy), weights, self.seed, STEPS)
+        games = self.task.games(1, self.run.stages.env, False)
+        real = agent_trajectory(games, Agent(vae, self.rnn, policy), weights, self.seed, STEPS)
         games.close()
         z = encode(vae, real.frames)
         env = self._env(cli.controller_temperature(self.run, folder.name))
-        dreamt = drive_dream(env, policy, weights, z[0], self.seed, STEPS)
+        dreamt = dream_trajectory(env, policy, weights, z[0], self.seed, STEPS)
         rows = [("real", real.frames[::STRIDE][:STRIP]), ("dream", dreamt.frames[::STRIDE][:STRIP])]
         columns = [str(STRIDE * n) for n in range(STRIP)]
         self.page.figure("agent", self.figures.pictures(rows, columns), f"{folder.name} in both worlds")

@@ -31,7 +31,7 @@ def main() -> None:
         run, task = cli.resolve(arguments), cli.task(arguments.task)
         launcher = Launcher(run, task, arguments.ranks)
         started = time.monotonic()
-        temperature = arguments.temperature or run.stages["controller"].temperature
+        temperature = arguments.temperature or run.stages.controller.temperature
         names = stages(launcher, run, task, temperature, arguments.seeds)
         report(run, task, names, temperature)
         print(f"everything took {(time.monotonic() - started) / 60:.1f} minutes on {launcher.ranks} ranks")
@@ -39,7 +39,7 @@ def main() -> None:
 
 def stages(launcher, run, task, temperature: float, seeds: int) -> list[str]:
     """Run every stage; returns the names of the controllers."""
-    config = run.stages["evaluate"]
+    config = run.stages.evaluate
     launcher.ranked("collect_rollouts.py", ranks=launcher.collectors)
     launcher.alone("train_vae.py")
     launcher.alone("encode_series.py")
@@ -59,7 +59,7 @@ def controller(launcher, run, task, variant: str, temperature: float, seed: int)
     """Train one controller and evaluate it; returns its name."""
     from controller.task import controller_name
 
-    config, name = run.stages["evaluate"], controller_name(task.world, variant, temperature, seed)
+    config, name = run.stages.evaluate, controller_name(task.world, variant, temperature, seed)
     tau = ["--temperature", str(temperature)]
     launcher.ranked("train_controller.py", "--variant", variant, "--seed", str(seed), *tau)
     agent = ["--controller", name, "--seed", SEED]

@@ -5,6 +5,7 @@ python scripts/train_vae.py doomrnn --run runs/demo
 
 import cli
 
+from experiment.errors import command
 from experiment.stages import need, run_stage
 
 
@@ -16,7 +17,7 @@ def main() -> None:
 
         run, task = cli.resolve(arguments), cli.task(arguments.task)
         need(run, "collect", "collect_rollouts.py")
-        config = run.stages["vae"]
+        config = run.stages.vae
 
         def produce(folder):
             cli.load_tensorflow()
@@ -24,12 +25,19 @@ def main() -> None:
             from vae.training import train_vae
 
             training, held_out = split_episodes(list_episodes(run.folder("collect")), run.seed)
-            sizes = (config.batch_size, run.seed, config.shuffle_megabytes, config.max_frames)
-            data = FrameStream(training, task.action_size, *sizes)
+            data = FrameStream(
+                training,
+                task.action_size,
+                batch_size=config.batch_size,
+                seed=run.seed,
+                megabytes=config.shuffle_megabytes,
+                max_frames=config.max_frames,
+            )
             tests = sample_frames(held_out, task.action_size, config.validation_frames, run.seed)
             return train_vae(folder, data, tests, config, run.seed)
 
-        run_stage(run, "vae", produce, f"python scripts/encode_series.py {task.name} --run {run.path}")
+        following = command("python", "scripts/encode_series.py", task.name, "--run", run.path)
+        run_stage(run, "vae", produce, following)
 
 
 if __name__ == "__main__":

@@ -24,12 +24,15 @@ ORDER = (
     "test_imports.py",
     "test_config.py",
     "test_files.py",
+    "test_random_streams.py",
+    "test_cores.py",
+    "test_install.py",
     "test_storage.py",
     "test_runs.py",
     "test_fuzz.py",
     "test_frames.py",
     "test_batches.py",
-    "test_es.py",
+    "test_cma_es.py",
     "test_evaluation.py",
     "test_claims.py",
     "test_benchmark.py",
@@ -57,6 +60,7 @@ ORDER = (
     "test_fitness_ranks.py",
     "test_resume_pipeline.py",
     "test_report.py",
+    "test_dream_page.py",
     "test_carracing_pipeline.py",
 )
 
@@ -77,7 +81,7 @@ class SmokeRun(NamedTuple):
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> SmokeRun:
     """The whole pipeline on the real game, once, on two ranks."""
-    path = tmp_path_factory.mktemp("runs") / "smoke"
+    path = tmp_path_factory.mktemp("runs") / "smoke run"  # a blank, as in many a path
     done = run(python("reproduce.py", "doomrnn", "--preset", "smoke", "--run", path, "--ranks", 2), seconds=500)
     assert done.returncode == 0, f"the pipeline failed:\n{done.stdout}\n{done.stderr}"
     return SmokeRun(path, done.stdout)

@@ -1,5 +1,6 @@
 """Small data in the project's real formats, made without a game or a network."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from experiment.files import atomic_write
 from experiment.runs import finish, working
+from rnn.config import RNNConfig
 from rnn.series import Series
 from vae.episodes import Episode, episode_bytes, episode_path
 
@@ -16,6 +18,13 @@ PRECISIONS_OF_ROWS = [
     "float32",
     pytest.param("bfloat16", marks=pytest.mark.skipif(_OLDER, reason="promised with AVX-512 only")),
 ]
+
+
+@dataclass(frozen=True)
+class OnlyM:
+    """The settings of a run that has no stage but M's."""
+
+    rnn: RNNConfig = RNNConfig()
 
 
 def numbered_frames(episode: int, length: int) -> np.ndarray:

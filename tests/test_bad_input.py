@@ -1,5 +1,6 @@
 """What a user can get wrong at the command line: one clear line, the right exit code, nothing lost or half-written."""
 
+import shlex
 import shutil
 
 import numpy as np
@@ -117,3 +118,18 @@ def test_other_settings_for_a_begun_stage_are_refused(smoke):
     done = run(python("train_vae.py", "doomrnn", "--run", smoke.path, *words))
     assert_refused(done, 2, "vae.batch_size is 20, asked 7")
     assert (smoke.path / "config.json").read_bytes() == before
+
+
+def test_printed_commands_survive_a_blank_in_a_path(smoke, tmp_path):
+    """What is printed to be run next is, for a shell, the words that are meant; so are commands within errors."""
+    following = [line.removeprefix("next: ") for line in smoke.output.splitlines() if line.startswith("next: ")]
+    shown = [line.removeprefix("$ ") for line in smoke.output.splitlines() if line.startswith("$ ")]
+    assert len(following) >= 4 and len(shown) >= 6
+    for line in following + shown:
+        words = shlex.split(line)
+        assert words[words.index("--run") + 1] == str(smoke.path)
+    folder = tmp_path / "it's $HOME; a run"
+    done = run(python("train_vae.py", "doomrnn", "--run", folder))
+    assert_refused(done, 2, "no run there yet")
+    words = shlex.split(done.stderr.split("start one with ")[1])
+    assert words == ["scripts/collect_rollouts.py", "doomrnn", "--run", str(folder), "--preset", "quick"]

@@ -25,9 +25,9 @@ from benchmarking.figures import (
     judged,
     paired,
 )
-from benchmarking.measures import MEASURES, Measured, MeasureOf
+from benchmarking.measures import BENCHMARKS, Benchmark, BenchmarkRun
 from benchmarking.page import WHY, page
-from benchmarking.workers import CORES, Contestant, join
+from benchmarking.workers import CORES, Implementation, join
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
@@ -94,14 +94,14 @@ def test_processes_side_by_side_add_up():
     assert join(pieces)["pieces"]["a"] == {"seconds": pytest.approx(1 / (1 / 0.2 + 1 / 0.4)), "operations": 6.0}
 
 
-def made_up(**contestants: Contestant) -> MeasureOf:
+def made_up(**contestants: Implementation) -> Benchmark:
     """A measure of contestants that need nothing."""
-    return MeasureOf("nothing", "times/s", contestants)
+    return Benchmark("nothing", "times/s", contestants)
 
 
-def compete(measure: MeasureOf, folder, repeats: int = 3) -> Measured:
-    """Measured, as the command does it."""
-    with Measured(measure, folder, 0.01, True) as measured:
+def compete(measure: Benchmark, folder, repeats: int = 3) -> BenchmarkRun:
+    """BenchmarkRun, as the command does it."""
+    with BenchmarkRun(measure, folder, 0.01, True) as measured:
         measured.compete(repeats)
     return measured
 
@@ -116,8 +116,8 @@ def test_contestants_take_turns(world, tmp_path):
     """Ours, peer, ours, peer; and while one is measured the other is stopped."""
     measured = compete(
         made_up(
-            ours=Contestant("benchmark_world.counting", "", "one", "first"),
-            peer=Contestant("benchmark_world.counting", "", "one", "second"),
+            ours=Implementation("benchmark_world.counting", "", "one", "first"),
+            peer=Implementation("benchmark_world.counting", "", "one", "second"),
         ),
         tmp_path,
     )
@@ -128,7 +128,7 @@ def test_contestants_take_turns(world, tmp_path):
 
 def test_a_process_a_core_adds_up(world, tmp_path):
     """`each` starts as many as there are cores."""
-    measured = compete(made_up(ours=Contestant("benchmark_world.counting", "", "each", "x")), tmp_path, 1)
+    measured = compete(made_up(ours=Implementation("benchmark_world.counting", "", "each", "x")), tmp_path, 1)
     assert measured.series == {"ours": [1.0 * len(CORES)]}
 
 
@@ -136,10 +136,10 @@ def test_a_missing_peer_is_said(world, tmp_path):
     """What is not installed, or dies, is named with the reason; the others are measured."""
     measured = compete(
         made_up(
-            ours=Contestant("benchmark_world.counting", "", "one", "x"),
-            absent=Contestant("benchmark_world.counting", "", "one", needs="no_such_module"),
-            mortal=Contestant("benchmark_world.dying", "", "one"),
-            unborn=Contestant("benchmark_world.nothing", "", "one"),
+            ours=Implementation("benchmark_world.counting", "", "one", "x"),
+            absent=Implementation("benchmark_world.counting", "", "one", needs="no_such_module"),
+            mortal=Implementation("benchmark_world.dying", "", "one"),
+            unborn=Implementation("benchmark_world.nothing", "", "one"),
         ),
         tmp_path,
     )
@@ -197,13 +197,13 @@ def test_the_page_is_drawn_from_the_json(tmp_path):
 def test_reasons_name_measures_that_exist():
     """Targets, and the reasons why one may not be reached, are about contestants that there are."""
     for target in benchmark.TARGETS:
-        known = {*MEASURES[target.measure].contestants, "ceiling"}
+        known = {*BENCHMARKS[target.measure].contestants, "ceiling"}
         assert target.ours.split(",")[0] in known and (not target.over or target.over in known)
     assert set(WHY) <= {target.name for target in benchmark.TARGETS}
     for words in WHY.values():
         for name in re.findall(r"[{:]([a-z_]+/[A-Za-z ]+)", words):
             measure, _, who = name.partition("/")
-            assert who in {*MEASURES[measure].contestants, "ceiling"}, name
+            assert who in {*BENCHMARKS[measure].contestants, "ceiling"}, name
 
 
 def test_what_is_measured_again_replaces_itself_alone(tmp_path, monkeypatch):
@@ -211,7 +211,7 @@ def test_what_is_measured_again_replaces_itself_alone(tmp_path, monkeypatch):
     path = tmp_path / "benchmark.json"
     path.write_text(json.dumps(results()))
     monkeypatch.setattr(sys, "argv", ["benchmark.py", "--only", "vae_training", "--json", str(path)])
-    found = benchmark.before(benchmark.parse())
+    found = benchmark.earlier_results(benchmark.parse())
     assert set(found["measures"]) == {"dream"} and len(found["targets"]) == 3
     assert (found["commands"], found["minutes"]) == (["python scripts/benchmark.py"], 1.0)
     found["measures"] = {"series": {}, **found["measures"]}
@@ -219,7 +219,7 @@ def test_what_is_measured_again_replaces_itself_alone(tmp_path, monkeypatch):
     assert list(found["measures"]) == ["dream", "series"]
     assert [target["name"] for target in found["targets"]][-1] == "dream: ours / PyTorch"
     monkeypatch.setattr(sys, "argv", ["benchmark.py", "--only", "dream", "--json", str(path)])
-    assert benchmark.before(benchmark.parse())["measures"] == {}
+    assert benchmark.earlier_results(benchmark.parse())["measures"] == {}
 
 
 def test_an_unknown_measure_is_refused():

@@ -1,11 +1,15 @@
 """CMA-ES: it climbs, it is its seed's alone, and a replay of what it was told brings it back bit for bit."""
 
+import math
+
 import numpy as np
 import pytest
 
-from controller.cma_es import CMAES, fingerprint, rounded
+from controller.cma_es import CMAES, fingerprint
 from controller.config import ControllerConfig
-from controller.training import fitness_keys
+from controller.policy_spec import rounded
+from controller.training import fitness_streams, scheduled_rollouts
+from experiment.errors import InputError
 from experiment.random_streams import Purpose
 
 TARGET = np.linspace(-1, 1, 12)
@@ -94,10 +98,24 @@ def test_weights_are_rounded_to_four_decimals():
 def test_candidates_share_seeds_in_pairs():
     """i and i + 32 play the same 16 dreams; no other two do, and no generation shares with another."""
     config = ControllerConfig()
-    keys = fitness_keys(config, 7)
-    assert len(keys) == 64 and {len(row) for row in keys} == {16}
-    assert keys[3][5] == (int(Purpose.FITNESS), 7, 3, 5)
+    streams = fitness_streams(config, 0, 7)
+    assert len(streams) == 64 and {len(row) for row in streams} == {16}
+    assert streams[3][5] == Purpose.FITNESS.stream(0, generation=7, candidate=3, rollout=5)
     for i in range(32):
-        assert keys[i] == keys[i + 32]
-    assert len({key for row in keys for key in row}) == 32 * 16
-    assert not {key for row in keys for key in row} & {key for row in fitness_keys(config, 8) for key in row}
+        assert streams[i] == streams[i + 32]
+    assert len({stream for row in streams for stream in row}) == 32 * 16
+    assert not {stream for row in streams for stream in row} & {
+        stream for row in fitness_streams(config, 0, 8) for stream in row
+    }
+
+
+def test_rollouts_double_as_the_fitness_rises():
+    """2, 4, 8 and 16 rollouts at even steps of the fitness; all of them at once where nothing is scheduled."""
+    config = ControllerConfig(rollouts=16, first_rollouts=2, full_rollouts_at=750.0)
+    fitness = (-math.inf, -30.0, 249.0, 250.0, 499.0, 500.0, 749.0, 750.0, 900.0)
+    assert [scheduled_rollouts(config, best) for best in fitness] == [2, 2, 2, 4, 4, 8, 8, 16, 16]
+    assert scheduled_rollouts(ControllerConfig(rollouts=16), -math.inf) == 16
+    assert len(fitness_streams(config, 0, 1, 2)[0]) == 2
+    assert fitness_streams(config, 0, 1, 2)[3] == fitness_streams(config, 0, 1)[3][:2]
+    with pytest.raises(InputError, match="full_rollouts_at"):
+        ControllerConfig(first_rollouts=2)

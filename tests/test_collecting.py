@@ -13,7 +13,7 @@ from samples import leftovers
 
 from doomrnn.scripted import TakeCoverScript
 from experiment.errors import InputError
-from experiment.random_streams import Purpose, stream
+from experiment.random_streams import Purpose
 from rollouts.collecting import check_disk
 from vae.episodes import list_episodes, read_episode
 
@@ -40,7 +40,7 @@ def test_the_first_long_enough_attempts_are_kept(collected):
     assert len(episodes) == 8
     for path in episodes:
         episode, attempt = read_episode(path, 1), int(path.stem.split("-")[1])
-        rng = stream(0, Purpose.COLLECT, attempt)
+        rng = Purpose.COLLECT.stream(0, attempt=attempt).generator()
         wanted = TakeCoverScript("random_hold", max_hold=80).actions(rng, 150)[: len(episode)]
         np.testing.assert_array_equal(episode.action, wanted)
         assert 130 <= len(episode) <= 150 and (episode.reward == 1).all()

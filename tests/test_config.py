@@ -1,11 +1,14 @@
 """Settings: each field knows its type and bounds, and a wrong word is refused with what would be right."""
 
 import dataclasses
+import itertools
 
 import pytest
 
 import carracing.presets
-from controller.config import ControllerConfig, EvaluateConfig
+import carracing.task
+import doomrnn.task
+from controller.config import ControllerConfig, EvaluateConfig, Stages
 from doomrnn.config import DoomEnvConfig
 from doomrnn.presets import PRESETS
 from experiment.config import describe, from_values, override
@@ -13,45 +16,62 @@ from experiment.errors import InputError
 from rnn.config import RNNConfig
 from vae.config import VAEConfig
 
-STAGES = {"env": DoomEnvConfig(), "vae": VAEConfig(), "rnn": RNNConfig(), "controller": ControllerConfig()}
+
+@dataclasses.dataclass(frozen=True)
+class FourStages:
+    """Some stages of a run."""
+
+    env: DoomEnvConfig = DoomEnvConfig()
+    vae: VAEConfig = VAEConfig()
+    rnn: RNNConfig = RNNConfig()
+    controller: ControllerConfig = ControllerConfig()
+
+
+STAGES = FourStages()
 
 
 def test_the_papers_numbers():
     """`paper` is the defaults, and they are the published ones."""
     stages = PRESETS["paper"].stages
-    assert (stages["vae"].z_size, stages["vae"].batch_size, stages["vae"].learning_rate) == (64, 100, 1e-4)
-    assert (stages["rnn"].hidden_size, stages["rnn"].mixtures, stages["rnn"].done_weight) == (512, 5, 10.0)
-    assert (stages["rnn"].batch_size, stages["rnn"].sequence_length, stages["rnn"].epochs) == (100, 500, 20.0)
-    controller = stages["controller"]
+    assert (stages.vae.z_size, stages.vae.batch_size, stages.vae.learning_rate) == (64, 100, 1e-4)
+    assert (stages.rnn.hidden_size, stages.rnn.mixtures, stages.rnn.done_weight) == (512, 5, 10.0)
+    assert (stages.rnn.batch_size, stages.rnn.sequence_length, stages.rnn.epochs) == (100, 500, 20.0)
+    controller = stages.controller
     assert (controller.popsize, controller.rollouts, controller.sigma_init) == (64, 16, 0.1)
     assert (controller.evaluate_every, controller.evaluate_rollouts, controller.temperature) == (25, 1024, 1.15)
-    assert (stages["collect"].episodes, stages["collect"].max_hold, stages["collect"].minimum_length) == (
+    assert (stages.collect.episodes, stages.collect.max_hold, stages.collect.minimum_length) == (
         10_000,
         10,
         101,
     )
-    assert (stages["env"].skill, stages["env"].time_limit, controller.time_limit) == (4, 2100, 2100)
-    assert stages["evaluate"] == EvaluateConfig() and stages["evaluate"].episodes == 100
+    assert (stages.env.skill, stages.env.time_limit, controller.time_limit) == (4, 2100, 2100)
+    assert stages.evaluate == EvaluateConfig() and stages.evaluate.episodes == 100
     assert carracing.presets.VAE.z_size == 32
     assert (carracing.presets.RNN.hidden_size, carracing.presets.RNN.done_head) == (256, False)
+    assert (stages.vae.epochs, stages.vae.kl_tolerance, stages.rnn.clip) == (1.0, 0.5, 1.0)
+    assert (controller.generations, controller.hidden_size, stages.evaluate.dream_episodes) == (1800, 40, 1024)
+    racing = carracing.presets.PAPER
+    assert (racing.collect.episodes, racing.env.time_limit, racing.rnn.epochs) == (10_000, 1000, 20.0)
+    assert not stages.rnn.reward_head and not racing.rnn.reward_head
 
 
 def test_every_preset_holds_every_stage():
-    """A preset is complete, and its population can be paired."""
-    for preset in PRESETS.values():
-        assert list(preset.stages) == list(PRESETS["paper"].stages)
-        assert preset.stages["controller"].popsize % 2 == 0
+    """A preset is complete, each stage of its field's type, and its population can be paired."""
+    for preset in (*PRESETS.values(), *carracing.presets.PRESETS.values()):
+        for item in dataclasses.fields(Stages):
+            assert isinstance(getattr(preset.stages, item.name), item.type)
+        assert preset.stages.controller.popsize % 2 == 0
 
 
 def test_a_setting_is_changed_and_the_rest_kept():
     """The word is read as the field's own type; the given stages stay as they were."""
     changed = override(STAGES, "controller.temperature=2")
-    assert changed["controller"] == dataclasses.replace(STAGES["controller"], temperature=2.0)
-    assert isinstance(changed["controller"].temperature, float) and STAGES["controller"].temperature == 1.15
-    assert changed["vae"] is STAGES["vae"]
-    assert override(STAGES, "rnn.done_head=false")["rnn"].done_head is False
-    assert override(STAGES, "rnn.done_head=1")["rnn"].done_head is True
-    assert override(STAGES, "rnn.precision=bfloat16")["rnn"].precision == "bfloat16"
+    assert changed.controller == dataclasses.replace(STAGES.controller, temperature=2.0)
+    assert isinstance(changed.controller.temperature, float) and STAGES.controller.temperature == 1.15
+    assert changed.vae is STAGES.vae
+    assert override(STAGES, "rnn.done_head=false").rnn.done_head is False
+    assert override(STAGES, "rnn.done_head=1").rnn.done_head is True
+    assert override(STAGES, "rnn.precision=bfloat16").rnn.precision == "bfloat16"
 
 
 @pytest.mark.parametrize(
@@ -111,8 +131,61 @@ def test_stored_values_come_back():
 
 
 def test_every_field_is_described():
-    """Default, unit, choices, help and source of each, one line a field."""
-    lines = describe(STAGES).splitlines()
-    assert len(lines) == sum(len(dataclasses.fields(stage)) for stage in STAGES.values())
-    assert "  env.width=160 pixels {160|320|640}  width of the engine's screen (ours)" in lines
-    assert "  controller.popsize=64  candidates in a generation (an even number) (paper, appendix A.4)" in lines
+    """Name, default, unit or choices, meaning and source of each in aligned columns, one line a field."""
+    lines = describe(STAGES, {"controller.temperature": "a lecture"}).splitlines()
+    rows = [line for line in lines if line.startswith("  ")]
+    starts = [rows[0].index(head) for head in ("name", "default", "unit", "meaning", "source")]
+    cells = [[line[i:j].strip() for i, j in itertools.pairwise([*starts, None])] for line in rows]
+    assert len(rows) == 1 + sum(len(dataclasses.fields(stage)) for stage in vars(STAGES).values())
+    width = "width of the rendered screen, pixels (height: 3/4 of it)"
+    assert ["env.width", "640", "160|320|640", width, "ours"] in cells
+    popsize = "candidates in a generation, an even number"
+    assert ["controller.popsize", "64", "candidates", popsize, "paper, appendix A.4"] in cells
+    assert ["controller.temperature", "1.15", "", "dream temperature", "a lecture"] in cells
+    assert [line for line in lines if line and line not in rows] == [
+        "env: Take cover in ViZDoom, as in the paper",
+        "vae: V and its training",
+        "rnn: M and its training",
+        "controller: C and its training with CMA-ES",
+    ]
+
+
+@pytest.mark.parametrize("task", [doomrnn.task.TASK, carracing.task.TASK], ids=lambda task: task.name)
+def test_the_source_belongs_to_the_tasks_value(task):
+    """A value that is not its field's default names its own source, and no source speaks of the other task."""
+    paper = task.presets["paper"]
+    known = {f"{stage}.{item.name}": item for stage, c in vars(paper.stages).items() for item in dataclasses.fields(c)}
+    assert set(paper.sources) <= set(known)
+    values = {f"{stage}.{name}": value for stage, c in vars(paper.stages).items() for name, value in vars(c).items()}
+    fields_own = {name for name, item in known.items() if values[name] == item.default}
+    stated_by_the_paper_for_both = {"vae.z_size", "rnn.hidden_size"}
+    assert set(known) - fields_own - set(paper.sources) <= stated_by_the_paper_for_both
+    others = {"doomrnn": ("section 3", "table 1"), "carracing": ("section 4", "table 2", "appendix A.5")}[task.name]
+    assert not [line for line in describe(paper.stages, paper.sources).splitlines() if line.endswith(others)]
+
+
+def test_meanings_stand_by_themselves():
+    """One short line for each setting, that does not begin in the middle of a sentence."""
+    for task in (doomrnn.task.TASK, carracing.task.TASK):
+        for config in vars(task.presets["paper"].stages).values():
+            for item in dataclasses.fields(config):
+                meaning = item.metadata["help"]
+                assert 6 < len(meaning) <= 60 and "\n" not in meaning, meaning
+                assert not meaning.startswith(("of ", "such ", "the same", "as above")), meaning
+
+
+def test_a_presets_own_values_name_it():
+    """What quick changes comes from quick; what it keeps has the source of `paper`."""
+    presets = carracing.task.TASK.presets
+    sources = presets["quick"].all_sources(presets["paper"])
+    assert sources["vae.batch_size"] == sources["env.view"] == "preset quick"
+    assert sources["controller.temperature"] == "authors' code" and "vae.z_size" not in sources
+    assert presets["paper"].all_sources(presets["paper"]) == presets["paper"].sources
+
+
+def test_a_record_older_than_a_field_means_its_default():
+    """What was stored before `controller.stall_limit` existed is read as made without it."""
+    stored = {name: value for name, value in vars(ControllerConfig()).items() if name != "stall_limit"}
+    assert from_values(ControllerConfig, stored, "") == ControllerConfig()
+    with pytest.raises(InputError, match="popsize"):
+        from_values(ControllerConfig, {k: v for k, v in stored.items() if k != "popsize"}, "")

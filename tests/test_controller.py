@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 from samples import leftovers
 
-import controller.training
-from controller.checkpoints import find_controller, load_controller
-from controller.cma_es import rounded
+from controller.checkpoints import ADVICE, find_controller, load_controller
 from controller.config import ControllerConfig
-from controller.policy_spec import PolicyShape
+from controller.policy_spec import PolicyShape, rounded
 from controller.task import controller_name
 from controller.training import ControllerTrainer
 from experiment.errors import InputError, NumericalError
@@ -64,10 +62,10 @@ class Hill:
 
     def _outcome(self, rollout: Rollout) -> Outcome:
         score = 100 - ((rollout.policy - TARGET) ** 2).sum() + rollout.rng().normal() * 0.05
-        return Outcome(rollout.id, float(self.returns(rollout, score)), 10 + rollout.key[-1] % 3)
+        return Outcome(rollout.id, float(self.returns(rollout, score)), 10 + rollout.stream.counters[-1] % 3)
 
 
-class HillCast:
+class HillPlayers:
     """Makes them."""
 
     def capacity(self, kind: Kind) -> int:
@@ -83,7 +81,7 @@ def train(folder: Path, config: ControllerConfig = CONFIG, say=print, **options)
     """Train a controller in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     options = {"world": "dream", "seed": 0} | options
-    return ControllerTrainer(folder, Farm(HillCast()), config, SHAPE, options["world"], options["seed"]).run(say)
+    return ControllerTrainer(folder, Farm(HillPlayers()), config, SHAPE, options["world"], options["seed"]).run(say)
 
 
 def results(folder: Path) -> dict[str, bytes]:
@@ -122,7 +120,7 @@ def test_a_fitness_is_the_mean_of_its_rollouts(tmp_path):
     Hill.played = []
     train(tmp_path, replace(CONFIG, generations=1))
     fitness = read_journal(tmp_path / "fitness.jsonl", {})[0]["fitness"]
-    games = [rollout for rollout in Hill.played if rollout.key[1] == Purpose.FITNESS]
+    games = [rollout for rollout in Hill.played if rollout.stream.purpose is Purpose.FITNESS]
     assert len(games) == 18 and all(np.array_equal(game.policy, rounded(game.policy)) for game in games)
     by_candidate = {}
     for game in games:
@@ -130,11 +128,16 @@ def test_a_fitness_is_the_mean_of_its_rollouts(tmp_path):
     assert len(by_candidate) == 6
     found = []
     for same in by_candidate.values():
-        assert {game.key[4] for game in same} == {0, 1, 2} and len({game.key[3] for game in same}) == 1
-        found.append(np.mean([Hill()._outcome(game).score for game in sorted(same, key=lambda game: game.key)]))
+        played = [game.stream.counters for game in same]
+        assert {rollout for _, _, rollout in played} == {0, 1, 2} and len(
+            {candidate for _, candidate, _ in played}
+        ) == 1
+        found.append(
+            np.mean([Hill()._outcome(game).score for game in sorted(same, key=lambda game: game.stream.counters)])
+        )
     assert sorted(found) == pytest.approx(sorted(fitness), rel=1e-12)
-    means = [rollout for rollout in Hill.played if rollout.key[1] == Purpose.MEAN]
-    assert sorted(game.key for game in means) == [(0, int(Purpose.MEAN), n) for n in range(5)]
+    means = [rollout for rollout in Hill.played if rollout.stream.purpose is Purpose.MEAN]
+    assert sorted(game.stream.words for game in means) == [(0, 5, n) for n in range(5)]
 
 
 @pytest.mark.parametrize("stops", [[1], [17], [18], [19, 1, 2], [54, 30, 40, 5], [141]])
@@ -211,7 +214,7 @@ def test_another_seed_is_another_controller(whole, tmp_path):
 
 def test_a_return_that_is_no_number(tmp_path, monkeypatch):
     """It ends the training; the generations before it stay."""
-    returns = staticmethod(lambda rollout, score: score if rollout.key[2] < 3 else float("nan"))
+    returns = staticmethod(lambda rollout, score: score if rollout.stream.counters[0] < 3 else float("nan"))
     monkeypatch.setattr(Hill, "returns", returns)
     with pytest.raises(NumericalError, match=r"fitness 3: policy \d returned nan in rollout \d"):
         train(tmp_path)
@@ -262,4 +265,4 @@ def test_names_and_missing_controllers(tmp_path):
         (folders[0] / "best.json").write_text(content)
         with pytest.raises(InputError, match="not a controller's configuration"):
             load_controller(folders[0], "best")
-    assert controller.training.ADVICE.startswith("run scripts/train_controller.py")
+    assert ADVICE.startswith("run scripts/train_controller.py")

@@ -56,12 +56,15 @@ def policy(model: MDNRNN) -> Policy:
 
 def rollouts(count: int) -> list[Rollout]:
     """Dreams of eight controllers by turns, each on a stream of its own."""
-    return [Rollout(n, "dream", (0, int(Purpose.FITNESS), 1, n), WEIGHTS[n % 8]) for n in range(count)]
+    return [
+        Rollout(n, "dream", Purpose.FITNESS.stream(0, generation=1, candidate=n, rollout=0), WEIGHTS[n % 8])
+        for n in range(count)
+    ]
 
 
 def scripted(count: int, script: TakeCoverScript) -> list[Rollout]:
     """Dreams of a script."""
-    return [Rollout(n, "dream", (0, int(Purpose.EVALUATE), 1, n), script) for n in range(count)]
+    return [Rollout(n, "dream", Purpose.EVALUATE.stream(0, episode=n), script) for n in range(count)]
 
 
 def play(player: DreamPlayer, work: list[Rollout]) -> dict[int, Outcome]:
@@ -157,7 +160,7 @@ def test_another_seed_controller_or_temperature_is_another_dream(dream):
     """All that should matter does."""
     work, learned = rollouts(32), policy(dream.model)
     expected = play(DreamPlayer(dream, learned, 32, 150), work)
-    other_seed = [rollout._replace(key=(1, *rollout.key[1:])) for rollout in work]
+    other_seed = [rollout._replace(stream=rollout.stream._replace(seed=1)) for rollout in work]
     other_weights = [rollout._replace(policy=-rollout.policy) for rollout in work]
     for changed in (other_seed, other_weights):
         assert play(DreamPlayer(dream, learned, 32, 150), changed) != expected
@@ -253,7 +256,7 @@ def test_weights_that_are_no_numbers(limit):
     """The rollout is named; a dream of NaN does not pass for one survived, however short."""
     model = make_model(2, 4, done_bias=-9.0)
     model.lstm.bias.assign(np.full(16, np.nan, np.float32))
-    with pytest.raises(NumericalError, match=r"rollout \(0, 6, 1, 0\)"):
+    with pytest.raises(NumericalError, match=r"rollout \(EVALUATE, episode 0, seed 0\)"):
         play(DreamPlayer(make_dream(model), None, 16, limit), scripted(3, TakeCoverScript("stay")))
 
 

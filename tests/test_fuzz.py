@@ -18,7 +18,7 @@ import pytest
 from commands import SCRIPTS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from samples import make_episode, make_series, numbered_frames
+from samples import OnlyM, make_episode, make_series, numbered_frames
 
 from controller.checkpoints import load_controller, save_controller
 from controller.config import ControllerConfig
@@ -39,6 +39,7 @@ from experiment.files import read_file, read_sealed, seal, write_manifest, write
 from experiment.interrupts import Interrupt
 from experiment.jsonl import append_row, read_journal
 from experiment.metrics import read_metrics
+from experiment.random_streams import Purpose
 from experiment.runs import Run, finished, load_run
 from rnn.config import RNNConfig
 from rnn.series import InitialLatents, load_initial, read_shard, write_initial, write_shard
@@ -106,7 +107,7 @@ def trainer(folder: Path) -> ControllerTrainer:
 EVALUATED = Evaluation(
     "doomrnn", "real", "random", None, None, 2, 7, 2.0, 1.0, [1.0, 3.0], [1.0, 3.0], [1, 3], "", "", None
 )
-RUN = Run(Path(), "doomrnn", "paper", 0, {"rnn": RNNConfig()})
+RUN = Run(Path(), "doomrnn", "paper", 0, OnlyM())
 KINDS: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any]]] = {  # file: (make it in a folder, read it)
     "episode-000000.npz": (
         lambda f: (f / "episode-000000.npz").write_bytes(
@@ -140,7 +141,7 @@ KINDS: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any]]] = {  # fil
         lambda f: write_sealed(
             f / "config.json", {"task": "doomrnn", "preset": "paper", "seed": 0, "stages": {"rnn": vars(RNNConfig())}}
         ),
-        lambda f: load_run(f, {"rnn": RNNConfig}).stages,
+        lambda f: load_run(f, OnlyM()).stages,
     ),
     "begun.json": (lambda f: write_sealed(f / "begun.json", {"a": 1}), lambda f: read_sealed(f / "begun.json")),
     "done.json": (lambda f: write_sealed(f / "done.json", {"updates": 1}), finished),
@@ -157,7 +158,7 @@ ROWS: dict[str, tuple[dict[str, Any], Callable[[Path], Any]]] = {  # journal: (a
     "attempts.jsonl": ({"attempt": 0, "length": 5}, lambda f: Attempts.load(f, 101).lengths),
     "outcomes.jsonl": (
         {"table": "fitness 1", "id": 0, "score": 1.0, "length": 1},
-        lambda f: RolloutTable(OneFarm(), f, 0, Interrupt()).play("fitness 1", "dream", np.zeros((2, 3)), KEYS),
+        lambda f: RolloutTable(OneFarm(), f, Interrupt()).play("fitness 1", "dream", np.zeros((2, 3)), STREAMS),
     ),
     "fitness.jsonl": (
         {"generation": 1, "candidates": "0", "fitness": [1.0, 2.0, 3.0, 4.0]},
@@ -169,7 +170,7 @@ ROWS: dict[str, tuple[dict[str, Any], Callable[[Path], Any]]] = {  # journal: (a
     ),
     "metrics.jsonl": ({"step": 1, "loss": 2.0}, lambda f: [row["step"] + 0 for row in read_metrics(f)]),
 }
-KEYS = [[(6, 1), (6, 2)]] * 2
+STREAMS = [[Purpose.MEAN.stream(0, rollout=n) for n in (1, 2)]] * 2
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just(10**400),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from commands import ROOT, SCRIPTS, run
 
-from doomrnn.presets import PRESETS
+import carracing.task
+import doomrnn.task
+from controller.config import Preset
 
 LAYERS = {
     "experiment": 0,
@@ -141,19 +143,59 @@ finally:
 """
 
 
+def help_of(script: str, *words: str) -> list[str]:
+    """The lines of a script's help for these words, which loads nothing heavy and says nothing else."""
+    done = run([sys.executable, "-c", PROBE, str(SCRIPTS / script), *words])
+    assert done.returncode == 0
+    assert done.stderr.strip() == ""
+    return done.stdout.splitlines()
+
+
+def settings_of(lines: list[str], task: str) -> dict[str, str]:
+    """The lines that a help shows of a task, by the ``stage.field`` they begin with."""
+    begin = lines.index(f"settings of {task}, preset paper:")
+    words = [line.split() for line in lines[begin:]]
+    end = next((n for n, line in enumerate(words[1:], 1) if line[:2] == ["settings", "of"]), len(words))
+    table = zip(words[2:end], lines[begin + 2 :], strict=False)
+    return {line[0]: text for line, text in table if line and text.startswith("  ")}
+
+
+def assert_all_fields(shown: dict[str, str], preset: Preset) -> None:
+    """Every field of a preset has a line with its value, meaning and source; there is no other line."""
+    expected = {f"{stage}.{item.name}": item for stage, c in vars(preset.stages).items() for item in fields(c)}
+    assert shown.keys() == expected.keys()
+    for name, item in expected.items():
+        meta, (stage, key) = item.metadata, name.split(".")
+        source = preset.sources.get(name, meta["source"])
+        assert meta["help"] and source
+        assert shown[name].split()[1] == str(getattr(getattr(preset.stages, stage), key))
+        assert f"  {meta['help']}  " in shown[name] and shown[name].endswith(f"  {source}")
+
+
 @pytest.mark.parametrize("script", COMMANDS)
 def test_help_lists_every_field_and_loads_nothing_heavy(script):
     """`--help` answers at once: no TensorFlow, engine or MPI is imported for it, and all settings stand in it."""
-    done = run([sys.executable, "-c", PROBE, str(SCRIPTS / script), "--help"])
-    assert done.returncode == 0
-    assert done.stderr.strip() == ""
-    if script.removesuffix(".py") not in PIPELINE:
-        return
-    for stage, config in PRESETS["paper"].stages.items():
-        for item in fields(config):
-            default = getattr(config, item.name)
-            assert f"{stage}.{item.name}={default}" in done.stdout
-            assert item.metadata["help"] and item.metadata["source"]
+    lines = help_of(script, "--help")
+    if script.removesuffix(".py") in PIPELINE:
+        for task in (doomrnn.task.TASK, carracing.task.TASK):
+            assert_all_fields(settings_of(lines, task.name), task.presets["paper"])
+
+
+@pytest.mark.parametrize("task", [doomrnn.task.TASK, carracing.task.TASK], ids=lambda task: task.name)
+def test_help_of_a_task_lists_its_settings_alone(task):
+    """With a TASK before or after it, `--help` shows that task's settings and no other's."""
+    lines = help_of("train_vae.py", task.name, "--help")
+    assert lines == help_of("train_vae.py", "--run", "nowhere", "--help", task.name)
+    assert [line for line in lines if line.startswith("settings of")] == [f"settings of {task.name}, preset paper:"]
+    assert_all_fields(settings_of(lines, task.name), task.presets["paper"])
+
+
+def test_help_of_a_preset_lists_its_values():
+    """`--preset quick --help` shows quick's values, and says which of them are its own."""
+    lines = help_of("train_vae.py", "doomrnn", "--preset", "quick", "--help")
+    assert "settings of doomrnn, preset quick:" in lines
+    (line,) = (line for line in lines if line.startswith("  vae.max_frames "))
+    assert line.split()[1] == "165000" and line.endswith("  preset quick")
 
 
 def test_errors_in_the_arguments_load_nothing_heavy():

@@ -8,7 +8,7 @@ from controller.policy_spec import PolicyShape
 from doomrnn.scripted import SCRIPTS, TakeCoverScript, random_hold
 from doomrnn.task import TASK
 from experiment.errors import InputError
-from experiment.random_streams import Purpose, stream
+from experiment.random_streams import Purpose
 
 Z, H = 32, 256  # CarRacing's
 
@@ -18,9 +18,9 @@ def shape(variant: str, z_size: int = Z, state_size: int = H, outputs: int = 3, 
     return PolicyShape(variant, z_size, state_size, outputs, bias)
 
 
-def rng_of(*key: int) -> np.random.Generator:
+def rng_of(episode: int = 0) -> np.random.Generator:
     """A stream as a rollout has it."""
-    return stream(0, Purpose.EVALUATE, *key)
+    return Purpose.EVALUATE.stream(0, episode=episode).generator()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ def test_a_release_plays(smoke, tmp_path, inside):
     target = tmp_path / "released"
     done = inside("release.py", "--run", smoke.path, "--to", target, "--float16")
     assert done.returncode == 0, done.stderr
+    assert (target / "frames.npz").stat().st_size < 200_000
     assert not (target / "rollouts").exists() and not list(target.glob("series/series-*.npz"))
     assert json.loads((target / AGENT).read_text())["made_with"] == ""
     with np.load(target / "rnn" / "weights.npz") as arrays:

@@ -27,7 +27,7 @@ def test_the_page_of_a_whole_run(smoke, tmp_path, inside):
             assert (run / "report" / f"{name}.{kind}").stat().st_size > 1000, name
     assert page.count("data:image/png;base64,") >= len(names) + 1 and page.count("data:video/mp4;base64,") == 1
     assert "Not there yet" not in page and "1092 ± 556" in page
-    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert not re.findall(r'(?:src|href)="(?!data:)', page) and f"scripts/dream_page.py --run {run}" in page
     frames = imageio_ffmpeg.read_frames(str(run / "report" / "agent.mp4"))
     assert next(frames)["size"] == (3 * 256, 256)
     picture = np.frombuffer(next(frames), np.uint8).reshape(256, 768, 3)

@@ -57,10 +57,10 @@ def test_a_new_run_is_written_down_in_full(path):
     made = ask(path, "vae.epochs=2", preset="smoke", seed=3)
     stored = json.loads((path / "config.json").read_text())
     assert (stored["task"], stored["preset"], stored["seed"]) == ("doomrnn", "smoke", 3)
-    assert stored["stages"] == {name: vars(stage) for name, stage in made.stages.items()}
+    assert stored["stages"] == {name: vars(stage) for name, stage in vars(made.stages).items()}
     assert stored["stages"]["vae"]["epochs"] == 2.0
     assert stored["versions"]["numpy"] and stored["versions"]["python"] and stored["cpu"] and stored["cores"]
-    assert load_run(path, {name: type(stage) for name, stage in SMOKE.items()}) == made
+    assert load_run(path, SMOKE) == made
 
 
 def test_later_commands_need_not_repeat_the_settings(path):
@@ -76,8 +76,8 @@ def test_a_stage_not_begun_may_still_change(path):
     first = ask(path, preset="smoke")
     begin(first, "collect")
     changed = ask(path, "rnn.epochs=3")
-    assert changed.stages["rnn"] == dataclasses.replace(first.stages["rnn"], epochs=3.0)
-    assert {**changed.stages, "rnn": None} == {**first.stages, "rnn": None}
+    assert changed.stages.rnn == dataclasses.replace(first.stages.rnn, epochs=3.0)
+    assert dataclasses.replace(changed.stages, rnn=first.stages.rnn) == first.stages
     assert ask(path) == changed
 
 
@@ -128,7 +128,7 @@ def test_another_seed_or_task(path):
 def test_no_run_there(path):
     """Said so, with the command that starts one."""
     with pytest.raises(InputError, match="config.json: not there; run scripts/collect_rollouts.py"):
-        load_run(path, {})
+        load_run(path, SMOKE)
     assert not path.exists()
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from samples import leftovers, make_episode, numbered_frames
+from samples import OnlyM, leftovers, make_episode, numbered_frames
 
 from experiment.errors import InputError
 from experiment.files import atomic_write, read_json, seal, write_json, write_sealed
@@ -369,7 +369,7 @@ def test_a_configuration_whose_seed_is_none(tmp_path, seed):
     config = {"task": "doomrnn", "preset": "paper", "seed": seed, "stages": {"rnn": vars(RNNConfig())}}
     write_sealed(tmp_path / "config.json", config)
     with pytest.raises(InputError, match="not a run's configuration"):
-        load_run(tmp_path, {"rnn": RNNConfig})
+        load_run(tmp_path, OnlyM())
 
 
 @FEW
@@ -387,8 +387,8 @@ def test_fuzzed_configurations(tmp_path, place, value):
     sealed = seal(content) if isinstance(content, dict) else content
     (tmp_path / "config.json").write_text(json.dumps(sealed))
     try:
-        run = load_run(tmp_path, {"rnn": RNNConfig})
+        run = load_run(tmp_path, OnlyM())
     except InputError as error:
         assert "\n" not in str(error)
     else:
-        assert isinstance(run.stages["rnn"], RNNConfig) and math.isfinite(run.stages["rnn"].epochs) and run.seed >= 0
+        assert isinstance(run.stages.rnn, RNNConfig) and math.isfinite(run.stages.rnn.epochs) and run.seed >= 0

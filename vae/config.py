@@ -15,19 +15,17 @@ class VAEConfig(Settings):
     kl_tolerance: float = setting(
         0.5, "floor of the KL term per latent dimension", unit="nats", source="authors' code", least=0.0
     )
-    learning_rate: float = setting(1e-4, "Adam's step size", source="authors' code", above=0.0)
+    learning_rate: float = setting(1e-4, "Adam's initial learning rate", source="authors' code", above=0.0)
     final_learning_rate: float = setting(
-        0.0, "step size at the end, reached in a straight line; 0: constant", source="authors' code", least=0.0
+        0.0, "final learning rate (linear decay); 0: constant", source="authors' code", least=0.0
     )
-    batch_size: int = setting(100, "frames in an update", unit="frames", source="authors' code", least=1)
+    batch_size: int = setting(100, "batch size", unit="frames", source="authors' code", least=1)
     epochs: float = setting(
         1.0, "passes over the training frames", unit="passes", source="paper, appendix A.1", above=0.0
     )
-    shuffle_megabytes: int = setting(1000, "memory for the shuffle across episodes", unit="MB", least=10)
-    max_frames: int = setting(
-        0, "train on at most so many frames, evenly from all episodes; 0: on all", unit="frames", least=0
-    )
+    shuffle_megabytes: int = setting(1000, "memory for shuffling frames across episodes", unit="MB", least=10)
+    max_frames: int = setting(0, "training frames, taken evenly from all episodes; 0: all", unit="frames", least=0)
     validation_frames: int = setting(2000, "held-out frames in each validation", unit="frames", least=10)
-    validate_every: int = setting(1000, "updates between validations", unit="updates", least=1)
-    checkpoint_seconds: float = setting(90.0, "time between checkpoints", unit="s", above=0.0)
-    precision: str = setting("float32", "arithmetic of the products", choices=PRECISIONS)
+    validate_every: int = setting(1000, "interval of validations", unit="updates", least=1)
+    checkpoint_seconds: float = setting(90.0, "interval of checkpoints", unit="s", above=0.0)
+    precision: str = setting("float32", "precision of convolutions", choices=PRECISIONS)

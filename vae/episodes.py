@@ -4,6 +4,7 @@ An episode of T steps holds ``obs`` uint8 [T, 64, 64, 3], ``action`` float32 [T,
 ``reward`` float32, ``terminated`` and ``truncated`` bool [T]. The frame after the last step is not stored.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,10 @@ import numpy as np
 
 from experiment.errors import InputError
 from experiment.npz import ArraySpec, check_finite, npz_bytes, npz_shape, read_npz
-from experiment.random_streams import Purpose, stream
+from experiment.random_streams import Purpose
 
 FRAME_SHAPE = (64, 64, 3)
-FRAME_BYTES = 64 * 64 * 3
+FRAME_BYTES = math.prod(FRAME_SHAPE)
 HELD_OUT = 20  # one episode in so many is held out of training
 AGAIN = "delete it and done.json beside it, and run scripts/collect_rollouts.py again for the same episode"
 
@@ -84,5 +85,5 @@ def split_episodes(paths: list[Path], seed: int) -> tuple[list[Path], list[Path]
     if len(paths) < 2:
         raise InputError(f"{paths[0].parent}: one episode cannot be split into training and held-out; collect more")
     count = max(1, len(paths) // HELD_OUT)
-    held = set(stream(seed, Purpose.SPLIT).permutation(len(paths))[:count].tolist())
+    held = set(Purpose.SPLIT.stream(seed).generator().permutation(len(paths))[:count].tolist())
     return [p for i, p in enumerate(paths) if i not in held], [paths[i] for i in sorted(held)]

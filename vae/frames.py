@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from experiment.errors import InputError
-from experiment.random_streams import Purpose, stream
+from experiment.random_streams import Purpose
 from vae.episodes import FRAME_BYTES, FRAME_SHAPE, episode_length, read_episode
 
 
@@ -77,7 +77,8 @@ class FrameStream:
     def _plan(self, epoch: int) -> list[list[int]]:
         """The epoch's episodes, permuted and joined into chunks of about `chunk_frames`."""
         chunks: list[list[int]] = [[]]
-        for episode in stream(self.seed, Purpose.VAE, 1, epoch).permutation(len(self.paths)).tolist():
+        order = Purpose.VAE_EPISODE_ORDER.stream(self.seed, epoch=epoch).generator()
+        for episode in order.permutation(len(self.paths)).tolist():
             if chunks[-1] and self._size(chunks[-1]) + self.counts[episode] > self.chunk_frames:
                 chunks.append([])
             chunks[-1].append(episode)
@@ -94,12 +95,13 @@ class FrameStream:
             obs = read_episode(self.paths[episode], self.action_size).obs
             count = int(self.counts[episode])
             if count < len(obs):
-                picks = stream(self.seed, Purpose.VAE, 2, epoch, episode).choice(len(obs), count, replace=False)
+                choice = Purpose.VAE_FRAME_CHOICE.stream(self.seed, epoch=epoch, episode=episode)
+                picks = choice.generator().choice(len(obs), count, replace=False)
                 obs = obs[np.sort(picks)]
             pool[filled : filled + count] = obs
             filled += count
-        order = stream(self.seed, Purpose.VAE, 3, epoch, chunk[0]).permutation(len(pool))
-        return pool, order
+        order = Purpose.VAE_FRAME_ORDER.stream(self.seed, epoch=epoch, first_episode=chunk[0])
+        return pool, order.generator().permutation(len(pool))
 
 
 def sample_frames(paths: list[Path], action_size: int, count: int, seed: int) -> np.ndarray:
@@ -108,6 +110,7 @@ def sample_frames(paths: list[Path], action_size: int, count: int, seed: int) ->
     frames = []
     for episode, path in enumerate(paths):
         obs = read_episode(path, action_size).obs
-        picks = stream(seed, Purpose.VAE, 4, episode).choice(len(obs), min(share, len(obs)), replace=False)
+        choice = Purpose.VAE_HELD_OUT_FRAMES.stream(seed, episode=episode)
+        picks = choice.generator().choice(len(obs), min(share, len(obs)), replace=False)
         frames.append(obs[np.sort(picks)])
     return np.concatenate(frames)[:count]

@@ -79,14 +79,14 @@ def untrained(hidden: int = HIDDEN) -> Any:
 
 def setup(job: Job) -> Any:
     """What the ranks play with."""
-    from controller.workers import Setup, Weights
+    from controller.workers import PackedModel, Setup
 
     task = cli.task("doomrnn")
     fields = {"z_size": Z, "action_size": 1, "hidden_size": HIDDEN, "mixtures": 5, "done_head": True}
     return Setup(
-        task.presets["paper"].stages["env"],
+        task.presets["paper"].stages.env,
         16,
-        rnn=Weights(fields, arrays(job.folder)),
+        rnn=PackedModel(fields, arrays(job.folder)),
         initial=first_frames(),
         temperature=TEMPERATURE,
         time_limit=time_limit(job),
@@ -106,18 +106,18 @@ class FarmMeasure:
         return found
 
     def close(self) -> None:
-        """Send the other ranks home."""
+        """End the other ranks' work."""
         self.farm.close()
 
 
-def on_farm(cast: Any, play: Any) -> FarmMeasure | None:
-    """`play(farm, number)` measured on rank 0, with all ranks playing; None on the others, once they are home."""
-    from rollouts.farm import Farm, work
+def on_farm(factory: Any, play: Any) -> FarmMeasure | None:
+    """`play(farm, number)` measured on rank 0, with all ranks playing; None on the others, once they are done."""
+    from rollouts.farm import Farm, serve
 
-    comm = cli.world()
+    comm = cli.communicator()
     if cli.rank() != 0:
-        return work(cast, comm)
-    farm = Farm(cast, comm)
+        return serve(factory, comm)
+    farm = Farm(factory, comm)
     play(farm, 32 * len(CORES))  # compiles
     return FarmMeasure(farm, play)
 
@@ -132,20 +132,20 @@ def played(farm: Any, rollouts: list) -> dict[str, float]:
 
 def generation(job: Job) -> Measure | None:
     """A generation of 64 candidates x 16 rollouts; variants "first", and "growth" over the rollouts of that."""
-    from controller.training import fitness_keys
-    from controller.workers import TaskCast
+    from controller.training import fitness_streams
+    from controller.workers import TaskPlayers
     from rollouts.rollout import Rollout
 
     task = cli.task("doomrnn")
-    config = task.presets["paper"].stages["controller"]
+    config = task.presets["paper"].stages.controller
 
     def play(farm: Any, number: int) -> dict[str, float]:
         count, which = (number, 0) if job.variant == "growth" else (POPSIZE * rollouts(job), number)
-        keys, weights = fitness_keys(config, which), candidates(which, first=job.variant != "")
+        streams, weights = fitness_streams(config, 0, which), candidates(which, first=job.variant != "")
         todo = sorted([(c, r) for r in range(config.rollouts) for c in range(POPSIZE)][:count])
-        return played(farm, [Rollout(i, "dream", (0, *keys[c][r]), weights[c]) for i, (c, r) in enumerate(todo)])
+        return played(farm, [Rollout(i, "dream", streams[c][r], weights[c]) for i, (c, r) in enumerate(todo)])
 
-    return on_farm(TaskCast(task, setup(job)), play)
+    return on_farm(TaskPlayers(task, setup(job)), play)
 
 
 def one_at_a_time(job: Job) -> Measure:
@@ -237,7 +237,7 @@ def endless(rows: int, hidden: int) -> Callable[[], None]:
     return advance
 
 
-class BusyPlayer:
+class TimedPlayer:
     """A player that adds the seconds it plays to `seconds` [1]."""
 
     def __init__(self, player: Any, seconds: np.ndarray):
@@ -259,16 +259,16 @@ class BusyPlayer:
         return result
 
 
-class BusyCast:
-    """A cast whose players note in a file of the rank's own how long they played."""
+class TimedPlayers:
+    """A factory whose players note in a file of the rank's own how long they played."""
 
-    def __init__(self, cast: Any, folder: Path):
-        self._cast, self.capacity = cast, cast.capacity
+    def __init__(self, factory: Any, folder: Path):
+        self._factory, self.capacity = factory, factory.capacity
         self._seconds = np.memmap(folder / f"busy-{cli.rank()}", np.float64, "w+", shape=(1,))
 
-    def make(self, kind: Any) -> BusyPlayer:
+    def make(self, kind: Any) -> TimedPlayer:
         """A player of this kind."""
-        return BusyPlayer(self._cast.make(kind), self._seconds)
+        return TimedPlayer(self._factory.make(kind), self._seconds)
 
 
 class ReleasedTraining:
@@ -284,7 +284,7 @@ class ReleasedTraining:
         folder.mkdir(exist_ok=True)
         told = (TRAINING / "fitness.jsonl").read_text().splitlines(keepends=True)
         (folder / "fitness.jsonl").write_text("".join(told[: job.pick(len(told), 2)]))
-        config = replace(cli.task("doomrnn").presets["paper"].stages["controller"], rollouts=rollouts(job))
+        config = replace(cli.task("doomrnn").presets["paper"].stages.controller, rollouts=rollouts(job))
         self.trainer = ControllerTrainer(folder, farm, config, setup(job).policy, "dream", 0)
         self.generation = self.trainer._replay(print)
         self.trainer.table = RolloutTable(farm, folder, 0, Interrupt())
@@ -309,7 +309,7 @@ def training(job: Job) -> Measure | None:
 
     What an idle rank plays again for a slow one counts as played; how much that wastes, one rank against all tells.
     """
-    from controller.workers import TaskCast
+    from controller.workers import TaskPlayers
 
     started: list[ReleasedTraining] = []
 
@@ -318,7 +318,7 @@ def training(job: Job) -> Measure | None:
             started.append(ReleasedTraining(job, farm))
         return started[0]()
 
-    return on_farm(BusyCast(TaskCast(cli.task("doomrnn"), setup(job)), job.folder), play)
+    return on_farm(TimedPlayers(TaskPlayers(cli.task("doomrnn"), setup(job)), job.folder), play)
 
 
 def evolution(job: Job) -> Measure:

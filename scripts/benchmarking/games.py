@@ -84,15 +84,15 @@ def models(name: str, precision: str) -> tuple[Any, Any]:
 
 def agent_setup(name: str, precision: str) -> Any:
     """What the ranks play the real task with."""
-    from controller.workers import Setup, Weights
+    from controller.workers import PackedModel, Setup
 
     task, (z_size, _, hidden) = cli.task(name), MODELS[name]
     vae, rnn = models(name, precision)
     return Setup(
-        task.presets["paper"].stages["env"],
+        task.presets["paper"].stages.env,
         GAMES,
-        vae=Weights.of(vae),
-        rnn=Weights.of(rnn),
+        vae=PackedModel.of(vae),
+        rnn=PackedModel.of(rnn),
         policy=task.policy_shape(task.variant, z_size, hidden, 40),
     )
 
@@ -104,7 +104,7 @@ def agent(job: Job) -> Measure | None:
     """
     from dataclasses import replace
 
-    from controller.workers import TaskCast
+    from controller.workers import TaskPlayers
     from experiment.random_streams import Purpose
     from rollouts.rollout import Rollout
 
@@ -117,10 +117,10 @@ def agent(job: Job) -> Measure | None:
     def play(farm: Any, number: int) -> dict[str, float]:
         count = number if how == "growth" else full
         weights = np.random.default_rng(number).normal(0, 0.1, (count, setup.policy.size)).astype(np.float32)
-        keys = [(0, int(Purpose.FITNESS), number, i) for i in range(count)]
-        return played(farm, [Rollout(i, "real", key, weights[i]) for i, key in enumerate(keys)])
+        streams = [Purpose.FITNESS.stream(0, generation=number, candidate=i, rollout=0) for i in range(count)]
+        return played(farm, [Rollout(i, "real", stream, weights[i]) for i, stream in enumerate(streams)])
 
-    return on_farm(TaskCast(cli.task(name), setup), play)
+    return on_farm(TaskPlayers(cli.task(name), setup), play)
 
 
 def carracing_parts(job: Job) -> Measure:
@@ -211,11 +211,11 @@ def collecting_alone(job: Job) -> Measure:
 
 def collectors() -> Any:
     """The cast of collecting Doom's games."""
-    from controller.workers import Setup, TaskCast
+    from controller.workers import Setup, TaskPlayers
 
     task = cli.task("doomrnn")
     stages = task.presets["paper"].stages
-    return TaskCast(task, Setup(stages["env"], stages["collect"].games_per_rank, stages["collect"].minimum_length))
+    return TaskPlayers(task, Setup(stages.env, stages.collect.games_per_rank, stages.collect.minimum_length))
 
 
 def collected(folder: Path, farm: Any, config: Any, seed: int) -> dict[str, float]:
@@ -237,12 +237,13 @@ def size(folder: Path, pattern: str) -> int:
 def differing(folder: Path, seed: int) -> float:
     """Frames of the folder's first episode that are not what the game shows when it is played again."""
     from doomrnn.env import TakeCoverGame
-    from experiment.random_streams import Purpose, engine_seed
+    from experiment.random_streams import Purpose
     from vae.episodes import list_episodes, read_episode
 
     path = list_episodes(folder)[0]
     episode, game = read_episode(path, 1), TakeCoverGame()
-    shown = [game.reset(engine_seed(seed, Purpose.COLLECT, int(path.stem.split("-")[1])))]
+    attempt = int(path.stem.split("-")[1])
+    shown = [game.reset(Purpose.COLLECT.stream(seed, attempt=attempt).engine_seed())]
     shown += [game.step(float(action[0]))[0] for action in episode.action[:-1]]
     game.close()
     return float(sum(not np.array_equal(a, b) for a, b in zip(shown, episode.obs, strict=True)))

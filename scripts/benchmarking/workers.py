@@ -31,7 +31,7 @@ PATIENCE = 30.0  # seconds for a contestant to end by itself
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Implementation:
     """Who is measured.
 
     part: module.function, which makes a `Measure` of a `Job`. what: in words. place: where it runs, "all" (a process
@@ -83,14 +83,14 @@ class Job(NamedTuple):
 Measure = Callable[[int], dict[str, Any]]
 
 
-class ContestantFailed(Exception):
+class MeasurementFailed(Exception):
     """A contestant's process died; its last words."""
 
 
 class Worker:
     """A contestant's processes, stopped but while `measure` waits for them."""
 
-    def __init__(self, contestant: Contestant, folder: Path, seconds: float, smoke: bool = False):
+    def __init__(self, contestant: Implementation, folder: Path, seconds: float, smoke: bool = False):
         self.contestant, self._smoke = contestant, smoke
         self._pids: list[int] = []
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
@@ -123,21 +123,21 @@ class Worker:
         return subprocess.Popen(command, env=settings, text=True, **own, **pipes)
 
     def measure(self, number: int) -> dict[str, Any]:
-        """One repetition by all its processes at once; ContestantFailed where one dies."""
+        """One repetition by all its processes at once; MeasurementFailed where one dies."""
         self._signal(signal.SIGCONT)
         try:
             for process in self._processes:
                 print(number, file=process.stdin, flush=True)
             return join([self._answer(process) for process in self._processes])
         except BrokenPipeError:
-            raise ContestantFailed(self._last_words()) from None
+            raise MeasurementFailed(self._last_words()) from None
         finally:
             self._signal(signal.SIGSTOP)
 
     def _answer(self, process: subprocess.Popen) -> Any:
         line = process.stdout.readline()
         if not line:
-            raise ContestantFailed(self._last_words())
+            raise MeasurementFailed(self._last_words())
         return json.loads(line)
 
     def _last_words(self) -> str:
@@ -203,7 +203,7 @@ def serve(part: str, variant: str, folder: str, threads: str, seconds: str, core
         os.sched_setaffinity(0, {int(core)})
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    comm = cli.world()
+    comm = cli.communicator()
     pids = comm.gather(os.getpid()) if comm is not None else [os.getpid()]
     module, _, function = part.rpartition(".")
     only = None if core == "None" else int(core)

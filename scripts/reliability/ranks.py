@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import cli
 import launch
 
+from experiment.cores import usable_cores
+
 ROOT = Path(__file__).parents[2]
 WORLD = ROOT / "tests" / "farm_world.py"
 GENERATION = ("--rollouts", 1024)
@@ -66,7 +68,7 @@ def many_ranks(ranks: int = 32) -> dict[str, Any]:
     """Many more ranks than cores."""
     alone, job = play(1, "play"), play(ranks, "play")
     return {
-        "promise": f"{ranks} ranks on {os.cpu_count()} cores end, with the outcomes of one process",
+        "promise": f"{ranks} ranks on {usable_cores()} cores end, with the outcomes of one process",
         "ranks": ranks,
         "seconds": job.seconds,
         "seconds_of_a_generation": job.result and job.result["seconds"],

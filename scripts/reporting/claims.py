@@ -110,10 +110,10 @@ class Verifier:
             task, told = cli.task(name), self.paper[name]["parameters"]
             stages = task.presets["paper"].stages
             counted = {
-                "vae": build_vae(stages["vae"], 0).count_params(),
-                "rnn": build_rnn(stages["rnn"], stages["vae"].z_size, task.action_size, 0).count_params(),
+                "vae": build_vae(stages.vae, 0).count_params(),
+                "rnn": build_rnn(stages.rnn, stages.vae.z_size, task.action_size, 0).count_params(),
             }
-            sizes = stages["vae"].z_size, stages["rnn"].hidden_size, stages["controller"].hidden_size
+            sizes = stages.vae.z_size, stages.rnn.hidden_size, stages.controller.hidden_size
             counted["controller"] = {v: task.policy_shape(v, *sizes).size for v in told["controller"]}
             same = all(counted[key] == told[key] for key in counted)
             finding = Finding(HOLDS if same else FAILS, ", ".join(f"{k} {v}" for k, v in counted.items()))
