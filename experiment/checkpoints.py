@@ -7,6 +7,7 @@ import numpy as np
 
 from experiment.errors import InputError, NumericalError
 from experiment.files import read_json, write_json
+from experiment.forks import refuse_dead_tensorflow
 from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
 
 
@@ -37,9 +38,11 @@ def save_model(folder: Path, name: str, model: Any, dtype: str = "float32") -> N
 def load_model(kind: type, folder: Path, name: str, advice: str, precision: str | None = None) -> Any:
     """Return the saved model of class `kind`, in its own or another `precision`.
 
-    Raises InputError, ending in `advice`, where a file is missing, damaged, or does not fit.
+    Raises InputError, ending in `advice`, where a file is missing, damaged, or does not fit, or where TensorFlow cannot
+    run in this forked process.
     """
     config = load_config(folder, name, kind.ARGUMENTS, advice)
+    refuse_dead_tensorflow()
     try:
         model = kind(**config | ({"precision": precision} if precision else {}))
     except ValueError as error:

@@ -3,6 +3,16 @@
 from dataclasses import dataclass
 
 from experiment.config import PRECISIONS, Settings, setting
+from experiment.errors import InputError
+
+ADVICE = "run scripts/train_rnn.py first, or again after deleting the folder"
+
+
+def checked_temperature(temperature: float) -> float:
+    """Return the temperature of a dream; InputError where it is not above 0."""
+    if not temperature > 0 or temperature == float("inf"):
+        raise InputError(f"temperature {temperature}: must be a number above 0")
+    return float(temperature)
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,11 @@ from experiment.errors import InputError
 from experiment.random_streams import Purpose
 from experiment.training_loop import Schedule, train
 from rnn.batches import Batch, ConcatenatedBatches, EpisodeBatches
-from rnn.config import RNNConfig
+from rnn.config import ADVICE, RNNConfig
 from rnn.losses import MDNRNNLoss, mdnrnn_loss
 from rnn.model import MDNRNN
 from rnn.series import Series
 
-ADVICE = "run scripts/train_rnn.py first, or again after deleting the folder"
 LOG_EVERY = 50  # updates
 REGIMES = {"concatenated": ConcatenatedBatches, "episodes": EpisodeBatches}
 Batches = ConcatenatedBatches | EpisodeBatches

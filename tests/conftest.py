@@ -47,6 +47,7 @@ ORDER = (
     "test_encoding.py",
     "test_training.py",
     "test_dream.py",
+    "test_dream_env.py",
     "test_agent.py",
     "test_carracing.py",
     # processes and games

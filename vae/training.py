@@ -10,12 +10,11 @@ import tensorflow as tf
 from experiment.checkpoints import load_model
 from experiment.random_streams import Purpose
 from experiment.training_loop import Schedule, train
-from vae.config import VAEConfig
+from vae.config import ADVICE, VAEConfig
 from vae.frames import FrameStream
 from vae.losses import VAELoss, vae_loss
 from vae.model import VAE, to_unit
 
-ADVICE = "run scripts/train_vae.py first, or again after deleting the folder"
 LOG_EVERY = 100  # updates
 
 
