@@ -1,4 +1,4 @@
-"""The dream of a task as a Gymnasium environment: M in place of the game, V's decoder for its pictures.
+"""The dream of a task as a Gymnasium environment: M in place of the real task, rendered with V's decoder.
 
 Observations are [z, c, h] (Z + 2 H numbers), actions what M is fed. A dream is the one that the batch engine dreams for
 the same stream of noise, but for rounding (source: paper, section 4; authors' code).
@@ -28,7 +28,7 @@ class DreamEnv(gymnasium.Env):
         action_space: of the task.
         temperature: of the dream, above 0.
         time_limit: steps after which a dream is truncated.
-        render_mode: None, or "rgb_array": `render` gives V's picture of z, uint8 [64, 64, 3].
+        render_mode: None, or "rgb_array": `render` gives V's decoding of z, uint8 [64, 64, 3].
 
     Raises:
         InputError: a file of the run is missing or damaged, or the temperature is not above 0.
@@ -90,7 +90,7 @@ class DreamEnv(gymnasium.Env):
         return observation, float(rewards[0, 0]), terminated, truncated, {}
 
     def render(self) -> np.ndarray | None:
-        """V's picture of the current z, uint8 [64, 64, 3], or None without a render_mode."""
+        """V's decoding of the current z, uint8 [64, 64, 3], or None without a render_mode."""
         if self.render_mode is None or self._last is None:
             return None
         return to_uint8(self._decode(self._last.z))[0]

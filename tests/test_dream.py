@@ -65,7 +65,7 @@ def policy(model: MDNRNN) -> Policy:
 
 
 def rollouts(count: int) -> list[Rollout]:
-    """Dreams of eight controllers by turns, each on a stream of its own."""
+    """Dreams of eight controllers in rotation, each on a stream of its own."""
     return [
         Rollout(n, "dream", Purpose.FITNESS.stream(0, generation=1, candidate=n, rollout=0), WEIGHTS[n % 8])
         for n in range(count)
@@ -310,10 +310,10 @@ def test_gymnasiums_checker_passes(run):
     assert doomrnn.__name__ in env.spec.entry_point
     assert env.observation_space.shape == (1088,) and env.action_space == gymnasium.spaces.Box(-1, 1, (1,), np.float32)
     env.reset(seed=1)
-    picture = env.render()
-    assert picture.shape == (64, 64, 3) and picture.dtype == np.uint8
+    frame = env.render()
+    assert frame.shape == (64, 64, 3) and frame.dtype == np.uint8
     env.step(np.zeros(1, np.float32))
-    assert not np.array_equal(env.render(), picture)
+    assert not np.array_equal(env.render(), frame)
     env.close()
 
 
