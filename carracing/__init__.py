@@ -1,4 +1,4 @@
-"""CarRacing: the paper's first task, driven in Gymnasium's physics or in the dream of it (paper, section 3).
+"""CarRacing: the paper's first task, played in Gymnasium's physics or in the dream of it (paper, section 3).
 
 Importing this package makes two environments known to Gymnasium and loads neither the physics nor TensorFlow:
 

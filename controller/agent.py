@@ -89,7 +89,7 @@ class AgentActor:
 
 
 class PlayingAgent:
-    """V, M and C acting on one game's frames; one seed always draws the same z."""
+    """V, M and C acting on one game's frames; one seed always gives the same z."""
 
     def __init__(self, agent: Agent, weights: np.ndarray):
         self._actor, self._weights = AgentActor(agent, slots=1), weights

@@ -1,6 +1,6 @@
-"""What a run has learned, made visible: played, reconstructions, predictions and dreams as arrays of pictures.
+"""What a run has learned, made visible: episodes, reconstructions, predictions and dreams as arrays of frames.
 
-Letters: T steps, Z, A, H as elsewhere. Pictures are uint8 [64, 64, 3].
+Letters: T steps, Z, A, H as elsewhere. Frames are uint8 [64, 64, 3].
 """
 
 from typing import Any, NamedTuple
@@ -28,9 +28,9 @@ class Trajectory(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What M says along a drive, of each step from the ones before it.
+    """M's predictions along a trajectory, of each step from the ones before it.
 
-    frames: V's pictures of the expected next z, uint8 [T - 1, 64, 64, 3]. done: probability of the end [T] or None.
+    frames: V's decoding of the expected next z, uint8 [T - 1, 64, 64, 3]. done: probability of the end [T] or None.
     density: of one latent dimension's next value, float [T - 1, n] at `grid` [n]; values: what came [T - 1].
     """
 
@@ -86,7 +86,7 @@ def dream_trajectory(
 
 
 def replay_in_dream(env: DreamEnv, actions: np.ndarray, z: np.ndarray, seed: int) -> np.ndarray:
-    """Pictures of the dream under given actions [T, A] from the first z; shorter where the dream ends."""
+    """Frames of the dream under given actions [T, A] from the first z; shorter where the dream ends."""
     env.reset(seed=seed, options={"z": z})
     frames = []
     for action in actions:
@@ -104,12 +104,12 @@ def encode(vae: VAE, frames: np.ndarray) -> np.ndarray:
 
 
 def decode(vae: VAE, z: np.ndarray) -> np.ndarray:
-    """V's pictures uint8 [T, 64, 64, 3] of z [T, Z]."""
+    """V's decoding uint8 [T, 64, 64, 3] of z [T, Z]."""
     return np.concatenate([to_uint8(vae.decode(z[i : i + 64])) for i in range(0, len(z), 64)])
 
 
 def predict(vae: VAE, rnn: MDNRNN, trajectory: Trajectory, points: int = 120) -> Prediction:
-    """M's predictions along a drive, fed the true z of every step."""
+    """M's predictions along a trajectory, fed the true z of every step."""
     z = encode(vae, trajectory.frames)
     restart = np.eye(1, len(z), dtype=np.float32) if rnn.done_head else None
     state = rnn.zero_state(1)

@@ -3,7 +3,7 @@
 Letters: B batch, T time, H hidden size, I input width. Gate order i, f, g, o, as in Keras.
 
 The cell and its gradient are written out here (`cell`, `cell_gradient`): the sequence keeps what the gradient needs,
-and turns the T small products of the recurrent kernel's gradient into a single large one. Letting TensorFlow
+and computes the T small products of the recurrent kernel's gradient as a single large one. Letting TensorFlow
 differentiate the loop instead adds a matrix of the kernel's size at every step, and takes two to three times as long.
 """
 

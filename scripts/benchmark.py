@@ -3,7 +3,7 @@
     python scripts/benchmark.py [--only MEASURE]... [--repeats N] [--json FILE]
     python scripts/benchmark.py --from results/benchmark.json --page docs/performance.md
 
-Ours and the others are measured in turn, again and again, each in a process of its own that is stopped meanwhile; a
+Ours and the others are measured alternately, each in a process of its own that is stopped meanwhile; a
 figure is the median of the ratios of the repetitions. It takes 45 minutes on 2 cores (half an hour with --repeats 3),
 which should do nothing else. The others are an extra (pip install -e .[bench]); what is not installed is said to be
 missing.
@@ -150,7 +150,7 @@ def peers() -> dict[str, str]:
 
 
 def row(name: str, measured: BenchmarkRun) -> dict[str, Any]:
-    """A measure in the JSON: every repetition, what it was compared with, how it grows, what is missing."""
+    """A measure in the JSON: every repetition, what it was compared with, how it scales, what is missing."""
     measure, series = BENCHMARKS[name], measured.series
     kernels, implementations = measured.kernels, {}
     if kernels:

@@ -211,11 +211,11 @@ def open_existing(path: Path) -> Run:
 
 
 def need_telling_dream(run: Run) -> None:
-    """InputError where M foretells neither an end nor rewards, so that all players are alike in its dream."""
+    """InputError where M predicts neither done nor rewards, so that all policies score alike in its dream."""
     config = run.stages.rnn
     if not (config.done_head or config.reward_head):
         raise InputError(
-            f"{run.folder('rnn')}: this M foretells neither an end nor rewards, so that nothing can be learned or "
+            f"{run.folder('rnn')}: this M predicts neither done nor rewards, so that nothing can be learned or "
             "scored in its dream; train one with --set rnn.reward_head=true in another --run"
         )
 
@@ -242,7 +242,7 @@ def serve(comm: Any, task: Task, tensorflow: bool = True) -> None:
 
 @contextlib.contextmanager
 def ending_well(comm: Any = None) -> Iterator[None]:
-    """Turn what can go wrong into one line and an exit code; under MPI end all ranks with it.
+    """Report what can go wrong as one line and an exit code; under MPI end all ranks with it.
 
     An error that is not foreseen prints its traceback. SIGTERM ends a process alone as Ctrl-C does; ranks leave it to
     mpirun.

@@ -144,7 +144,7 @@ def test_a_missing_peer_is_said(world, tmp_path):
         tmp_path,
     )
     assert measured.missing["absent"] == "no_such_module: not installed; pip install -e .[bench]"
-    assert "too hot" in measured.missing["mortal"] and "nothing" in measured.missing["unborn"]
+    assert "too slow" in measured.missing["mortal"] and "nothing" in measured.missing["unborn"]
     assert measured.series == {"ours": [1.0, 2.0, 3.0]}
 
 

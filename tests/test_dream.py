@@ -55,7 +55,7 @@ def policy(model: MDNRNN) -> Policy:
 
 
 def rollouts(count: int) -> list[Rollout]:
-    """Dreams of eight controllers by turns, each on a stream of its own."""
+    """Dreams of eight controllers in rotation, each on a stream of its own."""
     return [
         Rollout(n, "dream", Purpose.FITNESS.stream(0, generation=1, candidate=n, rollout=0), WEIGHTS[n % 8])
         for n in range(count)

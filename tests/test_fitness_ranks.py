@@ -1,4 +1,4 @@
-"""The same controller however many ranks grow it, and however often it was stopped."""
+"""The same controller however many ranks train it, and however often it was stopped."""
 
 import json
 import os

@@ -14,7 +14,7 @@ AGENT = "evaluation/real-dream-zch-tau1.15-s0-seed7-n3.json"
 
 
 def test_a_release_plays(smoke, tmp_path, inside):
-    """Weights, scores and curves without episodes; its controller is played anew, in half precision too."""
+    """Weights, scores and curves without episodes; its controller is evaluated again, in half precision too."""
     target = tmp_path / "released"
     done = inside("release.py", "--run", smoke.path, "--to", target, "--float16")
     assert done.returncode == 0, done.stderr

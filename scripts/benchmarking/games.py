@@ -30,14 +30,14 @@ MODELS = {"carracing": (32, 3, 256), "doomrnn": (64, 1, 512)}  # Z, A, H
 
 
 def carracing_environment(job: Job) -> Measure:
-    """Drives of the wandering policy on one core, resets included; growth over games side by side."""
+    """Episodes of the brownian policy on one core, resets included; scaling over the environments of a batch."""
     from carracing.games import CarRacingGames
 
     def measure(number: int) -> dict[str, float]:
         count, limit = (number, job.pick(100, 10)) if job.variant == "growth" else (1, job.pick(1000, 50))
         games, steps, start = CarRacingGames(count), 0, time.perf_counter()
         for seed in itertools.count(number):
-            steps += drive(games, seed, limit)
+            steps += play(games, seed, limit)
             if job.variant == "growth" or time.perf_counter() - start > job.seconds:
                 break
         seconds = time.perf_counter() - start
@@ -48,8 +48,8 @@ def carracing_environment(job: Job) -> Measure:
     return measure
 
 
-def drive(games: Any, seed: int, limit: int) -> int:
-    """All games from their start to their end, or to the limit; the steps driven."""
+def play(games: Any, seed: int, limit: int) -> int:
+    """Play all environments to their episodes' ends, or to the limit; return the steps."""
     script, count, steps = CarRacingScript("brownian"), len(games), 0
     actions = np.stack([script.actions(np.random.default_rng(seed + i), limit) for i in range(count)])
     for index in range(count):
@@ -112,7 +112,7 @@ def agent(job: Job) -> Measure | None:
     setup = agent_setup(name, how if how == "bfloat16" else "float32")
     if how == "growth" or job.smoke:
         setup = replace(setup, env=replace(setup.env, time_limit=job.pick(40, 5)))
-    full = GAMES * len(CORES) * (4 if name == "doomrnn" else 1)  # drives all last as long, games do not
+    full = GAMES * len(CORES) * (4 if name == "doomrnn" else 1)  # CarRacing's episodes are equally long, Doom's are not
 
     def play(farm: Any, number: int) -> dict[str, float]:
         count = number if how == "growth" else full
@@ -124,7 +124,7 @@ def agent(job: Job) -> Measure | None:
 
 
 def carracing_parts(job: Job) -> Measure:
-    """What the agent's parts allow: drives without an agent, then V, C and M without an environment, on every core."""
+    """What the agent's parts allow: environments without an agent, then V, C and M without them, on every core."""
     from carracing.games import CarRacingGames
     from controller.agent import ROWS, Agent
     from controller.policies import Policy
@@ -143,7 +143,7 @@ def carracing_parts(job: Job) -> Measure:
 
     def measure(number: int) -> dict[str, float]:
         start = time.perf_counter()
-        environment = drive(games, number, job.pick(1000, 20)) / (time.perf_counter() - start)
+        environment = play(games, number, job.pick(1000, 20)) / (time.perf_counter() - start)
         networks = job.rates(think, ROWS)["rate"]
         allowed = 1 / (1 / environment + 1 / networks)
         return {"rate": allowed, "environment rate": environment, "networks rate": networks}

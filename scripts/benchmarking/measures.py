@@ -251,7 +251,7 @@ class BenchmarkRun:
             worker.close(patience)
 
     def compete(self, repeats: int) -> None:
-        """Measure everybody in turn, again and again."""
+        """Measure all implementations alternately, repetition by repetition."""
         for number in range(1, 2 if self.measure.once else repeats + 1):
             for name in list(self.workers):
                 try:

@@ -1,4 +1,4 @@
-"""Implementations of the benchmark: processes that are kept alive and measured in turn.
+"""Implementations of the benchmark: processes that are kept alive and measured alternately.
 
 An implementation reads a number a line on its standard input, measures once, and answers with one line of JSON. While
 another one is measured it is stopped (SIGSTOP), so that no idle thread of it takes time from the other. So TensorFlow

@@ -170,7 +170,7 @@ def _temperature(book: Book) -> None:
     real = {tau: searches(book, "real", tau) for tau in TAUS}
     for title, says, low in (
         ("1.15 beats 0.10", "training at 1.15 does better in the real game than at 0.10", 0.10),
-        ("1.15 beats 1.30", "training at 1.30, too hot, does worse in the real game than at 1.15", 1.30),
+        ("1.15 beats 1.30", "training at 1.30, too high a temperature, does worse in the real game than at 1.15", 1.30),
     ):
         book.add(
             f"doomrnn: {title}",
@@ -198,8 +198,8 @@ def _temperature(book: Book) -> None:
     )
     fixed = [book.evidence.agent(TASK, "dream", name(1.15), temperature=tau) for tau in TAUS]
     book.add(
-        "doomrnn: heat makes the dream harder",
-        "one fixed controller survives shorter the hotter the dream",
+        "doomrnn: a higher temperature makes the dream harder",
+        "one fixed controller survives shorter the higher the temperature",
         CHEATING,
         f"every step from one temperature to the next lower; {AGENT}",
         lambda *found: falling([(f"{tau:.2f}", played) for tau, played in zip(TAUS, found, strict=True)]),
