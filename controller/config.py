@@ -93,6 +93,41 @@ class EvaluateConfig(Settings):
 
 
 @dataclass(frozen=True)
+class IterateConfig(Settings):
+    """The iterative procedure: what every iteration after the first does differently."""
+
+    episodes: int = setting(1000, "episodes of the agent collected in an iteration", unit="episodes", least=2)
+    minimum_length: int = setting(1, "shorter ones are dropped; 1 keeps all", unit="steps", least=1)
+    explore_share: float = setting(0.5, "share of these episodes in which the agent explores", least=0.0)
+    explore_noise: float = setting(
+        0.3, "standard deviation of the noise on C's outputs in them; 0: none", unit="of [-1, 1]", least=0.0
+    )
+    candidates: int = setting(
+        1, "of CMA-ES's last candidates, so many of the best explore in turn; 1: the agent itself", least=1
+    )
+    new_share: float = setting(
+        0.5, "share of a batch of V and M that is of the newest episodes; 0: as many as there are", least=0.0
+    )
+    vae_epochs: float = setting(
+        0.0, "passes of V over all frames (or vae.max_frames of them); 0: V is frozen", unit="passes", least=0.0
+    )
+    vae_learning_rate: float = setting(3e-4, "V's Adam step size", above=0.0)
+    rnn_epochs: float = setting(2.0, "passes of M over all series", unit="passes", above=0.0)
+    rnn_learning_rate: float = setting(3e-4, "M's first Adam step size", above=0.0)
+    generations: int = setting(100, "generations of CMA-ES", unit="generations", least=1)
+    keep_mean: bool = setting(True, "CMA-ES starts from the agent's weights, and not from 0")
+    patience: int = setting(
+        0, "stop after so many iterations without a higher real score; 0: never", unit="iterations", least=0
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("explore_share", "new_share"):
+            if getattr(self, name) > 1:
+                raise InputError(f"{name}={getattr(self, name)}: must be at most 1")
+
+
+@dataclass(frozen=True)
 class Stages:
     """The settings of every stage of a run, in the order of the pipeline; `env` and `collect` are the task's own."""
 
@@ -103,6 +138,7 @@ class Stages:
     rnn: RNNConfig
     controller: ControllerConfig
     evaluate: EvaluateConfig
+    iterate: IterateConfig = IterateConfig()
 
 
 @dataclass(frozen=True)
