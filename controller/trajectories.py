@@ -134,14 +134,12 @@ def prediction_errors(vae: VAE, rnn: MDNRNN, trajectory: Trajectory) -> np.ndarr
     Squared differences of pixels in [0, 1], summed over a frame as in V's loss, so that pairs of V and M whose latents
     have nothing in common can be compared.
     """
-    foretold, came = (
-        f.astype(np.float32) / 255.0 for f in (predict(vae, rnn, trajectory).frames, trajectory.frames[1:])
-    )
-    return np.square(foretold - came).sum(axis=(1, 2, 3))
+    predicted, came = predict(vae, rnn, trajectory).frames, trajectory.frames[1:]
+    return np.square((predicted.astype(np.float32) - came) / 255.0).sum(axis=(1, 2, 3))
 
 
 def dream_on(vae: VAE, rnn: MDNRNN, trajectory: Trajectory, start: int, steps: int) -> np.ndarray:
-    """V's pictures uint8 [steps, 64, 64, 3] of what M expects after a trajectory's first `start` steps, start at least 1.
+    """V's pictures uint8 [steps, 64, 64, 3] of what M expects after the first `start` steps, at least 1.
 
     Up to there M is fed what came; from there on its own most likely z, and its actions.
     """
