@@ -20,6 +20,8 @@ APART = 1000  # between the run seeds of two seeds' first iterations; each itera
 
 def iterate(arguments: argparse.Namespace) -> None:
     """Take every seed through its iterations, then write the table and figures of all."""
+    if arguments.ranks == 1:
+        cli.one_thread_a_rank()  # before NumPy is loaded
     folders = seed_folders(arguments.run, arguments.seeds)
     first = arguments.seed or 0
     if len(folders) > 1 and arguments.ranks == 1:
@@ -45,6 +47,7 @@ def side_by_side(arguments: argparse.Namespace, folders: list[Path], first: int)
         words = [arguments.task, "--run", str(folder), "--seed", str(first + APART * number), "--ranks", "1"]
         words += ["--iterations", str(arguments.iterations), "--no_report"]
         words += ["--preset", arguments.preset] if arguments.preset else []
+        words += ["--temperature", str(arguments.temperature)] if arguments.temperature else []
         words += [part for word in arguments.overrides for part in ("--set", word)]
         command = [sys.executable, str(Path(__file__).with_name("reproduce.py")), *words]
         lanes.append(Lane(f"seed {number}", command))
