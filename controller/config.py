@@ -115,7 +115,7 @@ class IterateConfig(Settings):
     rnn_epochs: float = setting(2.0, "passes of M over all series", unit="passes", above=0.0)
     rnn_learning_rate: float = setting(3e-4, "M's first Adam step size", above=0.0)
     generations: int = setting(100, "generations of CMA-ES", unit="generations", least=1)
-    keep_mean: bool = setting(True, "CMA-ES starts from the agent's weights, and not from 0")
+    keep_mean: bool = setting(True, "CMA-ES starts from the agent's weights, not from 0", source="paper, section 5")
     patience: int = setting(
         0, "stop after so many iterations without a higher real score; 0: never", unit="iterations", least=0
     )
