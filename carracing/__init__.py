@@ -10,5 +10,23 @@ Both count their own steps, so no `max_episode_steps` is declared.
 
 import gymnasium
 
+from experiment.public import public
+
 gymnasium.register("WorldModels/CarRacing-v0", entry_point="carracing.env:CarRacing64")
-gymnasium.register("WorldModels/CarRacingDream-v0", entry_point="carracing.dream:CarRacingDream")
+gymnasium.register(
+    "WorldModels/CarRacingDream-v0",
+    entry_point="carracing.dream:CarRacingDream",
+    vector_entry_point="carracing.dream:CarRacingDreams",  # many dreams in one compiled batch, for `gymnasium.make_vec`
+)
+
+__all__, __getattr__, __dir__ = public(
+    "carracing",
+    {
+        "config": ["CarRacingCollectConfig", "CarRacingEnvConfig"],
+        "dream": ["CarRacingDream", "CarRacingDreams"],
+        "env": ["CarRacing64"],
+        "presets": ["PRESETS"],
+        "scripted": ["CarRacingScript"],
+        "task": ["TASK"],
+    },
+)

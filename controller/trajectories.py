@@ -74,11 +74,10 @@ def dream_trajectory(
     env: DreamEnv, policy: Policy, weights: np.ndarray, z: np.ndarray, seed: int, steps: int
 ) -> Trajectory:
     """The controller inside the dream, from the first z [Z], for at most `steps` steps."""
-    model = env.dream.model
     observation, _ = env.reset(seed=seed, options={"z": z})
     frames, actions, over = [], [], False
     while not over and len(frames) < steps:
-        parts = np.split(observation[None], [model.z_size, model.z_size + model.hidden_size], axis=1)
+        parts = np.split(observation[None], [env.sizes.z, env.sizes.z + env.sizes.hidden], axis=1)
         frames.append(env.render())
         actions.append(np.asarray(policy.act(weights[None], *parts))[0])
         observation, _, terminated, truncated, _ = env.step(actions[-1])

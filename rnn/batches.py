@@ -12,13 +12,13 @@ from vae.latents import sample_z
 
 
 class Batch(NamedTuple):
-    """What one update of M reads. Letters: B rows, T steps.
+    """The input of one update of M. Letters: B rows, T steps.
 
-    z: float32 [B, T + 1, Z], freshly drawn from mu and logvar; z[:, 1:] is what is to be predicted.
+    z: float32 [B, T + 1, Z], freshly drawn from mu and logvar; z[:, 1:] are the targets.
     action: float32 [B, T, A], taken at each step.
     restart: float32 [B, T], 1 where an episode starts.
-    done: float32 [B, T], 1 where the action ends the episode (a game cut at its step limit does not die).
-    reward: float32 [B, T], of each step.
+    done: float32 [B, T], 1 where the episode terminates with the action; truncation is not termination.
+    reward: float32 [B, T], that of each step.
     mask: float32 [B, T], 0 for steps after the end of the data.
     z_mask: float32 [B, T], 0 where the next z belongs to another episode, or is not known.
     """
@@ -56,7 +56,7 @@ def join(series: list[Series]) -> Joined:
 
 
 def draw_z(mu: np.ndarray, logvar: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A fresh z float32 [..., Z] from stored mu and logvar of any float type."""
+    """Return a newly drawn z float32 [..., Z] from stored mu, logvar [..., Z] of any float type."""
     eps = rng.standard_normal(mu.shape, np.float32)
     return sample_z(mu.astype(np.float32), logvar.astype(np.float32), eps)
 
@@ -83,7 +83,7 @@ def draw_episodes(sizes: list[int], new: int, new_share: float, rng: np.random.G
 class ConcatenatedBatches:
     """The authors' Doom regime: each epoch joins the shuffled episodes and cuts them into B rows.
 
-    The rows are read T steps at a time, so that batch n + 1 goes on where batch n ended and the state can be carried.
+    The rows are read T steps at a time, so that batch n + 1 continues where batch n ended and the state is carried.
     """
 
     carries_state = True
@@ -108,7 +108,7 @@ class ConcatenatedBatches:
             )
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from the `first` on."""
+        """Yield the batches of epoch `number`, from the `first` on."""
         rng = Purpose.RNN_EPISODE_ORDER.stream(self.seed, epoch=number).generator()
         order = draw_episodes([len(s) for s in self.series], self.new, self.new_share, rng)
         data = join([self.series[i] for i in order])
@@ -157,7 +157,7 @@ class EpisodeBatches:
             )
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from the `first` on."""
+        """Yield the batches of epoch `number`, from the `first` on."""
         rng = Purpose.RNN_EPISODE_ORDER.stream(self.seed, epoch=number).generator()
         order = draw_episodes([1] * len(self.series), self.new, self.new_share, rng)
         for index in range(first, self.per_epoch):
@@ -167,7 +167,7 @@ class EpisodeBatches:
 
 
 def _pad(series: Series, length: int, rng: np.random.Generator) -> Batch:
-    """One episode as a Batch without its first axis."""
+    """Return one episode as a Batch without its first axis."""
     steps = min(len(series), length)
     z = draw_z(series.mu[: length + 1], series.logvar[: length + 1], rng)
     ends = {key: np.zeros(length, np.float32) for key in ("restart", "done", "reward", "mask", "z_mask")}
@@ -184,5 +184,5 @@ def _pad(series: Series, length: int, rng: np.random.Generator) -> Batch:
 
 
 def stack(rows: list[Batch]) -> Batch:
-    """Rows without a batch axis as one batch."""
+    """Return rows without a batch axis as one batch."""
     return Batch(*(np.stack(column) for column in zip(*rows, strict=True)))

@@ -123,7 +123,6 @@ def collect_all(run: Run, players: Players, length: int, farm: Farm, frame_bytes
 
     length: of a game in steps, for the forecast of the disk. following: the script to run next.
     """
-
     folder, config = run.folder("collect"), run.stages.collect
     if finished(folder) is None:  # before the stage is begun, so that it may still be asked for fewer
         there = len(list(folder.glob("episode-*.npz")))

@@ -5,7 +5,9 @@ python scripts/encode_series.py doomrnn --run runs/demo
 
 import cli
 
+from controller.iteration import BEFORE, earlier_episodes, previous, vae_goes_on
 from experiment.errors import command
+from experiment.files import MANIFEST, write_manifest
 from experiment.stages import need, run_stage
 
 
@@ -19,7 +21,6 @@ def main() -> None:
 
         def produce(folder):
             cli.load_tensorflow()
-            from controller.iteration import vae_goes_on
             from rnn.encoding import encode_episodes
             from vae.training import load_vae
 
@@ -34,8 +35,6 @@ def main() -> None:
 
 def encode_earlier(run, task, model) -> None:
     """Encode the episodes of all iterations before with this one's V, into the run's before/series."""
-    from controller.iteration import BEFORE, earlier_episodes, previous
-    from experiment.files import MANIFEST, write_manifest
     from rnn.encoding import encode_episodes
 
     folder, (_, held_out) = run.path / BEFORE / "series", earlier_episodes(run.path)

@@ -5,8 +5,10 @@ python scripts/train_rnn.py doomrnn --run runs/demo
 
 import cli
 
+from controller.iteration import is_iteration, previous
 from experiment.errors import command
 from experiment.stages import need, run_stage
+from rnn.series import load_series
 
 
 def main() -> None:
@@ -18,8 +20,6 @@ def main() -> None:
 
         def produce(folder):
             cli.load_tensorflow()
-            from controller.iteration import is_iteration, previous
-            from rnn.series import load_series
             from rnn.training import load_rnn, train_rnn
 
             sizes, start = (run.stages.vae.z_size, task.action_size), None

@@ -5,24 +5,23 @@ python scripts/train_vae.py doomrnn --run runs/demo
 
 import cli
 
+from controller.iteration import earlier_episodes, previous, vae_goes_on
 from experiment.errors import command
 from experiment.stages import run_stage
+from vae.episodes import list_episodes, split_episodes
+from vae.frames import FrameStream, sample_frames
 
 
 def main() -> None:
     """Parse and train."""
     arguments = cli.parser(__doc__).parse_args()
     with cli.ending_well():
-        from vae.episodes import list_episodes, split_episodes
-
         run, task = cli.resolve(arguments), cli.task(arguments.task)
         cli.need_episodes(run)
         config = run.stages.vae
 
         def produce(folder):
             cli.load_tensorflow()
-            from controller.iteration import earlier_episodes, previous, vae_goes_on
-            from vae.frames import FrameStream, sample_frames
             from vae.training import load_vae, train_vae
 
             training, held_out = split_episodes(list_episodes(run.folder("collect")), run.seed)

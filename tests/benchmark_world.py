@@ -1,4 +1,4 @@
-"""Contestants that need neither TensorFlow nor a game, for the tests of the benchmark's workers."""
+"""Implementations that need neither TensorFlow nor a game, for the tests of the benchmark's workers."""
 
 import os
 import time

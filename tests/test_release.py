@@ -31,7 +31,7 @@ def test_a_release_plays(smoke, tmp_path, inside):
     done = inside("report.py", "--run", target)
     assert done.returncode == 0 and "Not there yet" not in (target / "report" / "index.html").read_text(), done.stderr
     again = inside("release.py", "--run", smoke.path, "--to", target)
-    assert_refused(again, 2, str(target), "is there already")
+    assert_refused(again, 2, str(target), "already exists")
     (target / "vae" / "metrics.jsonl").write_text("")
     with pytest.raises(InputError, match=r"metrics\.jsonl: damaged"):
         check_manifest(target / "vae")

@@ -2,7 +2,7 @@
 
 Each epoch permutes the episodes, joins them into chunks of a fixed size in memory, and shuffles all frames of a chunk
 together; the next chunk is read in the background. The order is a function of (seed, epoch), so a resumed training
-jumps to its place in it.
+seeks to its place in it.
 """
 
 from collections.abc import Iterator
@@ -55,14 +55,14 @@ class FrameStream:
             raise InputError(f"{paths[0].parent}: {self.frames} frames are fewer than a batch of {batch_size}")
 
     def batches(self, first: int = 0) -> Iterator[np.ndarray]:
-        """uint8 [batch_size, 64, 64, 3] from batch number `first` on, without end."""
+        """Yield batches uint8 [batch_size, 64, 64, 3] without end, from batch number `first` on."""
         epoch, skip = divmod(first, self.batches_per_epoch)
         while True:
             yield from self._epoch(epoch, skip)
             epoch, skip = epoch + 1, 0
 
     def _epoch(self, epoch: int, skip: int) -> Iterator[np.ndarray]:
-        """The batches of one epoch after the first `skip`; a remainder below a batch is left out."""
+        """Yield the batches of one epoch after the first `skip`; a remainder smaller than a batch is dropped."""
         chunks, skip_frames = self._plan(epoch), skip * self.batch_size
         while chunks and skip_frames >= self._size(chunks[0]):  # a resumed epoch reads only what it still needs
             skip_frames -= self._size(chunks.pop(0))
@@ -85,7 +85,7 @@ class FrameStream:
                 rest = left if whole else np.concatenate([rest, left])
 
     def _plan(self, epoch: int) -> list[list[int]]:
-        """The epoch's episodes, permuted and joined into chunks of about `chunk_frames`."""
+        """Return the epoch's episodes, permuted and joined into chunks of about `chunk_frames`."""
         chunks: list[list[int]] = [[]]
         order = Purpose.VAE_EPISODE_ORDER.stream(self.seed, epoch=epoch).generator()
         for episode in order.permutation(len(self.paths)).tolist():
@@ -98,7 +98,7 @@ class FrameStream:
         return int(self.counts[chunk].sum())
 
     def _read_chunk(self, epoch: int, chunk: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """(frames uint8 [n, 64, 64, 3], the order to use them in [n])."""
+        """Return (frames uint8 [n, 64, 64, 3], the order to use them in [n])."""
         pool = np.empty((self._size(chunk), *FRAME_SHAPE), np.uint8)
         filled = 0
         for episode in chunk:
@@ -125,7 +125,7 @@ def _shares(lengths: np.ndarray, frames: int, new: int, new_share: float) -> np.
 
 
 def sample_frames(paths: list[Path], action_size: int, count: int, seed: int) -> np.ndarray:
-    """uint8 [at most `count`, 64, 64, 3]: an even share of every episode, the same for the same seed."""
+    """Return frames uint8 [at most `count`, 64, 64, 3]: an even share of every episode, the same for a seed."""
     share = -(-count // len(paths))
     frames = []
     for episode, path in enumerate(paths):

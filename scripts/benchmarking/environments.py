@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from benchmarking.workers import Job, Measure
 
+from carracing.scripted import CarRacingScript
+
 SIDE_BY_SIDE = 8  # games of EnvPool; more are not faster on one core (measured)
 
 
 def actions(seed: int, steps: int) -> np.ndarray:
     """The wandering policy's actions [steps, 3]."""
-    from carracing.scripted import CarRacingScript
-
     return CarRacingScript("brownian").actions(np.random.default_rng(seed), steps)
 
 
