@@ -1,6 +1,6 @@
 """The presets of a task that brings none of its own."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from controller.config import ControllerConfig, EvaluateConfig, IterateConfig, Preset, Stages
 from experiment.config import setting
@@ -72,4 +72,13 @@ def default_presets(env: EnvConfig | None = None, *, ends: bool = True, pays: bo
         iterate=IterateConfig(episodes=3, vae_epochs=0.5, rnn_epochs=1.0, generations=1),
     )
     made = {"paper": paper, "quick": quick, "smoke": smoke}
-    return {name: Preset(name, stages, variants=("zh",)) for name, stages in made.items()}
+    changed = {
+        f"{stage}.{item.name}": "ours"
+        for stage, config in vars(paper).items()
+        for item in fields(config)
+        if getattr(config, item.name) != item.default
+    }
+    return {
+        name: Preset(name, stages, variants=("zh",), sources=changed if name == "paper" else {})
+        for name, stages in made.items()
+    }

@@ -17,16 +17,16 @@ class PendulumEnvConfig(EnvConfig):
     time_limit: int = setting(200, "longest episode", unit="steps", source="Gymnasium's Pendulum-v1", least=1)
     start: str = setting(
         "hanging",
-        "hanging: at rest, as in the paper's experiment; random: any angle, Gymnasium's own",
+        "hanging: at rest; random: Gymnasium's own, any angle",
         source="paper, section 5",
         choices=STARTS,
     )
     view: str = setting("close", "the middle of Gymnasium's window, or the whole of it", choices=FRAME_VIEWS)
-    palette: str = setting("grey", "colours: a red rod on grey, or Gymnasium's own on white", choices=FRAME_PALETTES)
+    palette: str = setting("grey", "red rod on grey, or Gymnasium's colours", choices=FRAME_PALETTES)
 
 
 @dataclass(frozen=True)
 class PendulumCollectConfig(CollectConfig):
     """Episodes of random torques, each held for a while."""
 
-    max_hold: int = setting(4, "longest repeat of a random torque", unit="steps", source="ours", least=1)
+    max_hold: int = setting(6, "longest repeat of a random torque", unit="steps", source="ours", least=1)

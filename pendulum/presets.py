@@ -33,24 +33,47 @@ RELEASE = replace(
         batch_size=32,
         learning_rate=1e-3,
         epochs=1.5,
+        max_frames=12_000,
         validation_frames=400,
         shuffle_megabytes=200,
     ),
+    # many updates of short rows; M is small and they cost little
     rnn=replace(
         RNN,
-        hidden_size=128,
+        hidden_size=64,
         regime="concatenated",
         batch_size=32,
         sequence_length=50,
-        epochs=40.0,
+        epochs=200.0,
+        learning_rate=4e-3,
         minimum_learning_rate=1e-4,
-        decay=0.999,
+        decay=0.998,
         validate_every=100,
         validation_frames=4000,
     ),
-    controller=replace(CONTROLLER, popsize=32, rollouts=8, generations=40, evaluate_every=10, evaluate_rollouts=64),
+    controller=replace(
+        CONTROLLER,
+        popsize=32,
+        rollouts=4,
+        sigma_init=0.2,
+        generations=60,
+        evaluate_every=10,
+        evaluate_rollouts=64,
+    ),
     evaluate=EvaluateConfig(dream_episodes=100),
+    iterate=IterateConfig(
+        episodes=16,
+        candidates=4,
+        vae_epochs=0.3,
+        vae_learning_rate=5e-4,
+        rnn_epochs=30.0,
+        rnn_learning_rate=1.5e-3,
+        generations=50,
+    ),
 )
+
+# one iteration in minutes, for a first look
+QUICK = replace(RELEASE, evaluate=EvaluateConfig(episodes=30, dream_episodes=60, probe_episodes=20))
 
 SMOKE = replace(
     PAPER,
@@ -75,7 +98,25 @@ SMOKE = replace(
     iterate=IterateConfig(episodes=3, vae_epochs=0.5, rnn_epochs=1.0, generations=1, candidates=2),
 )
 
+SOURCES = dict.fromkeys(
+    (
+        "collect.episodes",
+        "collect.minimum_length",
+        "collect.games_per_rank",
+        "rnn.batch_size",
+        "rnn.sequence_length",
+        "rnn.done_head",
+        "rnn.reward_head",
+        "controller.time_limit",
+        "controller.temperature",
+    ),
+    "ours",
+) | dict.fromkeys(
+    ("vae.z_size", "rnn.hidden_size", "rnn.regime", "rnn.decay"),
+    "as in CarRacing",
+)
+
 PRESETS = {
-    name: Preset(name, stages, variants=("zh",))
-    for name, stages in (("paper", PAPER), ("release", RELEASE), ("smoke", SMOKE))
+    name: Preset(name, stages, variants=("zh",), sources=SOURCES if name == "paper" else {})
+    for name, stages in (("paper", PAPER), ("release", RELEASE), ("quick", QUICK), ("smoke", SMOKE))
 }

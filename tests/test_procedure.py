@@ -12,11 +12,11 @@ from commands import assert_refused, python, run, start
 from samples import make_series
 
 from controller.checkpoints import load_candidates
-from controller.cma_es import CMAES, rounded
+from controller.cma_es import CMAES
 from controller.config import IterateConfig
 from controller.iteration import earlier_episodes, explores, following_stages, is_iteration, vae_goes_on
 from controller.policies import Policy
-from controller.policy_spec import PolicyShape
+from controller.policy_spec import PolicyShape, rounded
 from experiment.errors import InputError
 from pendulum.task import TASK
 from rnn.batches import ConcatenatedBatches, EpisodeBatches, draw_episodes
