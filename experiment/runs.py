@@ -15,7 +15,7 @@ from typing import Any, Generic
 
 from filelock import FileLock, Timeout
 
-from experiment.config import S, completed, from_values
+from experiment.config import S, Settings, completed, from_values
 from experiment.errors import InputError
 from experiment.files import MANIFEST, read_json, read_sealed, write_json, write_manifest, write_sealed
 from experiment.provenance import environment
@@ -73,9 +73,10 @@ def load_run(path: Path, like: S, missing_ok: bool = False) -> Run[S] | None:
     if missing_ok and not file.exists():
         return None
     values = read_sealed(file, "run scripts/collect_rollouts.py with --run and --preset first, in a new folder")
+    newer = {item.name: vars(item.default) for item in dataclasses.fields(like) if isinstance(item.default, Settings)}
     try:
         stages = {
-            name: from_values(type(config), values["stages"][name], f"{file} [{name}]")
+            name: from_values(type(config), values["stages"].get(name, newer.get(name)), f"{file} [{name}]")
             for name, config in vars(like).items()
         }
         if type(values["seed"]) is not int or values["seed"] < 0:

@@ -17,6 +17,7 @@ LAYERS = {
     "rollouts": 3,
     "controller": 4,
     "doomrnn": 5,
+    "pendulum": 5,
     "carracing": 5,
     "scripts": 6,
 }

@@ -47,7 +47,7 @@ class Report:
     def __init__(self, run: Run, page: Page, controller: str | None, seed: int):
         self.run, self.page, self.name, self.seed = run, page, controller, seed
         self.task = cli.task(run.task)
-        self.paper = json.loads(PAPER.read_text())[run.task]
+        self.paper = json.loads(PAPER.read_text()).get(run.task, {"table": [], "learning": None})
         self.has = {stage for stage in ("collect", "vae", "series", "rnn") if finished(run.folder(stage))}
         self.title = f"World Models: {run.task}, preset {run.preset}, run {run.path.name}"
 
@@ -134,7 +134,7 @@ class Report:
                 [(d.who, d.mean, r.mean) for d, r in both if d.temperature == tau and bool(d.controller) == learned]
                 for learned in (False, True)
             )
-            figure = figures.probes(points, agents, tau)
+            figure = figures.probes(points, agents, tau, self.task.score)
             self.page.figure(f"probes-tau{tau:.2f}", figure, f"survival in the dream at {tau:g} and in the real game")
         return None
 
@@ -205,6 +205,9 @@ class Report:
 
     def _env(self, temperature: float) -> DreamEnv:
         name = self.task.dream_env
+        if name is None:
+            space = gymnasium.spaces.Box(*self.task.bounds)
+            return DreamEnv(self.run.path, space, temperature, self.run.stages.env.time_limit, "rgb_array")
         return gymnasium.make(name, run=self.run.path, temperature=temperature, render_mode="rgb_array").unwrapped
 
     def agent(self) -> None:
@@ -250,10 +253,11 @@ class Report:
         ]
         if not curves:
             return self.page.missing("a trained controller; run scripts/train_controller.py")
-        last = 4 * max(curve[2][-1] for curve in curves)
-        shown = [n for n, generation in enumerate(theirs["generation"]) if generation <= last]
-        xs, ys = [theirs["generation"][n] for n in shown], [theirs["mean"][n] for n in shown]
-        curves.append(("authors' run", figures.THEIRS, xs, ys))
+        if theirs:
+            last = 4 * max(curve[2][-1] for curve in curves)
+            shown = [n for n, generation in enumerate(theirs["generation"]) if generation <= last]
+            xs, ys = [theirs["generation"][n] for n in shown], [theirs["mean"][n] for n in shown]
+            curves.append(("authors' run", figures.THEIRS, xs, ys))
         self.page.figure("learning", figures.lines(curves, "generation", f"mean {self.task.score}"), "learning curves")
         return self._transfer()
 
