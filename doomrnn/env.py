@@ -387,7 +387,7 @@ class DoomTakeCover(gymnasium.Env):
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
         """Play one tic with an action float [1]; see `TakeCoverGame.step`."""
-        return *self.game.step(float(checked_numbers("action", action, 1, -1, 1)[0])), {}
+        return *self.game.step(float(checked_numbers("action", action, (1,), -1, 1)[0])), {}
 
     def render(self) -> np.ndarray | None:
         """Return the engine's whole screen, uint8 [height, width, 3], or None without a render_mode."""

@@ -32,15 +32,15 @@ def _hint(frame: Any) -> str:
 
 
 def checked_numbers(
-    name: str, value: Any, size: int, low: float | None = None, high: float | None = None
+    name: str, value: Any, shape: tuple[int, ...], low: float | None = None, high: float | None = None
 ) -> np.ndarray:
-    """Return `value` as float32 [size]; ValueError where it is not so many finite numbers [in [low, high]]."""
+    """Return `value` as float32 of `shape`; ValueError where it is not such finite numbers [in [low, high]]."""
     bounds = "" if low is None else f" in [{low:g}, {high:g}]"
     try:
         numbers = np.asarray(value)
     except ValueError:  # a ragged list
         numbers = np.asarray(None)
-    if numbers.dtype.kind in "fiu" and numbers.shape == (size,):
+    if numbers.dtype.kind in "fiu" and numbers.shape == shape:
         with np.errstate(over="ignore"):
             single = numbers.astype(np.float32)
         if np.isfinite(single).all() and (low is None or (low <= numbers.min() and numbers.max() <= high)):
@@ -48,7 +48,8 @@ def checked_numbers(
         found = f"{described(value)} of {np.array2string(numbers, threshold=4, edgeitems=2)}"
     else:
         found = described(value)
-    raise ValueError(f"{name} must be {size} finite number{'s' * (size > 1)}{bounds}, not {found}")
+    count = " x ".join(map(str, shape))
+    raise ValueError(f"{name} must be {count} finite number{'s' * (shape != (1,))}{bounds}, not {found}")
 
 
 def checked_options(options: Any, known: tuple[str, ...] = ()) -> dict[str, Any]:

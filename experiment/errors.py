@@ -39,7 +39,7 @@ class NumericalError(Exception):
 
 
 def check_losses(values: dict[str, float], where: str, advice: str) -> dict[str, float]:
-    """`values` again; NumericalError naming `where` and `advice` if one is NaN or infinite."""
+    """Return `values`; NumericalError naming `where` and `advice` if one is NaN or infinite."""
     bad = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
     if bad:
         raise NumericalError(f"{where}: {', '.join(bad)}; {advice}")

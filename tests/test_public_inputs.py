@@ -87,11 +87,11 @@ def test_actions_out_of_range_are_refused(world, action):
 def test_numbers_are_taken_from_any_sequence():
     """Lists, tuples and other floats and whole numbers of the right count, as float32."""
     for value in ([0.5, 1], (0.5, 1), np.array([0.5, 1]), np.array([0.5, 1], np.float16)):
-        found = checked_numbers("z", value, 2)
+        found = checked_numbers("z", value, (2,))
         assert found.dtype == np.float32 and found.tolist() == [0.5, 1.0]
     for value in ([0.5, 1e300], [[0.5], [1, 2]], np.array([0.5, 1], object), "ab", {0.5: 1}):
         with pytest.raises(ValueError, match=r"^z must be 2 finite numbers, not ") as refusal:
-            checked_numbers("z", value, 2)
+            checked_numbers("z", value, (2,))
         assert "\n" not in str(refusal.value)
 
 

@@ -307,10 +307,10 @@ def test_a_page_names_what_failed(tmp_path, monkeypatch):
     """No ffmpeg, or a figure that cannot be drawn: the page is written, with the rest and with their names."""
     monkeypatch.syspath_prepend(str(SCRIPTS))
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "no-ffmpeg"))
-    import report
     from matplotlib import pyplot as plt
+    from reporting.page import Page
 
-    page = report.Page(tmp_path / "report")
+    page = Page(tmp_path / "report")
     page.video("agent", np.zeros((2, 16, 16, 3), np.uint8), 30)
     page.figure("losses", plt.figure(), "losses")
     broken = plt.figure()
