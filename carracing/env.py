@@ -1,7 +1,7 @@
-"""The real task: CarRacing (paper, section 3), as a game and as a Gymnasium environment.
+"""The real task: CarRacing (paper, section 3), as an engine of its own and as a Gymnasium environment.
 
-Physics, tracks, rewards and the end of an episode are Gymnasium's CarRacing-v3, untouched; what V sees is drawn by
-`carracing.render` unless Gymnasium's own renderer is asked for.
+Physics, tracks, rewards and the end of an episode are Gymnasium's CarRacing-v3, untouched; what V sees is rendered by
+`carracing.render` unless Gymnasium's own renderer is requested.
 """
 
 import contextlib
@@ -15,27 +15,28 @@ from gymnasium.envs.box2d import car_dynamics
 from gymnasium.envs.box2d.car_racing import CarRacing
 
 from carracing.config import RENDERERS, VIEWS
-from carracing.render import SIZE, Painter, Road, resize
-from vae.preprocessing import PREPROCESSES, as_authors_fed
+from carracing.render import KEPT_ROWS, SIZE, Renderer, Road, resize
+from vae.preprocessing import PREPROCESSES, stretched, wrapped
 
 LOW, HIGH = np.array([-1.0, 0.0, 0.0], np.float32), np.ones(3, np.float32)  # steer, gas, brake
 
 
 class Circuit(CarRacing):
-    """Gymnasium's CarRacing with its drawing replaced; `painted` is what V sees, uint8 [64, 64, 3].
+    """Gymnasium's CarRacing with its renderer replaced; `observation` is what V sees, uint8 [64, 64, 3].
 
-    view: of `carracing.render`, or None for Gymnasium's own drawing.
+    view: of `carracing.render`, or None for Gymnasium's own renderer. stretch: the contrast of each frame, as the
+    authors' resize does (see `vae.preprocessing`).
     """
 
-    def __init__(self, view: str | None) -> None:
+    def __init__(self, view: str | None, stretch: bool = False) -> None:
         super().__init__(render_mode="state_pixels")
-        self._painter = Painter(view) if view else None
-        self._drawn: Road | None = None
-        self.painted = np.zeros((SIZE, SIZE, 3), np.uint8)
+        self._renderer, self._stretch = Renderer(view, stretch) if view else None, stretch
+        self._road: Road | None = None
+        self.observation = np.zeros((SIZE, SIZE, 3), np.uint8)
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
-        """Begin the track of a seed; returns Gymnasium's observation, which is black where ours is drawn."""
-        self._drawn = None
+        """Begin the track of a seed; returns Gymnasium's observation, which is black where ours is rendered."""
+        self._road = None
         with definitions_made_once():
             return super().reset(seed=seed, options=options)
 
@@ -43,13 +44,13 @@ class Circuit(CarRacing):
         """Called by Gymnasium's step, once physics is done, for the observation; and by render."""
         if mode != "state_pixels":
             return super()._render(mode)
-        if self._painter is None:
-            picture = super()._render(mode)
-            self.painted = resize(picture)
-            return picture
-        if self._drawn is None:
-            self._drawn = Road(self)
-        self.painted = self._painter.cropped(self, self._drawn)
+        if self._renderer is None:
+            frame = super()._render(mode)
+            self.observation = resize(stretched(frame[:KEPT_ROWS]) if self._stretch else frame)
+            return frame
+        if self._road is None:
+            self._road = Road(self)
+        self.observation = self._renderer.cropped(self, self._road)
         return _UNSEEN
 
 
@@ -82,15 +83,15 @@ def _definition(shape: Any, **values: float) -> Any:
 
 
 class CarRacingGame:
-    """One game of CarRacing.
+    """One CarRacing environment.
 
     The same seed and actions give the same observations, rewards and end, whatever was played before.
 
     Args:
         time_limit: steps after which an episode is truncated (CarRacing-v0: 1,000).
         renderer: "fast" or "gymnasium".
-        view: "v3", or "v0" for the picture of 2018.
-        preprocess: "plain", or "authors" for their released weights (see `vae.preprocessing`).
+        view: "v3", or "v0" for the view of 2018.
+        preprocess: one of `vae.preprocessing`; "authors" for their released weights.
         endless: neither the lap's end nor the field's edge ends the episode (authors' code, for collecting); what
             comes after one earns nothing, where Gymnasium would pay -100 on every further step.
     Raises:
@@ -111,11 +112,11 @@ class CarRacingGame:
         if renderer not in RENDERERS or view not in VIEWS:
             raise ValueError(f"there is no renderer {renderer!r} with a view {view!r}")
         if renderer == "gymnasium" and view != "v3":
-            raise ValueError(f"Gymnasium draws the view 'v3' only, not {view!r}; use renderer='fast'")
+            raise ValueError(f"Gymnasium renders the view 'v3' only, not {view!r}; use renderer='fast'")
         if preprocess not in PREPROCESSES:
             raise ValueError(f"preprocess must be one of {', '.join(PREPROCESSES)}, not {preprocess!r}")
-        self.time_limit, self.endless, self._as_authors = time_limit, endless, preprocess == "authors"
-        self.circuit = Circuit(view if renderer == "fast" else None)
+        self.time_limit, self.endless, self._wraps = time_limit, endless, preprocess == "authors"
+        self.circuit = Circuit(view if renderer == "fast" else None, preprocess != "plain")
         self._steps, self._over, self._ended = 0, True, False
 
     def reset(self, seed: int) -> np.ndarray:
@@ -125,7 +126,7 @@ class CarRacingGame:
         return self._observation()
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool]:
-        """Drive for one frame (1/50 s).
+        """Play one step of 1/50 s.
 
         Args:
             action: float [3], steer in [-1, 1], gas and brake in [0, 1].
@@ -148,11 +149,11 @@ class CarRacingGame:
         return self._observation(), reward, terminated, truncated
 
     def _observation(self) -> np.ndarray:
-        picture = self.circuit.painted
-        return as_authors_fed(picture) if self._as_authors else picture
+        frame = self.circuit.observation
+        return wrapped(frame) if self._wraps else frame
 
     def close(self) -> None:
-        """End the game. Closing twice does no harm."""
+        """Close the environment. Closing twice does no harm."""
         self._over = True
         self.circuit.close()
 
@@ -172,11 +173,11 @@ class CarRacing64(gymnasium.Env):
     """CarRacing as V sees it, as a Gymnasium environment (`WorldModels/CarRacing-v0`).
 
     Observations are uint8 [64, 64, 3]; actions float32 [3]: steer in [-1, 1], gas and brake in [0, 1]. `reset(seed=s)`
-    drives the track of CarRacing-v3's seed s, and without a seed one drawn from `np_random`; its info names it:
+    begins the track of CarRacing-v3's seed s, and without a seed one drawn from `np_random`; its info names it:
     {"seed": int}.
 
     Args:
-        render_mode: None, or "rgb_array": `render` returns Gymnasium's picture, uint8 [400, 600, 3].
+        render_mode: None, or "rgb_array": `render` returns Gymnasium's frame, uint8 [400, 600, 3].
         settings: see `CarRacingGame`.
     """
 
@@ -197,13 +198,13 @@ class CarRacing64(gymnasium.Env):
         return self.game.reset(game_seed), {"seed": game_seed}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
-        """Drive for one frame; see `CarRacingGame.step`."""
+        """Play one step; see `CarRacingGame.step`."""
         return *self.game.step(action), {}
 
     def render(self) -> np.ndarray | None:
-        """Gymnasium's picture uint8 [400, 600, 3], or None without a render_mode."""
+        """Gymnasium's frame uint8 [400, 600, 3], or None without a render_mode."""
         return self.game.circuit._render("rgb_array") if self.render_mode == "rgb_array" else None
 
     def close(self) -> None:
-        """End the game."""
+        """Close the environment."""
         self.game.close()

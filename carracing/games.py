@@ -1,4 +1,4 @@
-"""Many games of CarRacing in one process; a rank carries one such batch."""
+"""Many CarRacing environments in one process; a rank has one such batch."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from rollouts.games import Steps
 
 
 class CarRacingGames:
-    """A fixed number of games, numbered from 0; a game drives as it would alone. `settings`: see `CarRacingGame`."""
+    """A fixed number of environments, numbered from 0; each plays as it would alone. `settings`: of `CarRacingGame`."""
 
     def __init__(self, count: int, **settings: Any) -> None:
         if count < 1:
@@ -22,11 +22,11 @@ class CarRacingGames:
         return len(self._games)
 
     def reset(self, index: int, seed: int) -> np.ndarray:
-        """Begin a game anew, whatever it was doing; its first observation uint8 [64, 64, 3]."""
+        """Reset an environment, whatever it was doing; return its first observation uint8 [64, 64, 3]."""
         return self._games[index].reset(seed)
 
     def step(self, indices: Sequence[int], actions: np.ndarray) -> Steps:
-        """Drive the games named for one frame, with actions float32 [n, 3]; see `CarRacingGame.step`."""
+        """Play one step of the environments named, with actions float32 [n, 3]; see `CarRacingGame.step`."""
         n = len(indices)
         observations = np.empty((n, SIZE, SIZE, 3), np.uint8)
         steps = Steps(observations, np.empty(n, np.float32), np.empty(n, bool), np.empty(n, bool))
@@ -36,6 +36,6 @@ class CarRacingGames:
         return steps
 
     def close(self) -> None:
-        """End all games. Closing twice does no harm."""
+        """Close all environments. Closing twice does no harm."""
         for game in self._games:
             game.close()

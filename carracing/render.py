@@ -1,11 +1,11 @@
-"""CarRacing's observation, drawn from Gymnasium's own car and track, 40 times as fast as Gymnasium draws it.
+"""CarRacing's observation, rendered from Gymnasium's own car and track, 40 times as fast as Gymnasium renders it.
 
-Gymnasium paints a window of 1,000 x 800 pixels and shrinks it to 96 x 96. Here only some pixels of that window are
-painted, a few to each pixel of the observation, with the same polygons in the same order, and averaged. Only what
+Gymnasium renders a window of 1,000 x 800 pixels and shrinks it to 96 x 96. Here only some pixels of that window are
+rendered, a few to each pixel of the observation, with the same polygons in the same order, and averaged. Only what
 the pixels are comes from here: physics, track, rewards and the end of an episode are Gymnasium's.
 
 Letters: n polygons, r rows and c columns of samples, W and H of the window in its pixels. World coordinates are those
-of the track, y up; the window's are pixels, y up as Gymnasium paints it before it turns it over.
+of the track, y up; the window's are pixels, y up as Gymnasium renders it before it flips it.
 """
 
 import math
@@ -13,6 +13,8 @@ from typing import Any
 
 import numba
 import numpy as np
+
+from vae.preprocessing import contrast_table
 
 VIEWS = {"v3": (1000, 800), "v0": (1200, 1000)}  # the windows of Gymnasium's CarRacing-v3 and of the task of 2018
 SIDE, KEPT_ROWS, SIZE = 96, 84, 64  # the observation, its rows above the bar of instruments, what V sees
@@ -27,6 +29,8 @@ COLORS = (
 LOST = 2  # what a colour loses when pygame's smoothscale shrinks the window (measured)
 FIELD_BITS = 20  # of a channel in a packed colour; one addition then sums all three
 PALETTE = np.maximum(np.array(COLORS, np.int64) - LOST, 0)
+# as the task of 2018 rendered them, straight to 96 x 96 by OpenGL (read off the authors' published frames)
+PALETTE_2018 = np.array([{2: (102, 229, 102), 4: (105, 105, 105)}.get(n, rgb) for n, rgb in enumerate(COLORS)])
 _FAST = {"cache": True, "fastmath": False, "nogil": True, "error_model": "numpy"}
 
 
@@ -47,11 +51,15 @@ class Road:
             env.road_poly[number] = (env.road_poly[number][0], tile.color)
 
 
-class Painter:
-    """Draws observations of one view ("v3" or "v0"); holds the grid of samples and room to work in."""
+class Renderer:
+    """Renders observations of one view ("v3" or "v0"); holds the grid of samples and the buffers.
 
-    def __init__(self, view: str = "v3"):
+    stretch: `cropped` stretches the contrast of each frame (see `vae.preprocessing`).
+    """
+
+    def __init__(self, view: str = "v3", stretch: bool = False):
         self.view = view
+        self._stretched = (PALETTE_2018 if view == "v0" else PALETTE) if stretch else None
         self.width, self.height = VIEWS[view]
         self._xs = _grid(SIDE * ACROSS, self.width)
         self._ys = self.height - 1 - _grid(SIDE * DOWN, self.height)
@@ -61,17 +69,25 @@ class Painter:
 
     def whole(self, env: Any, road: Road) -> np.ndarray:
         """The observation with the bar left black, uint8 [96, 96, 3]."""
-        self._paint(env, road)
-        picture = np.zeros((SIDE, SIDE, 3), np.uint8)
-        picture[:KEPT_ROWS] = np.round(_unpack(_sum(self._samples, _PACKED, KEPT_ROWS)) / (DOWN * ACROSS))
-        return picture
+        self._render(env, road)
+        frame = np.zeros((SIDE, SIDE, 3), np.uint8)
+        frame[:KEPT_ROWS] = np.round(_unpack(_sum(self._samples, _PACKED, KEPT_ROWS)) / (DOWN * ACROSS))
+        return frame
 
     def cropped(self, env: Any, road: Road) -> np.ndarray:
         """What V sees: the rows above the bar, area-averaged, uint8 [64, 64, 3]."""
-        self._paint(env, road)
-        return _resize(_sum(self._samples, _PACKED, KEPT_ROWS), DOWN * ACROSS)
+        self._render(env, road)
+        return _resize(_sum(self._samples, self._packed(), KEPT_ROWS), DOWN * ACROSS)
 
-    def _paint(self, env: Any, road: Road) -> None:
+    def _packed(self) -> np.ndarray:
+        """The packed colours of the frame just rendered, stretched between its own extremes where requested."""
+        if self._stretched is None:
+            return _PACKED
+        shown = np.bincount(self._samples[: KEPT_ROWS * DOWN].ravel(), minlength=len(COLORS)) > 0
+        palette = self._stretched
+        return _pack(contrast_table(int(palette[shown].min()), int(palette[shown].max()))[palette])
+
+    def _render(self, env: Any, road: Road) -> None:
         """The samples of the rows above the bar."""
         hull = env.car.hull
         self._bodies[0] = *hull.position, hull.angle, 0.0
@@ -79,10 +95,10 @@ class Painter:
             row[:] = *wheel.position, wheel.angle, wheel.phase
         camera = np.array([*hull.position, self._angle(hull), _zoom(env.t), self.width, self.height])
         ys = self._ys[: KEPT_ROWS * DOWN]
-        _draw(self._samples, self._xs, ys, self._first, road.vertices, road.shades, self._bodies, camera)
+        _rasterize(self._samples, self._xs, ys, self._first, road.vertices, road.shades, self._bodies, camera)
 
     def _angle(self, hull: Any) -> float:
-        """How far the world is turned on the screen, radians."""
+        """How far the world is rotated on the screen, radians."""
         if self.view == "v0":
             vx, vy = hull.linearVelocity
             if math.hypot(vx, vy) > SLOWEST:
@@ -90,9 +106,9 @@ class Painter:
         return -hull.angle
 
 
-def resize(picture: np.ndarray) -> np.ndarray:
-    """Rows 0 to 83 of a picture uint8 [96, 96, 3] area-averaged to what V sees, uint8 [64, 64, 3]."""
-    return _resize(_pack(picture[:KEPT_ROWS]), 1)
+def resize(frame: np.ndarray) -> np.ndarray:
+    """Rows 0 to 83 of a frame uint8 [96, 96, 3] area-averaged to what V sees, uint8 [64, 64, 3]."""
+    return _resize(_pack(frame[:KEPT_ROWS]), 1)
 
 
 def _pack(colors: np.ndarray) -> np.ndarray:
@@ -115,11 +131,11 @@ def _zoom(t: float) -> float:
 
 
 def _grid(samples: int, pixels: int) -> np.ndarray:
-    """Which of the window's pixels are painted, int32 [samples]: the centres of equal parts."""
+    """Which of the window's pixels are rendered, int32 [samples]: the centres of equal parts."""
     return ((np.arange(samples) + 0.5) * pixels / samples).astype(np.int32)
 
 
-SIZE_UNIT = 0.02  # world units to a unit of the car's drawing; the shapes are those of gymnasium's car_dynamics
+SIZE_UNIT = 0.02  # world units to a unit of the car's shapes; these are gymnasium's car_dynamics'
 _HULL = (
     ((-60, 130), (60, 130), (60, 110), (-60, 110)),
     ((-15, 120), (15, 120), (20, 20), (-20, 20)),
@@ -132,8 +148,8 @@ _WHEEL_HALF_WIDTH, _WHEEL_RADIUS = 14 * SIZE_UNIT, 27 * SIZE_UNIT
 
 
 @numba.njit(**_FAST)
-def _draw(samples, xs, ys, first, road, shades, bodies, camera):
-    """Paint all polygons into samples uint8 [r, c], in Gymnasium's order; rows beyond len(ys) stay as they are."""
+def _rasterize(samples, xs, ys, first, road, shades, bodies, camera):
+    """Render all polygons into samples uint8 [r, c], in Gymnasium's order; rows beyond len(ys) stay as they are."""
     samples[: len(ys)] = BLACK
     x, y, angle, zoom, width, height = camera
     cos, sin = math.cos(angle) * zoom, math.sin(angle) * zoom
@@ -176,7 +192,7 @@ def _shade(color):
 
 @numba.njit(**_FAST)
 def _place(shape, body, points):
-    """Turn and move a shape [8, 2] to where its body (x, y, angle, _) is, into points."""
+    """Rotate and move a shape [8, 2] to where its body (x, y, angle, _) is, into points."""
     cos, sin = math.cos(body[2]), math.sin(body[2])
     for i in range(len(shape)):
         points[i, 0] = body[0] + cos * shape[i, 0] - sin * shape[i, 1]
@@ -185,7 +201,7 @@ def _place(shape, body, points):
 
 @numba.njit(**_FAST)
 def _wheel(samples, xs, ys, first, body, view, points, window):
-    """A wheel, and the part of its rim that shows how it turns."""
+    """A wheel, and the part of its rim that shows its rotation."""
     w, r = _WHEEL_HALF_WIDTH, _WHEEL_RADIUS
     shape = np.array([(-w, r), (w, r), (w, -r), (-w, -r)])
     _place(shape, body, points)

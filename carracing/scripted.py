@@ -18,10 +18,10 @@ BROWNIAN_STEP = 0.15  # ours: standard deviation of a step, in units of C's outp
 class CarRacingScript(Script):
     """One of `SCRIPTS`.
 
-    random draws uniformly from the action space at each step. habit is the authors' collecting policy: the agent with
-    random weights, Cauchy times a scale up to 0.01, drawn anew for each episode, whose V and M are inert in effect, so
-    that it acts on fresh noise. brownian lets each of C's outputs wander within [-1, 1]. mixed is either of the two,
-    drawn for each rollout. stay does nothing.
+    random samples uniformly from the action space at each step. habit is the authors' collecting policy: the agent with
+    random weights, Cauchy times a scale up to 0.01, sampled once per episode, whose V and M are inert in effect, so
+    that it acts on fresh noise. brownian is a random walk of C's outputs within [-1, 1]. mixed is either of the two,
+    chosen for each rollout. stay does nothing.
 
     Raises InputError for an unknown name.
     """

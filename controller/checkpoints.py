@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from controller.cma_es import rounded
-from controller.policy_spec import PolicyShape
+from controller.config import Stages
+from controller.policy_spec import PolicyShape, rounded
 from experiment.errors import InputError
-from experiment.files import read_json, write_json
+from experiment.files import read_json, read_sealed, write_json
 from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
+from experiment.runs import Run
 
 ADVICE = "run scripts/train_controller.py first, or again after deleting the folder"
 
@@ -20,6 +21,19 @@ def save_controller(
     """Write flat weights [P], as rollouts use them, and what rebuilds their policy; `labels` stand beside it."""
     write_npz(folder / f"{checkpoint}.npz", {"weights": rounded(weights)})
     write_json(folder / f"{checkpoint}.json", {**shape.config(), **labels})
+
+
+def save_candidates(folder: Path, candidates: np.ndarray, fitness: np.ndarray) -> None:
+    """Write a generation's candidates [n, P], as rollouts use them, in the order of their fitness [n], best first."""
+    write_npz(folder / "candidates.npz", {"weights": rounded(candidates[np.argsort(-fitness, kind="stable")])})
+
+
+def load_candidates(folder: Path, size: int) -> np.ndarray:
+    """Return the last generation's candidates float32 [n, P = size], best first."""
+    path = folder / "candidates.npz"
+    weights = read_npz(path, {"weights": ArraySpec("float32", ("n", size))}, ADVICE)["weights"]
+    check_finite(weights, "weights", path, ADVICE)
+    return weights
 
 
 def load_controller(folder: Path, checkpoint: str) -> tuple[PolicyShape, np.ndarray]:
@@ -51,3 +65,9 @@ def find_controller(run: Path, name: str | None = None, usual: str | None = None
             return run / "controller" / usual
         raise InputError(f"{run / 'controller'}: holds {', '.join(p.name for p in found)}; name one with --controller")
     return found[0]
+
+
+def training_temperature(run: Run[Stages], name: str | None) -> float:
+    """Return the temperature that a controller was trained at, or the run's own where there is no controller."""
+    begun = run.path / "controller" / (name or "-") / "begun.json"
+    return float(read_sealed(begun)["temperature"]) if begun.exists() else run.stages.controller.temperature

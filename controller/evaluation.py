@@ -1,21 +1,18 @@
 """Evaluating agents and scripted policies in either world, with intervals, and the tables made from it."""
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from controller.config import Stages
-from controller.statistics import bootstrap_interval
+from controller.config import Stages, World
 from experiment.errors import InputError
 from experiment.files import first_line, read_json, write_json
+from experiment.provenance import commit, digest
 from experiment.random_streams import Purpose
-from experiment.runs import Run
+from experiment.runs import Run, finished
 from rollouts.farm import Farm
-from rollouts.rollout import Outcome, Policy, Rollout
+from rollouts.rollout import Outcome, Rollout, WeightsOrScript
 from rollouts.scripted import Script
 
 LARGEST_SCORE = 1e12  # and no NaN
@@ -84,10 +81,76 @@ class Evaluation:
         return self.precision == precision or (self.controller is None and self.world == "real")
 
 
-def play(farm: Farm, world: str, players: list[Policy], episodes: int, seed: int) -> list[list[Outcome]]:
-    """The outcomes [players][episodes] of rollouts on streams kept for evaluation, all played side by side.
+@dataclass(frozen=True)
+class Subject:
+    """Who is evaluated.
 
-    Episode n is the same game for every player.
+    policy: "agent", or a scripted policy's name. acts: C's flat weights float32 [P], or the script. controller,
+    checkpoint: the agent's, None for a script.
+    """
+
+    policy: str
+    acts: WeightsOrScript
+    controller: str | None = None
+    checkpoint: str | None = None
+
+    @property
+    def period(self) -> int | None:
+        """The steps that a sweep holds each side, None for everybody else."""
+        return self.acts.period if isinstance(self.acts, Script) else None
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What an evaluation is of: the fields of `Evaluation` that its outcomes do not tell."""
+
+    task: str
+    world: str
+    policy: str
+    controller: str | None
+    temperature: float | None
+    seed: int
+    config_sha256: str
+    commit: str
+    period: int | None = None
+    checkpoint: str | None = None
+    made_with: str = ""
+    precision: str = "float32"
+
+
+def conditions(
+    run: Run[Stages], subject: Subject, world: World, temperature: float, episodes: int, seed: int
+) -> Conditions:
+    """Return what an evaluation of a subject in a world is of; `temperature` counts in the dream only.
+
+    `made_with` hashes all that decides the scores: equal hashes, equal scores on one CPU type.
+    """
+    tau, agent = temperature if world == "dream" else None, subject.policy == "agent"
+    models = [str(finished(run.folder(stage))) for stage in ("vae", "rnn")] if agent or tau is not None else None
+    precision = run.stages.controller.precision if models else "float32"
+    weights = subject.acts.tolist() if agent else None
+    decisive = [run.task, world, subject.policy, tau, subject.period, episodes, seed, weights, models]
+    decisive += [vars(run.stages.env)] + ([precision] if precision != "float32" else [])
+    return Conditions(
+        task=run.task,
+        world=world,
+        policy=subject.policy,
+        controller=subject.controller,
+        temperature=tau,
+        seed=seed,
+        config_sha256=digest(asdict(run.stages)),
+        commit=commit(),
+        period=subject.period,
+        checkpoint=subject.checkpoint,
+        made_with=digest(decisive),
+        precision=precision,
+    )
+
+
+def play(farm: Farm, world: str, players: list[WeightsOrScript], episodes: int, seed: int) -> list[list[Outcome]]:
+    """Return the outcomes [players][episodes] of rollouts on streams kept for evaluation, all played side by side.
+
+    Episode n has the same random stream for every player.
     """
     rollouts = [
         Rollout(number, world, Purpose.EVALUATE.stream(seed, episode=number % episodes), players[number // episodes])
@@ -97,8 +160,10 @@ def play(farm: Farm, world: str, players: list[Policy], episodes: int, seed: int
     return [outcomes[n * episodes : (n + 1) * episodes] for n in range(len(players))]
 
 
-def summarise(outcomes: list[Outcome], player: Policy, **labels: Any) -> Evaluation:
-    """The evaluation made of one player's outcomes; `labels` are the fields that these do not tell."""
+def summarise(outcomes: list[Outcome], conditions: Conditions) -> Evaluation:
+    """Return the evaluation of one subject's outcomes, in their order."""
+    from controller.statistics import bootstrap_interval  # loads SciPy
+
     scores = np.array([outcome.score for outcome in outcomes])
     return Evaluation(
         episodes=len(outcomes),
@@ -107,8 +172,7 @@ def summarise(outcomes: list[Outcome], player: Policy, **labels: Any) -> Evaluat
         ci95=bootstrap_interval(scores),
         scores=scores.tolist(),
         lengths=[outcome.length for outcome in outcomes],
-        period=player.period if isinstance(player, Script) else None,
-        **labels,
+        **vars(conditions),
     )
 
 
@@ -150,16 +214,6 @@ def _check(evaluation: Evaluation) -> None:
     ):
         if len(numbers) != count or not all(type(n) in (int, float) and abs(n) < LARGEST_SCORE for n in numbers):
             raise TypeError("scores, lengths, mean, std or ci95 are not numbers, or not as many as there were episodes")
-
-
-def digest(value: Any) -> str:
-    """SHA-256 of a value's JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def config_sha256(stages: Stages) -> str:
-    """Return a hash of all resolved settings."""
-    return digest(asdict(stages))
 
 
 def row(evaluation: Evaluation) -> str:

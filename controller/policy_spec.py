@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class PolicyShape:
@@ -44,3 +46,8 @@ class PolicyShape:
     def config(self) -> dict[str, Any]:
         """The fields, as stored beside the weights."""
         return asdict(self)
+
+
+def rounded(weights: np.ndarray) -> np.ndarray:
+    """Return flat weights [..., P] as rollouts use them: 4 decimals, float32 (source: authors' code)."""
+    return np.round(weights, 4).astype(np.float32)

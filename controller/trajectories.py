@@ -1,6 +1,6 @@
-"""What a run has learned, made visible: drives, reconstructions, predictions and dreams as arrays of pictures.
+"""What a run has learned, made visible: episodes, reconstructions, predictions and dreams as arrays of frames.
 
-Letters: T steps, Z, A, H as elsewhere. Pictures are uint8 [64, 64, 3].
+Letters: T steps, Z, A, H as elsewhere. Frames are uint8 [64, 64, 3].
 """
 
 from typing import Any, NamedTuple
@@ -8,19 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from controller.agent import Agent, AgentChooser
+from controller.agent import Agent, AgentActor
 from controller.dream_env import DreamEnv
 from controller.policies import Policy
 from experiment.random_streams import Purpose
 from rnn.mdn import MDNParameters
 from rnn.model import MDNRNN
-from rollouts.game_player import Chooser, ScriptChooser
+from rollouts.game_player import Actor, ScriptActor
 from rollouts.rollout import Rollout
 from rollouts.scripted import Script
-from vae.model import VAE
+from vae.model import VAE, to_uint8, to_unit
 
 
-class Drive(NamedTuple):
+class Trajectory(NamedTuple):
     """A stretch of a game or of a dream: frames uint8 [T, 64, 64, 3], actions float32 [T, A] taken on them."""
 
     frames: np.ndarray
@@ -28,9 +28,9 @@ class Drive(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What M says along a drive, of each step from the ones before it.
+    """M's predictions along a trajectory, of each step from the ones before it.
 
-    frames: V's pictures of the expected next z, uint8 [T - 1, 64, 64, 3]. done: probability of the end [T] or None.
+    frames: V's decoding of the expected next z, uint8 [T - 1, 64, 64, 3]. done: probability of the end [T] or None.
     density: of one latent dimension's next value, float [T - 1, n] at `grid` [n]; values: what came [T - 1].
     """
 
@@ -41,49 +41,52 @@ class Prediction(NamedTuple):
     values: np.ndarray
 
 
-def drive_agent(games: Any, agent: Agent, weights: np.ndarray, seed: int, steps: int) -> Drive:
+def agent_trajectory(games: Any, agent: Agent, weights: np.ndarray, seed: int, steps: int) -> Trajectory:
     """The agent in the real task's game of a seed, for at most `steps` steps."""
     rollout = Rollout(0, "real", Purpose.REPORT_AGENT.stream(seed), weights)
-    return _drive(games, AgentChooser(agent, 1), rollout, steps)
+    return _play(games, AgentActor(agent, 1), rollout, steps)
 
 
-def drive_script(games: Any, script: Script, action_size: int, seed: int, limit: int, count: int = 8) -> Drive:
+def script_trajectory(
+    games: Any, script: Script, action_size: int, seed: int, limit: int, count: int = 8
+) -> Trajectory:
     """The longest of a few real games of a scripted policy, each of at most `limit` steps."""
-    drives = []
+    played = []
     for number in range(count):
         rollout = Rollout(number, "real", Purpose.REPORT_SCRIPT.stream(seed, number=number), script)
-        drives.append(_drive(games, ScriptChooser(1, limit, action_size), rollout, limit))
-    return max(drives, key=lambda drive: len(drive.frames))
+        played.append(_play(games, ScriptActor(1, limit, action_size), rollout, limit))
+    return max(played, key=lambda trajectory: len(trajectory.frames))
 
 
-def _drive(games: Any, chooser: Chooser, rollout: Rollout, steps: int) -> Drive:
+def _play(games: Any, actor: Actor, rollout: Rollout, steps: int) -> Trajectory:
     """One game of at most `steps` steps, of the seed that belongs to the rollout."""
-    chooser.start(0, rollout, rollout.rng())
+    actor.start(0, rollout, rollout.rng())
     frame, frames, actions, over = games.reset(0, rollout.stream.engine_seed()), [], [], False
     while not over and len(frames) < steps:
         frames.append(frame)
-        actions.append(chooser.act([0], frame[None])[0])
+        actions.append(actor.act([0], frame[None])[0])
         result = games.step([0], actions[-1][None])
         frame, over = result.observations[0], bool(result.terminated[0] or result.truncated[0])
-    return Drive(np.stack(frames), np.stack(actions).astype(np.float32))
+    return Trajectory(np.stack(frames), np.stack(actions).astype(np.float32))
 
 
-def drive_dream(env: DreamEnv, policy: Policy, weights: np.ndarray, z: np.ndarray, seed: int, steps: int) -> Drive:
+def dream_trajectory(
+    env: DreamEnv, policy: Policy, weights: np.ndarray, z: np.ndarray, seed: int, steps: int
+) -> Trajectory:
     """The controller inside the dream, from the first z [Z], for at most `steps` steps."""
-    model = env.dream.model
     observation, _ = env.reset(seed=seed, options={"z": z})
     frames, actions, over = [], [], False
     while not over and len(frames) < steps:
-        parts = np.split(observation[None], [model.z_size, model.z_size + model.hidden_size], axis=1)
+        parts = np.split(observation[None], [env.sizes.z, env.sizes.z + env.sizes.hidden], axis=1)
         frames.append(env.render())
         actions.append(np.asarray(policy.act(weights[None], *parts))[0])
         observation, _, terminated, truncated, _ = env.step(actions[-1])
         over = terminated or truncated
-    return Drive(np.stack(frames), np.stack(actions))
+    return Trajectory(np.stack(frames), np.stack(actions))
 
 
-def follow_dream(env: DreamEnv, actions: np.ndarray, z: np.ndarray, seed: int) -> np.ndarray:
-    """Pictures of the dream under given actions [T, A] from the first z; shorter where the dream ends."""
+def replay_in_dream(env: DreamEnv, actions: np.ndarray, z: np.ndarray, seed: int) -> np.ndarray:
+    """Frames of the dream under given actions [T, A] from the first z; shorter where the dream ends."""
     env.reset(seed=seed, options={"z": z})
     frames = []
     for action in actions:
@@ -96,22 +99,21 @@ def follow_dream(env: DreamEnv, actions: np.ndarray, z: np.ndarray, seed: int) -
 
 def encode(vae: VAE, frames: np.ndarray) -> np.ndarray:
     """V's mean z float32 [T, Z] of frames [T, 64, 64, 3]."""
-    parts = [vae.encode(frames[i : i + 64].astype(np.float32) / 255.0)[0] for i in range(0, len(frames), 64)]
+    parts = [vae.encode(to_unit(frames[i : i + 64]))[0] for i in range(0, len(frames), 64)]
     return np.concatenate(parts)
 
 
 def decode(vae: VAE, z: np.ndarray) -> np.ndarray:
-    """V's pictures uint8 [T, 64, 64, 3] of z [T, Z]."""
-    parts = [np.asarray(vae.decode(z[i : i + 64])) for i in range(0, len(z), 64)]
-    return (np.concatenate(parts) * 255).round().astype(np.uint8)
+    """V's decoding uint8 [T, 64, 64, 3] of z [T, Z]."""
+    return np.concatenate([to_uint8(vae.decode(z[i : i + 64])) for i in range(0, len(z), 64)])
 
 
-def predict(vae: VAE, rnn: MDNRNN, drive: Drive, points: int = 120) -> Prediction:
-    """M's predictions along a drive, fed the true z of every step."""
-    z = encode(vae, drive.frames)
+def predict(vae: VAE, rnn: MDNRNN, trajectory: Trajectory, points: int = 120) -> Prediction:
+    """M's predictions along a trajectory, fed the true z of every step."""
+    z = encode(vae, trajectory.frames)
     restart = np.eye(1, len(z), dtype=np.float32) if rnn.done_head else None
     state = rnn.zero_state(1)
-    parameters, _, _ = rnn.sequence(z[None], drive.actions[None], restart, *state)
+    parameters, _, _ = rnn.sequence(z[None], trajectory.actions[None], restart, *state)
     done = None if parameters.done_logit is None else np.asarray(tf.sigmoid(parameters.done_logit[0]))
     parameters = MDNParameters(*(None if part is None else part[0, :-1] for part in parameters))
     weights = tf.nn.softmax(parameters.logmix, axis=1)
@@ -123,3 +125,30 @@ def predict(vae: VAE, rnn: MDNRNN, drive: Drive, points: int = 120) -> Predictio
     )
     density = np.sum(share * np.exp(-0.5 * ((grid - mean) / std) ** 2) / (std * np.sqrt(2 * np.pi)), axis=1)
     return Prediction(decode(vae, np.asarray(expected)), done, density, grid, z[1:, liveliest])
+
+
+def prediction_errors(vae: VAE, rnn: MDNRNN, trajectory: Trajectory) -> np.ndarray:
+    """How far V's picture of M's expected next z is from the frame that came, float [T - 1].
+
+    Squared differences of pixels in [0, 1], summed over a frame as in V's loss, so that pairs of V and M whose latents
+    have nothing in common can be compared.
+    """
+    predicted, came = predict(vae, rnn, trajectory).frames, trajectory.frames[1:]
+    return np.square((predicted.astype(np.float32) - came) / 255.0).sum(axis=(1, 2, 3))
+
+
+def dream_on(vae: VAE, rnn: MDNRNN, trajectory: Trajectory, start: int, steps: int) -> np.ndarray:
+    """V's pictures uint8 [steps, 64, 64, 3] of what M expects after the first `start` steps, at least 1.
+
+    Up to there M is fed what came; from there on its own most likely z, and its actions.
+    """
+    z = encode(vae, trajectory.frames[: start + 1])
+    restart = np.eye(1, start, dtype=np.float32) if rnn.done_head else None
+    _, h, c = rnn.sequence(z[None, :start], trajectory.actions[None, :start], restart, *rnn.zero_state(1))
+    now, zs = z[start:], []
+    for action in trajectory.actions[start : start + steps]:
+        parameters, h, c = rnn.step(now, action[None], np.zeros((1, 1), np.float32) if rnn.done_head else None, h, c)
+        likeliest = tf.argmax(parameters.logmix, axis=1)[:, None]
+        now = np.take_along_axis(np.asarray(parameters.mean), np.asarray(likeliest), axis=1)[:, 0]
+        zs.append(now[0])
+    return decode(vae, np.stack(zs))

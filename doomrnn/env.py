@@ -1,8 +1,8 @@
-"""The real task: "take cover" in ViZDoom (paper, section 4), as a game and as a Gymnasium environment.
+"""The real task: "take cover" in ViZDoom (paper, section 4), as an engine of its own and as a Gymnasium environment.
 
 The player stands at one side of a room, monsters at the other throw fireballs, and the score is the number of
 steps survived, at most 2,100. `TakeCoverGame` owns one engine process, `DoomTakeCover` is the Gymnasium form,
-and `doomrnn.games.TakeCoverGames` steps many games together. The task is the paper's, not ViZDoom's stock
+and `doomrnn.games.TakeCoverGames` steps many of them together. The task is the paper's, not ViZDoom's stock
 `take_cover.cfg`: status bar and flashes on, first observation at tic 14, one tic a step (authors' code).
 """
 
@@ -21,7 +21,7 @@ import gymnasium
 import numpy as np
 import vizdoom
 
-from vae.preprocessing import PREPROCESSES, as_authors_fed
+from vae.preprocessing import PREPROCESSES, stretched, wrapped
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ sys.exit(f"ViZDoom's engine died 3 times while starting (status {status}): {engi
 
 @functools.lru_cache
 def _overlaps(n_in: int, n_out: int) -> np.ndarray:
-    """Returns float32 [n_out/g, n_in/g], g = gcd: how much of each input cell each output cell covers.
+    """Return float32 [n_out/g, n_in/g], g = gcd: how much of each input cell each output cell covers.
 
     The unit is 1/(n_out/g) of an input cell, so the weights are whole numbers and each row adds up to n_in/g.
     """
@@ -88,12 +88,12 @@ def _overlaps(n_in: int, n_out: int) -> np.ndarray:
 
 @functools.lru_cache
 def _column_weights(width: int, size: int) -> np.ndarray:
-    """Returns `_overlaps` for interleaved RGB columns, transposed: float32 [3·width/g, 3·size/g]."""
+    """Return `_overlaps` for interleaved RGB columns, transposed: float32 [3·width/g, 3·size/g]."""
     return np.kron(_overlaps(width, size).T, np.eye(3, dtype=np.float32))
 
 
-def observe(screen: np.ndarray, size: int = 64) -> np.ndarray:
-    """Turns the engine's screen into what V sees: the upper 5/6, area-averaged.
+def observe(screen: np.ndarray, size: int = 64, preprocess: str = "plain") -> np.ndarray:
+    """Return what V sees of the engine's screen: the upper 5/6, area-averaged.
 
     The crop removes most of the status bar (authors' code: rows 0-399 of 480 are kept). The sums are of whole
     numbers, so the result is the same on every machine. From 160×120 to 64×64 it is OpenCV's INTER_AREA, byte
@@ -102,20 +102,23 @@ def observe(screen: np.ndarray, size: int = 64) -> np.ndarray:
     Args:
         screen: uint8 [height, width, 3].
         size: side of the observation, pixels.
+        preprocess: one of `vae.preprocessing`.
     Returns:
         uint8 [size, size, 3].
     """
     height, width = screen.shape[0] * 5 // 6, screen.shape[1]
     rows, columns = _overlaps(height, size), _column_weights(width, size)
-    x = screen[:height].reshape(-1, columns.shape[0]).astype(np.float32) @ columns
+    crop = screen[:height] if preprocess == "plain" else stretched(screen[:height])
+    x = crop.reshape(-1, columns.shape[0]).astype(np.float32) @ columns
     x = rows @ x.reshape(-1, rows.shape[1], 3 * size)  # [blocks, rows of a block, 3·size]
     x /= rows.shape[1] * (columns.shape[0] // 3)
     x += 0.5
-    return x.astype(np.uint8).reshape(size, size, 3)
+    frame = x.astype(np.uint8).reshape(size, size, 3)
+    return wrapped(frame) if preprocess == "authors" else frame
 
 
 def buttons(action: float) -> list[bool]:
-    """Turns a continuous action in [-1, 1] into the two buttons (move left, move right).
+    """Return the two buttons (move left, move right) of a continuous action in [-1, 1].
 
     Below -1/3 is left, above 1/3 is right, between them and on the thresholds neither (authors' code).
 
@@ -128,19 +131,19 @@ def buttons(action: float) -> list[bool]:
 
 
 class TakeCoverGame:
-    """One game of take cover, played in one engine process that is started at the first `reset`.
+    """One take cover environment, played in one engine process that is started at the first `reset`.
 
     The same seed and actions give the same observations, whatever was played before, in any engine. An engine
     that dies is started again and the episode played again up to where it was: only the log tells.
 
     Args:
         skill: Doom's skill, 1 to 5; the paper's task is 4 (5 is far harder, measured).
-        time_limit: steps after which a game is truncated (paper, section 4: 2,100).
+        time_limit: steps after which an episode is truncated (paper, section 4.1: 2,100).
         start_time: tic of the first observation, the weapon having been raised (authors' code: 14).
         width, height: the engine's screen, pixels, a resolution of ViZDoom (authors' code: 640×480; ours:
             160×120, seven times as fast).
         observation_size: side of the observation, pixels (paper: 64).
-        preprocess: "plain", or "authors" for their released weights (see `vae.preprocessing`).
+        preprocess: one of `vae.preprocessing`; "authors" for their released weights.
     Raises:
         ValueError: a setting is out of range.
     """
@@ -167,7 +170,7 @@ class TakeCoverGame:
             raise ValueError(f"preprocess must be one of {', '.join(PREPROCESSES)}, not {preprocess!r}")
         self.time_limit = time_limit
         self.observation_size = observation_size
-        self._as_authors = preprocess == "authors"
+        self._preprocess = preprocess
         self._configure = functools.partial(_configure, skill, start_time, resolution)
         self._engine: vizdoom.DoomGame | None = None
         self._blank = np.zeros((height, width, 3), np.uint8)
@@ -176,7 +179,7 @@ class TakeCoverGame:
         self._over = True
 
     def reset(self, seed: int) -> np.ndarray:
-        """Begins the game of this seed.
+        """Begin the episode of this seed.
 
         Args:
             seed: 0 to 2**32 - 1.
@@ -192,7 +195,7 @@ class TakeCoverGame:
         return self._observation()
 
     def step(self, action: float) -> tuple[np.ndarray, float, bool, bool]:
-        """Plays one tic (1/35 s).
+        """Play one tic (1/35 s).
 
         Args:
             action: left, stay or right as a number in [-1, 1]; see `buttons`.
@@ -201,14 +204,14 @@ class TakeCoverGame:
                 engine shows nothing then.
             reward: 1.0 on every step, the one of death included.
             terminated: the player is dead.
-            truncated: the player lives after `time_limit` steps.
+            truncated: the player survives `time_limit` steps.
         Raises:
             ValueError: the action is not finite.
-            RuntimeError: no game is under way, or the engine cannot be started again.
+            RuntimeError: no episode is under way, or the engine cannot be started again.
         """
         pressed = buttons(action)
         if self._over:
-            raise RuntimeError("no game is under way: call reset(seed) first")
+            raise RuntimeError("no episode is under way: call reset(seed) first")
         self._pressed.append(pressed)
         self._run(lambda: self._engine.make_action(pressed))
         terminated = self._engine.is_episode_finished()
@@ -218,17 +221,16 @@ class TakeCoverGame:
 
     def _observation(self) -> np.ndarray:
         """What V sees of the screen now, uint8 [observation_size, observation_size, 3]."""
-        picture = observe(self.screen, self.observation_size)
-        return as_authors_fed(picture) if self._as_authors else picture
+        return observe(self.screen, self.observation_size, self._preprocess)
 
     @property
     def screen(self) -> np.ndarray:
-        """The engine's whole screen now, uint8 [height, width, 3]; zeros when it shows no game."""
+        """The engine's whole screen now, uint8 [height, width, 3]; zeros when it shows none."""
         state = self._engine.get_state() if self._engine and self._engine.is_running() else None
         return self._blank.copy() if state is None else state.screen_buffer
 
     def close(self) -> None:
-        """Ends the engine process; `reset` starts another. Closing twice does no harm."""
+        """End the engine process; `reset` starts another. Closing twice does no harm."""
         self._over = True
         if self._engine:
             self._engine.close()
@@ -242,7 +244,7 @@ class TakeCoverGame:
         self._engine.new_episode()
 
     def _run(self, command: Callable[[], Any]) -> None:
-        """Gives the engine a command; if it dies, plays the episode so far in a new one."""
+        """Give the engine a command; if it dies, play the episode so far in a new one."""
         try:
             command()
             return
@@ -263,7 +265,7 @@ class TakeCoverGame:
         self._engine = None  # an object whose engine died while changing maps never begins another episode
         self._begin()
         for pressed in self._pressed:
-            # Drawn like the first time: the engine's drawing changes later frames (measured).
+            # Rendered like the first time: the engine's rendering changes later frames (measured).
             self._engine.make_action(pressed)
 
 
@@ -273,7 +275,7 @@ def _check_whole(name: str, value: int, low: int, high: int) -> None:
 
 
 def _configure(skill: int, start_time: int, resolution: vizdoom.ScreenResolution) -> vizdoom.DoomGame:
-    """Returns an engine set up for take cover, not yet started."""
+    """Return an engine set up for take cover, not yet started."""
     game = vizdoom.DoomGame()
     game.set_doom_game_path(os.path.join(vizdoom.install_path, "freedoom2.wad"))
     game.set_doom_scenario_path(os.path.join(vizdoom.scenarios_path, "take_cover.wad"))
@@ -297,7 +299,7 @@ def _configure(skill: int, start_time: int, resolution: vizdoom.ScreenResolution
 
 
 def _start(game: vizdoom.DoomGame) -> None:
-    """Starts the engine process so that it leaves nothing behind, even if we are killed."""
+    """Start the engine process so that it leaves nothing behind, even if we are killed."""
     with tempfile.TemporaryDirectory(prefix="doomrnn-") as folder:
         game.set_vizdoom_path(_keeper(folder) or vizdoom.exe_path)
         game.init()
@@ -308,7 +310,7 @@ def _start(game: vizdoom.DoomGame) -> None:
 
 
 def _keeper(folder: str) -> str | None:
-    """Writes the script that runs `_KEEPER`; returns its path, or None where that cannot be.
+    """Write the script that runs `_KEEPER`; return its path, or None where that cannot be.
 
     Without a keeper an engine leaves an empty folder `_vizdoom` behind, and may outlive us if we are killed.
     """
@@ -325,8 +327,8 @@ class DoomTakeCover(gymnasium.Env):
     """Take cover as a Gymnasium environment (`WorldModels/DoomTakeCover-v0`).
 
     Observations are uint8 [64, 64, 3], zeros after death; actions are float32 [1] in [-1, 1], see `buttons`;
-    the reward is 1 a step; death terminates, `time_limit` steps truncate. `reset(seed=s)` plays game s, and
-    without a seed one drawn from `np_random`; its info names it: {"seed": int}.
+    the reward is 1 a step; death terminates, `time_limit` steps truncate. `reset(seed=s)` begins the episode of
+    seed s, and without a seed that of one sampled from `np_random`; its info names it: {"seed": int}.
 
     Args:
         render_mode: None, or "rgb_array": `render` returns the engine's whole screen, status bar included,
@@ -346,21 +348,21 @@ class DoomTakeCover(gymnasium.Env):
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
-        """Begins a game; see `TakeCoverGame.reset`. There are no options."""
+        """Begin an episode; see `TakeCoverGame.reset`. There are no options."""
         super().reset(seed=seed)
         game_seed = int(self.np_random.integers(2**32)) if seed is None else seed
         return self.game.reset(game_seed), {"seed": game_seed}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
-        """Plays one tic with an action float [1]; see `TakeCoverGame.step`."""
+        """Play one tic with an action float [1]; see `TakeCoverGame.step`."""
         if np.shape(action) != (1,):
             raise ValueError(f"action must have shape (1,), not {np.shape(action)}")
         return *self.game.step(float(action[0])), {}
 
     def render(self) -> np.ndarray | None:
-        """Returns the engine's whole screen, uint8 [height, width, 3], or None without a render_mode."""
+        """Return the engine's whole screen, uint8 [height, width, 3], or None without a render_mode."""
         return self.game.screen if self.render_mode == "rgb_array" else None
 
     def close(self) -> None:
-        """Ends the engine process."""
+        """End the engine process."""
         self.game.close()

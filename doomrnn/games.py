@@ -1,6 +1,6 @@
-"""Many games of take cover in one process, stepped together.
+"""Many take cover environments in one process, stepped together.
 
-A rank carries one such batch: every row is a game of its own, which may begin anew at any time.
+A rank has one such batch: every row is an environment of its own, which may be reset at any time.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from rollouts.games import Steps
 
 
 class TakeCoverGames:
-    """A fixed number of games, numbered from 0; an engine is started when its game is first reset.
+    """A fixed number of environments, numbered from 0; an engine is started at its first reset.
 
-    A game plays as it would alone: what the others do, and `threads`, change nothing.
+    Each plays as it would alone: what the others do, and `threads`, change nothing.
 
     Args:
-        count: number of games.
-        threads: games that are stepped at a time. ViZDoom works outside Python's lock, so games overlap where
+        count: number of environments.
+        threads: environments stepped at a time. ViZDoom works outside Python's lock, so they overlap where
             the process has more than one core; a rank has one, and is fastest with one thread (measured).
         settings: see `TakeCoverGame`.
     Raises:
@@ -38,18 +38,18 @@ class TakeCoverGames:
         return len(self._games)
 
     def reset(self, index: int, seed: int) -> np.ndarray:
-        """Begins a game anew, whatever it was doing; returns `TakeCoverGame.reset`'s observation."""
+        """Reset an environment, whatever it was doing; return `TakeCoverGame.reset`'s observation."""
         return self._games[self._checked(index)].reset(seed)
 
     def step(self, indices: Sequence[int], actions: Sequence[float]) -> Steps:
-        """Plays one tic of the games named; the others wait.
+        """Play one tic of the environments named; the others wait.
 
         Args:
-            indices: int [n], no game twice.
+            indices: int [n], none twice.
             actions: float [n] or [n, 1], see `doomrnn.env.buttons`.
         Raises:
-            ValueError: an index or action is out of range; then no game has moved.
-            RuntimeError: a game named is over, or its engine cannot be started again.
+            ValueError: an index or action is out of range; then none has moved.
+            RuntimeError: an episode is over, or its engine cannot be started again.
         """
         actions = np.asarray(actions, np.float64)
         if actions.shape == (len(indices), 1):
@@ -74,7 +74,7 @@ class TakeCoverGames:
         return steps
 
     def close(self) -> None:
-        """Ends all engine processes. Closing twice does no harm."""
+        """End all engine processes. Closing twice does no harm."""
         for game in self._games:
             game.close()
         if self._pool:
@@ -83,5 +83,5 @@ class TakeCoverGames:
 
     def _checked(self, index: int) -> int:
         if not 0 <= index < len(self._games):
-            raise ValueError(f"there is no game {index}: they are numbered 0 to {len(self._games) - 1}")
+            raise ValueError(f"there is no environment {index}: they are numbered 0 to {len(self._games) - 1}")
         return index

@@ -1,4 +1,4 @@
-"""Take cover's presets: `paper` is the dataclasses' defaults; `quick` and `smoke` name only what they change."""
+"""Take cover's presets: `paper` is the paper's run; `quick` and `smoke` name only what they change."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from rnn.config import RNNConfig, SeriesConfig
 from vae.config import VAEConfig
 
 PAPER = Stages(
-    env=DoomEnvConfig(),
+    env=DoomEnvConfig(width=640, preprocess="authors"),  # the published frames show both
     collect=TakeCoverCollectConfig(),
     vae=VAEConfig(),
     series=SeriesConfig(),
@@ -17,16 +17,19 @@ PAPER = Stages(
     evaluate=EvaluateConfig(),
 )
 
+SOURCES = {"env.width": "authors' code", "env.preprocess": "as the published frames"}
+
 QUICK = replace(
     PAPER,
-    # long holds show M what happens at a wall, which short ones never reach; and games are cheap, deaths in them rare:
-    # M's idea of the end generalises by their number (measured: docs/deviations.md)
+    env=DoomEnvConfig(),
+    # long holds show M what happens at a wall, which short ones never reach; episodes are cheap and deaths in them
+    # rare, so more of them make M's done generalise (measured: docs/deviations.md)
     collect=TakeCoverCollectConfig(episodes=1200, max_hold=80),
-    # many small updates: what V has learned of fireballs after so few frames decides what M can, and a V that sees too
-    # little of them gives a dream in which standing still is safe (measured: docs/deviations.md)
+    # many small updates: M can learn only what V encodes, and a V that sees too few fireballs gives a dream in which
+    # standing still is safe (measured: docs/deviations.md)
     vae=VAEConfig(batch_size=32, learning_rate=1e-3, final_learning_rate=3e-4, max_frames=165_000),
     rnn=RNNConfig(batch_size=32, sequence_length=64, epochs=6.0, decay=0.9985, validate_every=300),
-    # a dream this young is soon outlived: what lies beyond 1,000 steps of it costs minutes and teaches its tricks
+    # with so little training the dream is soon exploited: rollouts beyond 1,000 steps cost minutes and only do that
     controller=ControllerConfig(
         generations=15, time_limit=1000, evaluate_every=4, evaluate_rollouts=64, validation_games=32
     ),
@@ -49,6 +52,7 @@ SMOKE = replace(
 )
 
 PRESETS = {
-    name: Preset(name, stages, variants=("zch",))
-    for name, stages in (("paper", PAPER), ("quick", QUICK), ("smoke", SMOKE))
+    "paper": Preset("paper", PAPER, variants=("zch",), sources=SOURCES),
+    "quick": Preset("quick", QUICK, variants=("zch",)),
+    "smoke": Preset("smoke", SMOKE, variants=("zch",)),
 }

@@ -16,9 +16,9 @@ SWEEP_PERIOD = 120
 class TakeCoverScript(Script):
     """One of `SCRIPTS`.
 
-    random draws anew each step; random_hold keeps a draw until the step number is a multiple of a repeat drawn with it
-    from 1 to `max_hold`; stay, left and right are constant; sweep holds right, then left, `period` steps each (120,
-    the best one measured, where none is given).
+    random samples an action at each step; random_hold keeps it until the step number is a multiple of a repeat sampled
+    with it from 1 to `max_hold`; stay, left and right are constant; sweep holds right, then left, `period` steps each
+    (default 120, the best one measured).
 
     Raises InputError for an unknown name, or a period below 1.
     """
@@ -47,8 +47,8 @@ class TakeCoverScript(Script):
 def random_hold(rng: np.random.Generator, steps: int, max_hold: int) -> np.ndarray:
     """The authors' random policy: float32 [steps, 1].
 
-    Whenever the step number is a multiple of the current repeat, a new action and a new repeat are drawn; with repeats
-    up to 10 an action is held for 3.67 steps on average.
+    Whenever the step number is a multiple of the current repeat, a new action and repeat are sampled; with repeats up
+    to 10 an action is held for 3.67 steps on average.
     """
     actions, repeat, action = np.empty((steps, 1), np.float32), 1, 0.0
     for step in range(steps):

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from experiment.errors import InputError
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16")  # of matrix products and convolutions; stored weights are float32 in both
 HEADS = ("name", "default", "unit", "meaning", "source")  # of the table in --help
 S = TypeVar("S")  # a frozen dataclass whose fields are the `Settings` of the stages
 
@@ -29,12 +29,19 @@ def setting(
     above: Any = None,
     added: bool = False,
 ) -> Any:
-    """A dataclass field that knows its help line, unit, source and bounds (`least`: >=, `above`: >).
+    """Return a dataclass field with its help line, unit, source and bounds (`least`: >=, `above`: >).
 
     added: the field is newer than some stored records; one without it means the default.
     """
     meta = {"help": help, "unit": unit, "source": source, "choices": choices, "least": least, "above": above}
     return field(default=default, metadata={**meta, "added": added})
+
+
+def check_precision(precision: str) -> str:
+    """Return `precision` again; ValueError where it is none of `PRECISIONS`."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {sorted(PRECISIONS)}, not {precision!r}")
+    return precision
 
 
 class Settings:
@@ -49,7 +56,7 @@ class Settings:
 
 
 def _problem(item: dataclasses.Field, value: Any) -> str:
-    """Why `value` does not fit the field, or an empty string."""
+    """Return why `value` does not fit the field, or an empty string."""
     meta = item.metadata
     if not isinstance(value, (int, float) if item.type is float else item.type) or (
         isinstance(value, bool) and item.type is not bool
@@ -67,7 +74,7 @@ def _problem(item: dataclasses.Field, value: Any) -> str:
 
 
 def parse_value(item: dataclasses.Field, text: str) -> Any:
-    """The word of a ``--set`` as the field's own type; InputError where it cannot be read as one."""
+    """Return the text of a ``--set`` as the field's own type; InputError where it does not parse."""
     try:
         if item.type is bool:
             return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
@@ -96,7 +103,7 @@ def override(stages: S, word: str) -> S:
 
 
 def from_values(kind: type, values: dict[str, Any], where: str) -> Any:
-    """A stage configuration rebuilt from stored values; InputError where names or types do not fit."""
+    """Return a stage's settings rebuilt from stored values; InputError where names or types do not fit."""
     values, known = completed(kind, values), {item.name for item in fields(kind)}
     if set(values) != known:
         odd = ", ".join(sorted(set(values) ^ known))
@@ -108,7 +115,7 @@ def from_values(kind: type, values: dict[str, Any], where: str) -> Any:
 
 
 def completed(kind: type, values: dict[str, Any]) -> dict[str, Any]:
-    """Stored values with the defaults of the fields that are newer than their record."""
+    """Return stored values with the defaults of the fields that are newer than their record."""
     return {item.name: item.default for item in fields(kind) if item.metadata.get("added")} | values
 
 

@@ -9,12 +9,12 @@ SECONDS_BETWEEN_LINES = 15.0
 
 
 class Progress:
-    """Counts towards `total` in `unit`s; use as a context manager. With ``quiet`` it shows nothing."""
+    """Counts towards `total` in `unit`s, `done` of them before this call; use as a context manager."""
 
-    def __init__(self, label: str, total: int, unit: str, done: int = 0, quiet: bool = False):
-        self.label, self.total, self.unit, self.done, self.quiet = label, total, unit, done, quiet
+    def __init__(self, label: str, total: int, unit: str, done: int = 0):
+        self.label, self.total, self.unit, self.done = label, total, unit, done
         self._first, self._start, self._printed = done, time.monotonic(), time.monotonic()
-        shows_bar = sys.stderr.isatty() and not quiet
+        shows_bar = sys.stderr.isatty()
         self._bar = tqdm(total=total, initial=done, unit=unit, desc=label, unit_scale=True) if shows_bar else None
 
     def __enter__(self) -> "Progress":
@@ -23,7 +23,7 @@ class Progress:
     def __exit__(self, *unused: object) -> None:
         if self._bar is not None:
             self._bar.close()
-        elif not self.quiet:
+        else:
             self._line("")
 
     @property
@@ -32,12 +32,12 @@ class Progress:
         return (self.done - self._first) / max(1e-9, time.monotonic() - self._start)
 
     def update(self, amount: int, note: str = "") -> None:
-        """`amount` more units are done; `note` stands behind them."""
+        """Count `amount` more units, and show `note` after them."""
         self.done += amount
         if self._bar is not None:
             self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(amount)
-        elif not self.quiet and time.monotonic() - self._printed > SECONDS_BETWEEN_LINES:
+        elif time.monotonic() - self._printed > SECONDS_BETWEEN_LINES:
             self._line(note)
 
     def _line(self, note: str) -> None:

@@ -1,6 +1,8 @@
 """What a run was made with: versions of packages, the commit, the CPU."""
 
 import contextlib
+import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -14,13 +16,18 @@ PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy", "vizdoom",
 
 
 def environment() -> dict[str, Any]:
-    """Versions, commit, CPU model and threads, for the record."""
+    """Return versions, commit, CPU model and usable cores, for ``config.json``."""
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "commit": commit(),
         "cpu": _cpu_model(),
         "cores": usable_cores(),
     }
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 of a value's JSON, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _version(package: str) -> str:
@@ -31,7 +38,7 @@ def _version(package: str) -> str:
 
 
 def commit() -> str:
-    """The commit of the source tree, "-dirty" where files differ from it, or "unknown" outside a checkout of its own.
+    """Return the commit of the source tree, "-dirty" where files differ, or "unknown" outside its own checkout.
 
     A copy inside another repository, or a package installed into one, has that repository around it: not its commit.
     """

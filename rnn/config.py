@@ -3,6 +3,16 @@
 from dataclasses import dataclass
 
 from experiment.config import PRECISIONS, Settings, setting
+from experiment.errors import InputError
+
+ADVICE = "run scripts/train_rnn.py first, or again after deleting the folder"
+
+
+def checked_temperature(temperature: float) -> float:
+    """Return the temperature of a dream; InputError where it is not above 0."""
+    if not temperature > 0 or temperature == float("inf"):
+        raise InputError(f"temperature {temperature}: must be a number above 0")
+    return float(temperature)
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,11 @@ class RNNConfig(Settings):
         500, "time steps in a row (regime episodes: longest episode)", unit="steps", source="authors' code", least=1
     )
     epochs: float = setting(
-        20.0, "passes over the training series", unit="passes", source="paper, appendix A.2", above=0.0
+        20.0,
+        "passes over the training series; 0: random initial weights",
+        unit="passes",
+        source="paper, appendix A.2",
+        least=0.0,
     )
     learning_rate: float = setting(1e-3, "Adam's initial learning rate", source="authors' code", above=0.0)
     minimum_learning_rate: float = setting(

@@ -11,7 +11,9 @@ import numpy as np
 
 from experiment.errors import InputError
 from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
+from vae.latents import sample_z
 
+KEYS = ("mu", "logvar", "action", "reward", "terminated")  # of each step of a series
 ADVICE = "run scripts/encode_series.py first"
 AGAIN = "delete it and done.json beside it, and run scripts/encode_series.py again"
 
@@ -39,21 +41,20 @@ class InitialLatents:
     logvar: np.ndarray
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """A z float32 [Z] of one of them."""
+        """Return a z float32 [Z], drawn from the posterior of a uniformly chosen first frame."""
         row = int(rng.integers(len(self.mu)))
         eps = rng.standard_normal(self.mu.shape[1], np.float32)
-        return self.mu[row] + np.exp(0.5 * self.logvar[row]) * eps
+        return sample_z(self.mu[row], self.logvar[row], eps)
 
 
 def shard_path(folder: Path, number: int) -> Path:
-    """Where a shard is stored."""
+    """Return where a shard is stored."""
     return folder / f"series-{number:04d}.npz"
 
 
 def write_shard(path: Path, series: list[Series]) -> None:
     """Write the episodes of a shard, atomically."""
-    keys = ("mu", "logvar", "action", "reward", "terminated")
-    arrays = {key: np.concatenate([getattr(s, key) for s in series]) for key in keys}
+    arrays = {key: np.concatenate([getattr(s, key) for s in series]) for key in KEYS}
     lengths = np.array([len(s) for s in series], np.int64)
     write_npz(path, {**arrays, "lengths": lengths, "held_out": np.array([s.held_out for s in series])})
 
@@ -64,7 +65,7 @@ def write_initial(folder: Path, initial: InitialLatents) -> None:
 
 
 def read_shard(path: Path, z_size: int, action_size: int) -> list[Series]:
-    """The episodes of a shard, checked; InputError where something is wrong with it."""
+    """Return the episodes of a shard, checked; InputError where it is missing or damaged."""
     arrays = read_npz(
         path,
         {
@@ -84,15 +85,14 @@ def read_shard(path: Path, z_size: int, action_size: int) -> list[Series]:
     if (lengths < 1).any() or lengths.sum() != len(arrays["mu"]):
         raise InputError(f"{path}: the lengths of its episodes do not add up; {AGAIN}")
     stops = np.cumsum(lengths)
-    keys = ("mu", "logvar", "action", "reward", "terminated")
     return [
-        Series(*(arrays[key][stop - n : stop] for key in keys), held_out=bool(held))
+        Series(**{key: arrays[key][stop - n : stop] for key in KEYS}, held_out=bool(held))
         for stop, n, held in zip(stops, lengths, arrays["held_out"], strict=True)
     ]
 
 
 def load_series(folder: Path, z_size: int, action_size: int) -> tuple[list[Series], list[Series]]:
-    """(training, held-out) series of a folder; InputError where there is none."""
+    """Return (training, held-out) series of a folder; InputError where there is none."""
     paths = sorted(folder.glob("series-*.npz"))
     if not paths:
         raise InputError(f"{folder}: no series in it; {ADVICE}")
@@ -101,7 +101,7 @@ def load_series(folder: Path, z_size: int, action_size: int) -> tuple[list[Serie
 
 
 def load_initial(folder: Path, z_size: int) -> InitialLatents:
-    """The first frames that dreams start from."""
+    """Return the first frames that dreams start from; InputError where they are missing or damaged."""
     path = folder / "initial_z.npz"
     arrays = read_npz(path, {k: ArraySpec("float32", ("n", z_size)) for k in ("mu", "logvar")}, ADVICE)
     for key, array in arrays.items():

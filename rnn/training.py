@@ -1,7 +1,6 @@
 """Training M on series in memory, with held-out costs, checkpoints and exact resume."""
 
-import math
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,38 +8,45 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from experiment.checkpoints import load_checkpoint, load_model, model_arguments, save_checkpoint, save_model
-from experiment.errors import InputError, check_losses
-from experiment.interrupts import Interrupt, deferred_interrupts
-from experiment.metrics import Metrics
-from experiment.progress import Progress
+from experiment.checkpoints import load_model, model_arguments
+from experiment.errors import InputError
 from experiment.random_streams import Purpose
+from experiment.training_loop import Schedule, train
 from rnn.batches import Batch, ConcatenatedBatches, EpisodeBatches
-from rnn.config import RNNConfig
+from rnn.config import ADVICE, RNNConfig
 from rnn.losses import MDNRNNLoss, mdnrnn_loss
 from rnn.model import MDNRNN
 from rnn.series import Series
 
-ADVICE = "run scripts/train_rnn.py first, or again after deleting the folder"
 LOG_EVERY = 50  # updates
 REGIMES = {"concatenated": ConcatenatedBatches, "episodes": EpisodeBatches}
 Batches = ConcatenatedBatches | EpisodeBatches
 
 
 def build_rnn(config: RNNConfig, z_size: int, action_size: int, seed: int) -> MDNRNN:
-    """M with the initial weights of this seed."""
-    word = Purpose.RNN_WEIGHTS.stream(seed).initial_weights_seed()
-    sizes = (z_size, action_size, config.hidden_size, config.mixtures, config.done_head)
-    return MDNRNN(*sizes, seed=word, precision=config.precision, reward_head=config.reward_head)
+    """Return M with the initial weights of this seed."""
+    return MDNRNN(
+        z_size,
+        action_size,
+        config.hidden_size,
+        config.mixtures,
+        done_head=config.done_head,
+        reward_head=config.reward_head,
+        seed=Purpose.RNN_WEIGHTS.stream(seed).initial_weights_seed(),
+        precision=config.precision,
+    )
 
 
 def load_rnn(folder: Path, precision: str | None = None) -> MDNRNN:
-    """The trained M of a run's ``rnn`` folder, in its own or another `precision`."""
+    """Return the trained M of a run's ``rnn`` folder, in its own or another `precision`.
+
+    Raises InputError where its files are missing or damaged.
+    """
     return load_model(MDNRNN, folder, "weights", ADVICE, precision)
 
 
 class RNNTrainer:
-    """The compiled update and validation of one M."""
+    """The compiled update and validation of one M, with Adam, clipped gradients and the carried state."""
 
     def __init__(self, model: MDNRNN, config: RNNConfig):
         self.model, self.config = model, config
@@ -52,7 +58,7 @@ class RNNTrainer:
 
     @property
     def variables(self) -> list[Any]:
-        """Weights, optimizer and carried state, as checkpoints hold them."""
+        """Return weights, optimizer and carried state, in the order of checkpoints."""
         return [*self.model.variables, *self.optimizer.variables, *self.state]
 
     def restart(self) -> None:
@@ -61,14 +67,21 @@ class RNNTrainer:
             variable.assign(tf.zeros_like(variable))
 
     def _loss(self, batch: Batch, h: tf.Tensor, c: tf.Tensor) -> tuple[MDNRNNLoss, tf.Tensor, tf.Tensor]:
-        """The costs of a batch from state (h, c) [B, H], and the state after it."""
+        """Return the losses of a batch from state h, c [B, H], and the state after it."""
         params, h, c = self.model.sequence(batch.z[:, :-1], batch.action, batch.restart, h, c)
-        targets = batch.done if self.config.done_head else None, batch.mask, batch.z_mask, self.config.done_weight
-        reward = batch.reward if self.config.reward_head else None
-        return mdnrnn_loss(params, batch.z[:, 1:], *targets, reward), h, c
+        loss = mdnrnn_loss(
+            params,
+            batch.z[:, 1:],
+            done=batch.done if self.config.done_head else None,
+            reward=batch.reward if self.config.reward_head else None,
+            mask=batch.mask,
+            z_mask=batch.z_mask,
+            positive_weight=self.config.done_weight,
+        )
+        return loss, h, c
 
     def _update(self, batch: Batch, learning_rate: tf.Tensor) -> MDNRNNLoss:
-        """One step of Adam on gradients clipped by value; the state goes on to the next batch."""
+        """Make one step of Adam on gradients clipped by value; carry the state on to the next batch."""
         with tf.GradientTape() as tape:
             loss, h, c = self._loss(batch, *(tf.convert_to_tensor(v) for v in self.state))
         weights = self.model.trainable_variables
@@ -81,7 +94,7 @@ class RNNTrainer:
         return loss
 
     def validate(self, batches: Batches) -> dict[str, float]:
-        """Mean held-out costs over one epoch of `batches`, the same noise every time."""
+        """Return mean held-out losses over one epoch of `batches`, with the same noise every time."""
         zero = tf.zeros((batches.batch_size, self.config.hidden_size))
         losses, state = [], (zero, zero)
         for batch in batches.epoch(0):
@@ -92,18 +105,18 @@ class RNNTrainer:
 
 
 def learning_rate(config: RNNConfig, update: int) -> float:
-    """(first - last) * decay ** update + last (source: authors' code)."""
+    """Return the learning rate of an update from 0 on: (first - last) * decay ** update + last (authors' code)."""
     low = config.minimum_learning_rate
     return (config.learning_rate - low) * config.decay**update + low
 
 
-def make_batches(series: list[Series], config: RNNConfig, seed: int) -> Batches:
-    """The training batches of the configured regime."""
-    return REGIMES[config.regime](series, config.batch_size, config.sequence_length, seed, config.train_across_seam)
+def make_batches(series: list[Series], config: RNNConfig, seed: int, new: int = 0, new_share: float = 0.0) -> Batches:
+    """Return the training batches of the regime; for `new` and `new_share` see `rnn.batches.draw_episodes`."""
+    return _regime(series, config, config.batch_size, config.sequence_length, seed, new, new_share)
 
 
 def held_out_batches(series: list[Series], config: RNNConfig, seed: int) -> Batches:
-    """Batches over at most `validation_frames` held-out frames, with as many rows as these fill."""
+    """Return batches over about `validation_frames` held-out frames, with as many rows as these fill."""
     chosen, frames = [], 0
     for episode in series:
         if frames < config.validation_frames:
@@ -113,7 +126,58 @@ def held_out_batches(series: list[Series], config: RNNConfig, seed: int) -> Batc
     rows = min(config.batch_size, max(1, (frames - 1) // length))
     if config.regime == "episodes":
         rows = min(config.batch_size, len(chosen))
-    return REGIMES[config.regime](chosen, rows, length, seed, config.train_across_seam)
+    return _regime(chosen, config, rows, length, seed)
+
+
+def _regime(
+    series: list[Series],
+    config: RNNConfig,
+    batch_size: int,
+    length: int,
+    seed: int,
+    new: int = 0,
+    new_share: float = 0.0,
+) -> Batches:
+    return REGIMES[config.regime](
+        series,
+        batch_size=batch_size,
+        length=length,
+        seed=seed,
+        across_seam=config.train_across_seam,
+        new=new,
+        new_share=new_share,
+    )
+
+
+class _Training:
+    """M in the shared loop (see `experiment.training_loop.Trainee`)."""
+
+    name, stage, counters = "M", "rnn", ("update", "best", "worse")
+
+    def __init__(self, trainer: RNNTrainer, data: Batches, held_out: Batches):
+        self.trainer, self.data, self.held_out = trainer, data, held_out
+        self.model, self.variables = trainer.model, trainer.variables
+
+    def batches(self, first: int) -> Iterator[Batch]:
+        """Yield batches without end, from number `first` on."""
+        epoch, index = divmod(first, self.data.per_epoch)
+        while True:
+            yield from self.data.epoch(epoch, index)
+            epoch, index = epoch + 1, 0
+
+    def update(self, batch: Batch, number: int) -> MDNRNNLoss:
+        """Make one update, from the carried state or, where none is carried or an epoch begins, from zero."""
+        if number % self.data.per_epoch == 0 or not self.data.carries_state:
+            self.trainer.restart()
+        return self.trainer.update(batch, tf.constant(learning_rate(self.trainer.config, number), tf.float32))
+
+    def validate(self) -> dict[str, float]:
+        """Return the held-out losses."""
+        return self.trainer.validate(self.held_out)
+
+    def note(self, values: dict[str, float]) -> str:
+        """Return the two losses of the paper's M in words."""
+        return f"z {values['z']:.4f} done {values['done']:.4f}"
 
 
 def train_rnn(
@@ -123,108 +187,25 @@ def train_rnn(
     config: RNNConfig,
     seed: int,
     start: MDNRNN | None = None,
+    new: int = 0,
+    new_share: float = 0.0,
 ) -> dict[str, float]:
-    """Train M into `folder`, from its checkpoint if there is one; returns the held-out costs of the kept weights.
+    """Train M into `folder`, from its checkpoint if there is one; return the held-out losses of the kept weights.
 
-    start: an M to go on from, in place of a new one; InputError where it is of another shape.
-
-    Writes ``weights.npz``, ``metrics.jsonl`` and, under way, ``checkpoint.npz``. With `patience` the kept weights are
-    those of the lowest held-out loss. Raises NumericalError where a loss is no longer a number; the checkpoint then
-    holds the last good weights.
+    start: an M to go on from, in place of a new one; InputError where it is of another shape. new, new_share: how many
+    of `training`, the first ones, are the newest, and the share of a batch that is theirs. Writes what
+    `experiment.training_loop` writes, and raises what it raises. With 0 epochs M keeps its initial weights.
     """
-    batches, tests = make_batches(training, config, seed), held_out_batches(held_out, config, seed)
-    sizes = training[0].mu.shape[1], training[0].action.shape[1]
-    model = build_rnn(config, *sizes, seed)
+    batches, tests = make_batches(training, config, seed, new, new_share), held_out_batches(held_out, config, seed)
+    model = build_rnn(config, training[0].mu.shape[1], training[0].action.shape[1], seed)
     if start is not None and model_arguments(start) != (wanted := model_arguments(model)):
-        raise InputError(f"M cannot go on from one of another shape: {model_arguments(start)}, asked {wanted}")
-    loop = _Loop(folder, RNNTrainer(start or model, config), config, tests)
-    total = round(config.epochs * batches.per_epoch)
-    frames = config.batch_size * config.sequence_length
-    loop.resume()
-    with deferred_interrupts() as interrupt, Progress("M", total * frames, "frames", loop.done * frames) as progress:
-        while loop.done < total and not loop.stopped:
-            epoch, index = divmod(loop.done, batches.per_epoch)
-            if index == 0:
-                loop.trainer.restart()
-            for batch in batches.epoch(epoch, index):
-                if not batches.carries_state:
-                    loop.trainer.restart()
-                loop.step(batch, total, progress, interrupt)
-                progress.update(frames, loop.note)
-                if loop.done >= total or loop.stopped:
-                    break
-    return loop.finish()
-
-
-class _Loop:
-    """The bookkeeping around the updates of `train_rnn`."""
-
-    def __init__(self, folder: Path, trainer: RNNTrainer, config: RNNConfig, tests: Batches):
-        self.folder, self.trainer, self.config, self.tests = folder, trainer, config, tests
-        self.done, self.best, self.worse, self.note = 0, float("inf"), 0, ""
-        self.started = self.saved = time.monotonic()
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the held-out loss has not fallen for `patience` validations."""
-        return 0 < self.config.patience <= self.worse
-
-    def resume(self) -> None:
-        """Go on from the checkpoint, if there is one."""
-        counters = load_checkpoint(self.folder, self.trainer.variables, ["update", "best", "worse"])
-        if counters:
-            self.done, self.best, self.worse = int(counters["update"]), counters["best"], int(counters["worse"])
-        self.metrics = Metrics(self.folder, self.done)
-
-    def step(self, batch: Batch, total: int, progress: Progress, interrupt: Interrupt) -> None:
-        """One update, and what is due after it: records, validation, checkpoint."""
-        loss = self.trainer.update(batch, tf.constant(learning_rate(self.config, self.done), tf.float32))
-        self.done += 1
-        if not math.isfinite(float(loss.total)):
-            self._numbers(loss)
-        if self.done % LOG_EVERY == 0 or self.done % self.config.validate_every == 0 or self.done == total:
-            values = self._numbers(loss)
-            self.note = f"z {values['z']:.4f} done {values['done']:.4f}"
-            if self.done % self.config.validate_every == 0 or self.done == total:
-                values |= self._validate()
-            self.metrics.log(self.done, values, {"frames_per_second": round(progress.rate, 1)})
-        if interrupt.requested or time.monotonic() - self.saved > self.config.checkpoint_seconds:
-            self._save()
-        if interrupt.requested:
-            raise KeyboardInterrupt
-
-    def _validate(self) -> dict[str, float]:
-        values = self._check(self.trainer.validate(self.tests))
-        self.note += f", held out z {values['validation_z']:.4f} done {values['validation_done']:.4f}"
-        if values["validation_total"] < self.best:
-            self.best, self.worse = values["validation_total"], 0
-            if self.config.patience:
-                self._keep()
-        else:
-            self.worse += 1
-        return values
-
-    def _keep(self) -> None:
-        save_model(self.folder, "weights", self.trainer.model)
-
-    def _save(self) -> None:
-        counters = {"update": self.done, "best": self.best, "worse": self.worse}
-        save_checkpoint(self.folder, self.trainer.variables, counters)
-        self.saved = time.monotonic()
-
-    def _numbers(self, loss: MDNRNNLoss) -> dict[str, float]:
-        return self._check({name: float(value) for name, value in loss._asdict().items()})
-
-    def _check(self, values: dict[str, float]) -> dict[str, float]:
-        advice = f"{self.folder} keeps the last good checkpoint; delete it and try a smaller rnn.learning_rate"
-        return check_losses(values, f"M, update {self.done}", advice)
-
-    def finish(self) -> dict[str, float]:
-        """Keep the last weights (unless patience kept the best) and drop the checkpoint."""
-        if not self.config.patience:
-            self._keep()
-        model = load_rnn(self.folder)
-        for variable, kept in zip(self.trainer.model.variables, model.variables, strict=True):
-            variable.assign(kept)
-        (self.folder / "checkpoint.npz").unlink(missing_ok=True)
-        return {**self.trainer.validate(self.tests), "updates": self.done, "seconds": time.monotonic() - self.started}
+        raise InputError(f"M cannot go on from one of another shape: {model_arguments(start)}, requested {wanted}")
+    schedule = Schedule(
+        updates=round(config.epochs * batches.per_epoch),
+        frames=config.batch_size * config.sequence_length,
+        log_every=LOG_EVERY,
+        validate_every=config.validate_every,
+        checkpoint_seconds=config.checkpoint_seconds,
+        patience=config.patience,
+    )
+    return train(folder, _Training(RNNTrainer(start or model, config), batches, tests), schedule)

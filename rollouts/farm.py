@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from experiment.errors import InputError, NumericalError, disk_trouble
-from rollouts.heartbeat import Watch
+from rollouts.heartbeat import HeartbeatMonitor
 from rollouts.messages import Reply, Request, pack_reply, pack_request, unpack_reply, unpack_request
-from rollouts.rollout import Cast, Kind, Outcome, Player, Rollout
-from rollouts.work_queue import Board
+from rollouts.rollout import Kind, Outcome, Player, PlayerFactory, Rollout
+from rollouts.work_queue import WorkQueue
 
 TAG_HELLO, TAG_SETUP, TAG_REQUEST, TAG_REPLY = 1, 2, 3, 4
 POLL_SECONDS = 0.00025, 0.001  # rank 0's naps between two looks for messages: the first, and after some quiet
@@ -29,11 +29,11 @@ SILENT_SECONDS = 120.0  # far above a block of games or the loading of a model, 
 LAST_WORDS_SECONDS = 0.3  # Open MPI may drop what a rank writes right before it aborts (seen on a loaded machine)
 
 
-class Crew:
+class RankPlayers:
     """The players of one rank, made when a rollout of their kind first comes."""
 
-    def __init__(self, cast: Cast):
-        self._cast = cast
+    def __init__(self, factory: PlayerFactory):
+        self._factory = factory
         self._players: dict[Kind, Player] = {}
 
     def live(self) -> dict[Kind, int]:
@@ -46,7 +46,7 @@ class Crew:
             player.drop(set(reply.drop))
         for kind in dict.fromkeys(rollout.kind for rollout in reply.rollouts):
             if kind not in self._players:
-                self._players[kind] = self._cast.make(kind)
+                self._players[kind] = self._factory.make(kind)
             self._players[kind].add([rollout for rollout in reply.rollouts if rollout.kind == kind])
 
     def advance(self) -> list[Outcome]:
@@ -54,7 +54,7 @@ class Crew:
         return [outcome for player in self._players.values() if player.live() for outcome in player.advance()]
 
 
-class Mail:
+class MessageChannel:
     """Rank 0's messages. None waits for its other end, so that a stopped rank cannot hold up the rest."""
 
     def __init__(self, comm: Any):
@@ -84,49 +84,57 @@ class Mail:
 
 
 class Farm:
-    """Rank 0's side: `play` yields outcomes as they come.
+    """Rank 0's side, a context in which `play` yields outcomes as they come; leaving it ends the other ranks' work.
 
-    comm: None for one process without MPI. setup: what the other ranks wait for in `await_setup`, if they do.
+    comm: MPI's communicator, or None for one process without MPI. setup: what the other ranks wait for in
+    `await_setup`, if they do.
     """
 
-    def __init__(self, cast: Cast, comm: Any = None, setup: Any = None):
+    def __init__(self, factory: PlayerFactory, comm: Any = None, setup: Any = None):
         self._comm = comm
         self._ranks = comm.Get_size() if comm is not None else 1
-        self._board = Board(self._ranks, cast.capacity)
-        self._crew = Crew(cast)
+        self._queue = WorkQueue(self._ranks, factory.capacity)
+        self._players = RankPlayers(factory)
         self._posted = 0
         self._closing = threading.Event()
         self._server = threading.Thread(target=self._serve_or_abort, name="farm", daemon=True)
-        self._watch = Watch(range(1, self._ranks), SILENT_SECONDS)
+        self._monitor = HeartbeatMonitor(range(1, self._ranks), SILENT_SECONDS)
         if self._ranks > 1:
-            self._mail, self._idle, self._roused = Mail(comm), set[int](), set[int]()
+            self._channel, self._idle, self._roused = MessageChannel(comm), set[int](), set[int]()
             if setup is not None:
-                self._mail.send(setup, range(1, self._ranks), TAG_SETUP)
+                self._channel.send(setup, range(1, self._ranks), TAG_SETUP)
             self._server.start()
+
+    def __enter__(self) -> "Farm":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *unused: object) -> None:
+        if kind is None:  # else `guarded`, or who catches the error, ends all ranks
+            self.close()
 
     def play(self, rollouts: Sequence[Rollout], repeats: bool = True) -> Iterator[Outcome]:
         """The outcome of every rollout, each once, in the order they end."""
         first, self._posted = self._posted, self._posted + len(rollouts)
-        self._board.post([r._replace(id=first + i) for i, r in enumerate(rollouts)], repeats)
+        self._queue.post([r._replace(id=first + i) for i, r in enumerate(rollouts)], repeats)
         missing, ended = len(rollouts), []
         try:
             while missing:
-                self._crew.follow(self._board.exchange(0, Request(ended, self._crew.live())))
-                ended = self._crew.advance()
-                for outcome in self._board.gather(0.0 if any(self._crew.live().values()) or ended else 0.02):
+                self._players.follow(self._queue.exchange(0, Request(ended, self._players.live())))
+                ended = self._players.advance()
+                for outcome in self._queue.gather(0.0 if any(self._players.live().values()) or ended else 0.02):
                     missing -= 1
                     yield outcome._replace(id=rollouts[outcome.id - first].id)
         finally:
-            self._board.clear()
+            self._queue.clear()
 
     def close(self) -> None:
-        """Send the other ranks home; with one that is silent, which no MPI job can leave behind, end all of them."""
+        """Let the other ranks exit; with a silent one, which no MPI job can leave behind, end all of them."""
         self._closing.set()
         if self._server.is_alive():
             self._server.join()
-        if self._watch.silent:
-            names = ", ".join(map(self._watch.name, self._watch.silent))
-            _say(f"all work is done and saved; {names} did not come home, so the job ends by MPI_Abort with code 0")
+        if self._monitor.silent:
+            names = ", ".join(map(self._monitor.name, self._monitor.silent))
+            _say(f"all work is done and saved; {names} did not exit, so the job ends by MPI_Abort with code 0")
             abort(self._comm, 0)
 
     def _serve_or_abort(self) -> None:
@@ -134,34 +142,34 @@ class Farm:
             self._serve()
 
     def _serve(self) -> None:
-        """Answer the other ranks until all are home or silent."""
-        version, nap = self._board.version, naps(POLL_SECONDS)
+        """Answer the other ranks until all have exited or are silent."""
+        version, nap = self._queue.version, backoff(POLL_SECONDS)
         while not self._ended():
-            messages = self._mail.received()
+            messages = self._channel.received()
             for rank, tag, message in messages:
                 self._hear(rank, tag, message)
-            for rank in self._watch.look():
-                fate = "its rollouts are played by others" if self._board.share(rank) else "it has no work"
-                _say(f"{self._watch.name(rank)} has not answered for {self._watch.patience:g} s; {fate}")
-            if version != self._board.version:
-                version = self._board.version
+            for rank in self._monitor.look():
+                fate = "its rollouts are played by others" if self._queue.share(rank) else "it has no work"
+                _say(f"{self._monitor.name(rank)} has not answered for {self._monitor.patience:g} s; {fate}")
+            if version != self._queue.version:
+                version = self._queue.version
                 for rank in sorted(self._idle):
                     self._answer(rank, Request([], {}))
-            nap = naps(POLL_SECONDS) if messages else nap
+            nap = backoff(POLL_SECONDS) if messages else nap
             time.sleep(next(nap))
 
     def _hear(self, rank: int, tag: int, message: tuple) -> None:
         if tag == TAG_HELLO:
-            self._watch.introduce(rank, *message)
+            self._monitor.introduce(rank, *message)
             return
-        late = self._watch.heard(rank)
+        late = self._monitor.heard(rank)
         if late is not None:
-            _say(f"{self._watch.name(rank)} answers again, after {late:.0f} s")
+            _say(f"{self._monitor.name(rank)} answers again, after {late:.0f} s")
         self._answer(rank, unpack_request(message))
 
     def _answer(self, rank: int, request: Request) -> None:
         """A rank with nothing to do waits for its answer."""
-        reply = self._board.exchange(rank, request)
+        reply = self._queue.exchange(rank, request)
         if any(request.live.values()) or reply.rollouts or reply.drop:
             self._reply(rank, reply)
         else:
@@ -169,13 +177,13 @@ class Farm:
 
     def _reply(self, rank: int, reply: Reply) -> None:
         self._idle.discard(rank)
-        self._mail.send(pack_reply(reply), [rank], TAG_REPLY)
-        self._watch.asked(rank)
+        self._channel.send(pack_reply(reply), [rank], TAG_REPLY)
+        self._monitor.asked(rank)
 
     def _ended(self) -> bool:
-        """Whether the work is over and all ranks are home or silent.
+        """Whether the work is over and all ranks have exited or are silent.
 
-        A rank that waits idle may have been stopped meanwhile, so each is roused once. All are sent home together:
+        A rank that waits idle may have been stopped meanwhile, so each is roused once. All are released together:
         mpirun may crash on an abort while ranks wait in MPI_Finalize for one that does not come (Open MPI 5.0).
         """
         if not self._closing.is_set():
@@ -183,11 +191,11 @@ class Farm:
         for rank in sorted(self._idle - self._roused):
             self._roused.add(rank)
             self._reply(rank, Reply([], []))
-        if len(self._idle) + len(self._watch.silent) < self._ranks - 1:
+        if len(self._idle) + len(self._monitor.silent) < self._ranks - 1:
             return False
-        if not self._watch.silent:
-            self._mail.send(pack_reply(Reply([], [], stop=True)), sorted(self._idle), TAG_REPLY)
-            self._mail.flush()
+        if not self._monitor.silent:
+            self._channel.send(pack_reply(Reply([], [], stop=True)), sorted(self._idle), TAG_REPLY)
+            self._channel.flush()
         return True
 
 
@@ -201,28 +209,28 @@ def await_setup(comm: Any) -> Any:
     return _receive(comm, TAG_SETUP)
 
 
-def work(cast: Cast, comm: Any) -> None:
+def serve(factory: PlayerFactory, comm: Any) -> None:
     """The side of every other rank: ask, play, report, until rank 0 says stop."""
-    crew, outcomes = Crew(cast), []
+    players, outcomes = RankPlayers(factory), []
     while True:
-        sent = comm.isend(pack_request(Request(outcomes, crew.live())), dest=0, tag=TAG_REQUEST)
+        sent = comm.isend(pack_request(Request(outcomes, players.live())), dest=0, tag=TAG_REQUEST)
         reply = unpack_reply(_receive(comm, TAG_REPLY))
         sent.wait()
         if reply.stop:
             return
-        crew.follow(reply)
-        outcomes = crew.advance()
+        players.follow(reply)
+        outcomes = players.advance()
 
 
 def _receive(comm: Any, tag: int) -> Any:
     """The next message of rank 0; a blocking receive would spin."""
-    nap = naps(IDLE_SECONDS)
+    nap = backoff(IDLE_SECONDS)
     while not comm.Iprobe(source=0, tag=tag):
         time.sleep(next(nap))
     return comm.recv(source=0, tag=tag)
 
 
-def naps(limits: tuple[float, float]) -> Iterator[float]:
+def backoff(limits: tuple[float, float]) -> Iterator[float]:
     """Longer and longer ones, in seconds."""
     first, longest = limits
     while True:

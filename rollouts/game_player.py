@@ -12,7 +12,7 @@ from rollouts.scripted import Script
 from vae.episodes import Episode, episode_bytes
 
 
-class Chooser(Protocol):
+class Actor(Protocol):
     """Who chooses the actions of a batch of games."""
 
     def start(self, slot: int, rollout: Rollout, rng: np.random.Generator) -> None:
@@ -22,7 +22,7 @@ class Chooser(Protocol):
         """Actions float32 [n, A] on observations uint8 [n, 64, 64, 3] of the slots named."""
 
 
-class ScriptChooser:
+class ScriptActor:
     """Plays scripts: all actions of a rollout are drawn when it starts."""
 
     def __init__(self, slots: int, time_limit: int, action_size: int):
@@ -65,12 +65,12 @@ class GamePlayer:
     def __init__(
         self,
         games: Games,
-        chooser: Chooser,
+        actor: Actor,
         minimum_length: int | None = None,
         stall: int = 0,
         time_limit: int = 0,
     ):
-        self.games, self.chooser, self.minimum_length = games, chooser, minimum_length
+        self.games, self.actor, self.minimum_length = games, actor, minimum_length
         self.stall, self.time_limit = stall, time_limit
         self._slots: dict[int, _Slot] = {}
 
@@ -86,7 +86,7 @@ class GamePlayer:
         """Start games in free slots."""
         free = [slot for slot in range(len(self.games)) if slot not in self._slots]
         for slot, rollout in zip(free, rollouts, strict=False):
-            self.chooser.start(slot, rollout, rollout.rng())
+            self.actor.start(slot, rollout, rollout.rng())
             first = self.games.reset(slot, rollout.stream.engine_seed())
             self._slots[slot] = _Slot(rollout, [first], [], [])
 
@@ -105,7 +105,7 @@ class GamePlayer:
 
     def _step(self) -> list[Outcome]:
         slots = list(self._slots)
-        actions = self.chooser.act(slots, np.stack([self._slots[slot].observation[-1] for slot in slots]))
+        actions = self.actor.act(slots, np.stack([self._slots[slot].observation[-1] for slot in slots]))
         steps = self.games.step(slots, actions)
         ended = []
         for row, slot in enumerate(slots):

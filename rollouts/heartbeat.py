@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 STEP_SECONDS = 1.0  # a longer gap between two looks is rank 0's own: it was stopped, or its machine slept
 
 
-class Watch:
+class HeartbeatMonitor:
     """Rank 0's list of the other ranks. Its clock stands still while rank 0 itself does.
 
     A rank owes an answer from the start, and from each reply it gets until it is heard again.

@@ -14,21 +14,22 @@ from rollouts.scripted import Script
 BLOCK = 16  # steps between two looks at which rollouts have ended; part of the results (noise is drawn in blocks)
 
 
-Policy = np.ndarray | Script  # flat weights float32 [P], or a script
+WeightsOrScript = np.ndarray | Script  # flat weights float32 [P], or a script
 Kind = tuple[str, bool]  # (world, whether the policy is a script)
 
 
 class Rollout(NamedTuple):
     """One game or dream to play.
 
-    id: its place among the results. world: "dream", "real" or "record" (a real game whose episode is wanted).
+    id: its place among the results. world: "dream", "real", "record" (a real game whose episode is wanted), or
+    "explore" (such a one in which the agent explores).
     stream: of all its random numbers, the engine's too. policy: flat weights float32 [P], or a Script.
     """
 
     id: int
     world: str
     stream: Stream
-    policy: Policy
+    policy: WeightsOrScript
 
     @property
     def kind(self) -> Kind:
@@ -68,7 +69,7 @@ class Player(Protocol):
         """Play on for a block and return what ended in it."""
 
 
-class Cast(Protocol):
+class PlayerFactory(Protocol):
     """Makes the players of a job; the same on every rank."""
 
     def capacity(self, kind: Kind) -> int:

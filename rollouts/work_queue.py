@@ -11,7 +11,7 @@ from rollouts.rollout import Kind, Outcome, Rollout
 UNIT = 8  # rollouts handed out at least
 
 
-class Board:
+class WorkQueue:
     """Hands out rollouts and takes in outcomes, of which the first of each rollout counts. Every method locks it.
 
     version: grows with every change that can give a rank work which there was none for.

@@ -1,24 +1,36 @@
 """What all scripts share: their flags, how they end, and where they stand among MPI ranks.
 
-Only the standard library is imported before it is needed, so that `--help` and wrong arguments answer at once.
+Nothing here loads NumPy before it is needed: a rank sets its threads first, and `--help` and wrong arguments answer at
+once.
 """
+
+from __future__ import annotations
 
 import argparse
 import contextlib
 import importlib
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from experiment.config import describe, override
+from experiment.errors import InputError, NumericalError, command, disk_trouble
+from experiment.files import read_json
+from experiment.runs import Run, load_run, open_run
+from experiment.stages import need
 
 if TYPE_CHECKING:
     from controller.config import Stages
     from controller.task import Task
-    from experiment.runs import Run
 
-TASKS = ("doomrnn", "carracing")
+TASKS = ("doomrnn", "carracing", "pendulum")
+OWN_TASK = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")  # module:attribute
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 ONE_THREAD = {
@@ -48,7 +60,10 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         """Return the help; its settings are those of the TASK and --preset among the words."""
         if self.lists_settings:
-            self.epilog = _settings_help(self._words).replace("%", "%%")
+            try:
+                self.epilog = _settings_help(self._words).replace("%", "%%")
+            except InputError as error:
+                self.error(str(error))
         return super().format_help()
 
     def error(self, message: str) -> None:  # type: ignore[override]
@@ -67,7 +82,7 @@ def rank() -> int:
     return int(os.environ.get("OMPI_COMM_WORLD_RANK") or os.environ.get("PMI_RANK") or 0)
 
 
-def world() -> Any:
+def communicator() -> Any:
     """MPI's communicator of all ranks, or None for a process started without mpirun."""
     if not (os.environ.get("OMPI_COMM_WORLD_SIZE") or os.environ.get("PMI_SIZE")):
         return None
@@ -78,8 +93,6 @@ def world() -> Any:
 
 def load_tensorflow() -> None:
     """Import TensorFlow without the greetings it prints whatever its log level; they are shown if it fails."""
-    import tempfile
-
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as said:
@@ -103,7 +116,8 @@ def parser(
     """A parser with the flags every script takes; `doc` is the script's docstring."""
     made = Parser(description=doc, formatter_class=Formatter)
     made.lists_settings = fields
-    made.add_argument("task", choices=TASKS, metavar="TASK", help=f"one of: {', '.join(TASKS)}")
+    which = f"one of: {', '.join(TASKS)}; or one of your own, as module:attribute (docs/your_task.md)"
+    made.add_argument("task", type=task_name, metavar="TASK", help=which)
     made.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     if preset:
         made.add_argument(
@@ -131,16 +145,28 @@ def _settings_help(words: list[str]) -> str:
     pre = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     pre.add_argument("--preset", nargs="?")
     wanted = pre.parse_known_args(words)[0].preset
-    return "\n\n".join(_task_settings(name, wanted) for name in [n for n in TASKS if n in words][:1] or TASKS)
+    named = [word for word in words if word in TASKS or OWN_TASK.fullmatch(word)]
+    return "\n\n".join(_task_settings(name, wanted) for name in named[:1] or TASKS)
 
 
 def _task_settings(name: str, wanted: str | None) -> str:
     """The table of a task's settings in a preset, "paper" where the one wanted is none of the task's."""
-    from experiment.config import describe
-
     presets = task(name).presets
     preset = presets.get(wanted or "", presets["paper"])
     return f"settings of {name}, preset {preset.name}:\n{describe(preset.stages, preset.all_sources(presets['paper']))}"
+
+
+def task_name(text: str) -> str:
+    """An argument that names a task."""
+    if text in TASKS:
+        return text
+    if OWN_TASK.fullmatch(text):
+        try:
+            task(text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return text
+    raise argparse.ArgumentTypeError(f"{text}: not one of {', '.join(TASKS)}, and no module:attribute")
 
 
 def seed(text: str) -> int:
@@ -167,16 +193,28 @@ def temperature(text: str) -> float:
     return value
 
 
-def task(name: str) -> "Task":
-    """A task's description, loaded by name."""
-    return importlib.import_module(f"{name}.task").TASK
+def task(name: str) -> Task:
+    """A task's description, loaded by name, or from a module of the user's (in the current folder, or installed)."""
+    if name in TASKS:
+        return importlib.import_module(f"{name}.task").TASK
+    from controller.task import Task
+
+    module, _, attribute = name.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except InputError:
+        raise
+    except Exception as error:  # whatever somebody else's module raises
+        raise InputError(f"TASK {name}: cannot be loaded ({type(error).__name__}: {error})") from None
+    if not isinstance(found, Task):
+        raise InputError(f"TASK {name}: is a {type(found).__name__}, and must be a controller.task.Task")
+    return replace(found, name=name)
 
 
-def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
+def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> Run:
     """The run the arguments name, opened or made; `own_seed` keeps ``--seed`` for the script itself."""
-    from experiment.errors import InputError, command
-    from experiment.runs import Run, open_run
-
     chosen = task(arguments.task)
     preset = getattr(arguments, "preset", None)
     exists = (arguments.run / "config.json").exists()
@@ -192,95 +230,72 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> "Run":
     return open_run(arguments.run, wanted, explicit, preset_given=preset is not None)
 
 
-def overridden(stages: "Stages", words: list[str]) -> "tuple[Stages, set[str]]":
+def overridden(stages: Stages, words: list[str]) -> tuple[Stages, set[str]]:
     """Stages with the words of ``--set`` applied, and the ``stage.field`` these name."""
-    from experiment.config import override
-
     for word in words:
         stages = override(stages, word)
     return stages, {word.partition("=")[0] for word in words}
 
 
-def open_existing(path: Path) -> "Run":
+def open_existing(path: Path) -> Run:
     """The run in a folder, whatever its task; InputError where there is none."""
-    from experiment.errors import InputError
-    from experiment.files import read_json
-    from experiment.runs import load_run
-
     stored = read_json(path / "config.json", "name a run's folder with --run")
     name = stored.get("task") if isinstance(stored, dict) else None
-    if name not in TASKS:
+    if not isinstance(name, str) or not (name in TASKS or OWN_TASK.fullmatch(name)):
         raise InputError(f"{path / 'config.json'}: not a run's configuration (task {name!r})")
     return load_run(path, task(name).presets["paper"].stages)
 
 
-def need_telling_dream(run: "Run") -> None:
-    """InputError where M foretells neither an end nor rewards, so that all players are alike in its dream."""
-    from experiment.errors import InputError
-
+def need_telling_dream(run: Run) -> None:
+    """InputError where M predicts neither done nor rewards, so that all policies score alike in its dream."""
     config = run.stages.rnn
     if not (config.done_head or config.reward_head):
         raise InputError(
-            f"{run.folder('rnn')}: this M foretells neither an end nor rewards, so that nothing can be learned or "
+            f"{run.folder('rnn')}: this M predicts neither done nor rewards, so that nothing can be learned or "
             "scored in its dream; train one with --set rnn.reward_head=true in another --run"
         )
 
 
-def need_models(run: "Run") -> None:
-    """InputError naming the script to run first where V, the series or M is not finished."""
-    from experiment.stages import need
+def need_episodes(run: Run) -> None:
+    """InputError where not all episodes are collected yet."""
+    from controller.iteration import is_iteration
 
+    script = ("iterate.py", "--to") if is_iteration(run.path) else ("collect_rollouts.py",)
+    need(run, "collect", *script)
+
+
+def need_models(run: Run) -> None:
+    """InputError naming the script to run first where V, the series or M is not finished."""
     for stage, script in (("vae", "train_vae.py"), ("series", "encode_series.py"), ("rnn", "train_rnn.py")):
         need(run, stage, script)
 
 
-def on_farm(
-    comm: Any,
-    task: "Task",
-    prepare: Callable[[], tuple[Any, Any]],
-    job: Callable[[Any, Any], None],
-    tensorflow: bool = True,
-) -> None:
-    """Run ``job(prepared, farm)`` on rank 0 with all ranks playing; ``prepare() -> (setup, prepared)`` on rank 0.
+def serve(comm: Any, task: Task, tensorflow: bool = True) -> None:
+    """Play what rank 0 hands out until it leaves its farm: all that any other rank does.
 
-    With `tensorflow` the other ranks load it meanwhile.
+    tensorflow: load it now, while rank 0 prepares.
     """
-    from controller.workers import TaskCast
-    from rollouts.farm import Farm, await_setup, guarded, introduce, work
+    from controller.workers import TaskPlayers
+    from rollouts import farm
 
-    with guarded(comm):
-        if rank() != 0:
-            introduce(comm)
-            if tensorflow:
-                load_tensorflow()
-            work(TaskCast(task, await_setup(comm)), comm)
-            return
-        setup, prepared = prepare()
-        farm = Farm(TaskCast(task, setup), comm, setup)
-        job(prepared, farm)
-        farm.close()
-
-
-def controller_temperature(run: "Run", name: str | None) -> float:
-    """The temperature a controller was trained at, or the run's own where there is no controller."""
-    from experiment.files import read_sealed
-
-    begun = run.path / "controller" / (name or "-") / "begun.json"
-    return float(read_sealed(begun)["temperature"]) if begun.exists() else run.stages.controller.temperature
+    farm.introduce(comm)
+    if tensorflow:
+        load_tensorflow()
+    farm.serve(TaskPlayers(task, farm.await_setup(comm)), comm)
 
 
 @contextlib.contextmanager
 def ending_well(comm: Any = None) -> Iterator[None]:
-    """Turn what can go wrong into one line and an exit code; under MPI end all ranks with it.
+    """Report what can go wrong as one line and an exit code; under MPI end all ranks with it.
 
-    SIGTERM ends a process alone as Ctrl-C does; ranks leave it to mpirun.
+    An error that is not foreseen prints its traceback. SIGTERM ends a process alone as Ctrl-C does; ranks leave it to
+    mpirun.
     """
-    from experiment.errors import InputError, NumericalError, disk_trouble
-
     if comm is None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        yield
+        with _guarded(comm):
+            yield
         code = 0
     except InputError as error:
         code = _ended(f"error: {error}", 2, comm)
@@ -297,6 +312,14 @@ def ending_well(comm: Any = None) -> Iterator[None]:
         )
     if code:
         sys.exit(code)
+
+
+def _guarded(comm: Any) -> contextlib.AbstractContextManager:
+    if comm is None:
+        return contextlib.nullcontext()
+    from rollouts.farm import guarded
+
+    return guarded(comm)
 
 
 def _ended(line: str, code: int, comm: Any) -> int:

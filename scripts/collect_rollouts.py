@@ -1,4 +1,4 @@
-"""Collect episodes of the collecting policy from the real game.
+"""Collect episodes of the collecting policy from the real environment.
 
 python scripts/collect_rollouts.py doomrnn --run runs/demo --preset quick
 mpirun -n 2 python -m mpi4py scripts/collect_rollouts.py doomrnn --run runs/demo --preset quick
@@ -8,43 +8,39 @@ import cli
 
 cli.one_thread_a_rank()
 
+from controller.iteration import is_iteration
+from controller.workers import Setup, TaskPlayers
+from experiment.errors import InputError, command
+from experiment.runs import finished
+from rollouts.collecting import collect_all
+from rollouts.farm import Farm
+
 
 def main() -> None:
     """Parse, collect on all ranks, report on rank 0."""
     arguments = cli.parser(__doc__).parse_args()
-    comm = cli.world()
+    comm = cli.communicator()
     with cli.ending_well(comm):
         task = cli.task(arguments.task)
-        run = cli.resolve(arguments) if cli.rank() == 0 else None
-        cli.on_farm(
-            comm,
-            task,
-            lambda: prepare(run),
-            lambda config, farm: collect(config, farm, task, run),
-            tensorflow=False,
-        )
+        if cli.rank():
+            return cli.serve(comm, task, tensorflow=False)
+        run = cli.resolve(arguments)
+        refuse_iteration(run)
+        env, collect = run.stages.env, run.stages.collect
+        setup = Setup(env, collect.games_per_rank, collect.minimum_length)
+        with Farm(TaskPlayers(task, setup), comm, setup) as farm:
+            script, length = task.collector(collect), task.episode_length(env)
+            collect_all(
+                run, lambda attempt: ("record", script), length, farm, task.frame_bytes, following="train_vae.py"
+            )
+    return None
 
 
-def prepare(run):
-    """(setup of the ranks, settings); rank 0 only."""
-    from controller.iteration import is_turn
-    from controller.workers import Setup
-    from experiment.errors import InputError, command
-    from experiment.runs import finished
-
-    if is_turn(run.path) and finished(run.folder("collect")) is None:
+def refuse_iteration(run) -> None:
+    """InputError where the episodes still to be collected are those of another run's agent."""
+    if is_iteration(run.path) and finished(run.folder("collect")) is None:
         following = command("scripts/iterate.py", "--to", run.path)
         raise InputError(f"{run.path}: its games are an agent's; go on with {following}")
-    config = run.stages.collect
-    return Setup(run.stages.env, config.games_per_rank, config.minimum_length), config
-
-
-def collect(config, farm, task, run) -> None:
-    """Collect under the folder's lock; rank 0 only."""
-    from rollouts.collecting import collect_all
-
-    length = task.episode_length(run.stages.env)
-    collect_all(run, task.collector(config), length, farm, task.frame_bytes, "train_vae.py")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How far our drawing of CarRacing is from Gymnasium's, over many frames of many tracks.
+"""How far our rendering of CarRacing is from Gymnasium's, over many frames of many tracks.
 
     python scripts/compare_renderers.py [--json results/carracing_renderer.json] [--picture docs/carracing_renderer.png]
 
-Four kinds of driving take the tracks by turns: wandering, spinning, straight on (over the grass to the field's edge),
-and following the road.
+Four scripted drivers take the tracks in rotation: wandering, spinning, straight on (over the grass to the field's
+edge), and following the road.
 """
 
 import argparse
@@ -11,17 +11,21 @@ import math
 from pathlib import Path
 
 import cli
+import numpy as np
+
+from experiment.files import write_json
+from experiment.provenance import environment
 
 DRIVERS = ("wandering", "spinning", "straight on", "along the road")
 
 
 def main() -> None:
-    """Parse, drive, compare."""
+    """Parse, play, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tracks", type=cli.positive, default=20, help="tracks (default 20)")
     parser.add_argument("--frames", type=cli.positive, default=520, help="frames of each track (default 520)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw both side by side there")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="write both renderings there, one above the other")
     arguments = parser.parse_args()
     rows, shown = [], []
     for seed in range(arguments.tracks):
@@ -35,32 +39,27 @@ def main() -> None:
     mean, worst = sum(row["mean"] for row in rows) / len(rows), max(row["worst_frame"] for row in rows)
     print(f"{frames:,} frames of {arguments.tracks} tracks: mean {mean:.3f}, worst frame {worst:.3f} grey levels")
     if arguments.json:
-        from experiment.files import write_json
-        from experiment.provenance import environment
-
         figures = {"frames": frames, "tracks": arguments.tracks, "mean": mean, "worst_frame": worst, "rows": rows}
         write_json(arguments.json, {"command": "python scripts/compare_renderers.py", **figures, **environment()})
     if arguments.picture and shown:
-        draw(shown, arguments.picture)
+        plot(shown, arguments.picture)
 
 
 def compare(seed: int, driver: str, frames: int):
     """(mean absolute difference of every frame, a few (Gymnasium's, ours) pairs) of one track."""
-    import numpy as np
-
     from carracing.env import Circuit
-    from carracing.render import Painter, Road
+    from carracing.render import Renderer, Road
 
-    circuit, painter = Circuit(None), Painter("v3")
+    circuit, renderer = Circuit(None), Renderer("v3")
     circuit.reset(seed=seed)
     road, differences, pairs = Road(circuit), [], []
     walk = np.clip(np.cumsum(np.random.default_rng(seed).normal(0, 0.2, frames)), -1, 1)
     for step in range(frames):
         circuit.step(np.float32(act(circuit, driver, step, float(walk[step]))))
-        ours = painter.cropped(circuit, road)
-        differences.append(float(np.abs(ours.astype(int) - circuit.painted).mean()))
+        ours = renderer.cropped(circuit, road)
+        differences.append(float(np.abs(ours.astype(int) - circuit.observation).mean()))
         if step in (5, 30, 100, 160, 240, 400):
-            pairs.append((circuit.painted.copy(), ours))
+            pairs.append((circuit.observation.copy(), ours))
     circuit.close()
     return differences, pairs
 
@@ -83,9 +82,8 @@ def act(circuit, driver: str, step: int, walk: float) -> tuple[float, float, flo
     return max(-1.0, min(1.0, -1.5 * turn)), 0.4 * (speed < 40), 0.2 * (speed > 55)
 
 
-def draw(pairs, path: Path) -> None:
-    """Gymnasium's picture above, ours below."""
-    import numpy as np
+def plot(pairs, path: Path) -> None:
+    """Gymnasium's frames above, ours below."""
     from reporting import figures
 
     theirs, ours = (np.stack(column) for column in zip(*pairs[:: max(1, len(pairs) // 12)], strict=True))

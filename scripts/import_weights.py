@@ -4,13 +4,22 @@
     python scripts/import_weights.py doomrnn --source exported --run runs/demo --export
 
 The source is laid out as their repository's folder of the task. What it does not hold is named and left out. An
-imported run is fed pictures as theirs were (env.preprocess=authors).
+imported run is fed observations as theirs were (env.preprocess=authors).
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cli
+import numpy as np
+
+from controller.checkpoints import find_controller, load_controller, save_controller
+from experiment.checkpoints import save_model
+from experiment.errors import InputError
+from experiment.files import atomic_write, read_json
+from experiment.runs import Run, finish, finished, open_run, working
+from rnn.series import InitialLatents, load_initial, write_initial
 
 LAYOUT = {  # where their repository keeps things
     "carracing": {
@@ -39,9 +48,9 @@ def main() -> None:
     parser.add_argument("--controller", metavar="NAME", help="which to export (default: the only or usual one)")
     parser.add_argument(
         "--preprocess",
-        choices=("authors", "plain"),
+        choices=("authors", "plain", "stretched"),
         default="authors",
-        help="how V's pictures were made: plain for weights that --export wrote (default authors)",
+        help="how V's frames were made: plain for weights that --export wrote (default authors)",
     )
     parser.add_argument("--export", action="store_true", help="write the run's weights into --source instead")
     arguments = parser.parse_args()
@@ -57,8 +66,6 @@ def main() -> None:
 
 def import_run(arguments) -> None:
     """Every part that the source holds becomes a finished stage."""
-    from experiment.errors import InputError
-
     files = {part: arguments.source / path for part, path in LAYOUT[arguments.task].items()}
     there = {part: path for part, path in files.items() if path.exists()}
     if not there:
@@ -82,9 +89,6 @@ def import_run(arguments) -> None:
 
 def read_numbers(path: Path):
     """The JSON of a file of their format: a list; InputError where it is not one."""
-    from experiment.errors import InputError
-    from experiment.files import read_json
-
     if path.stat().st_size > LARGEST_FILE:
         raise InputError(f"{path}: larger than {LARGEST_FILE:,} bytes, so not one of the authors' files")
     content = read_json(path)
@@ -95,11 +99,9 @@ def read_numbers(path: Path):
 
 def arrays(content) -> list:
     """Nested lists as arrays; ValueError where one is ragged, or holds anything but finite numbers."""
-    import numpy as np
-
     made = [np.asarray(part, np.float64) for part in content]
     if not all((np.abs(array) < LARGEST_NUMBER).all() for array in made):  # nor is NaN
-        raise ValueError("holds NaN, infinity or a number beyond reason")
+        raise ValueError("holds NaN, infinity or an implausibly large number")
     return made
 
 
@@ -126,9 +128,6 @@ def rnn_of(task, content):
 
 def initial_of(task, content):
     """First frames."""
-    import numpy as np
-
-    from rnn.series import InitialLatents
     from vae.released_weights import UNIT
 
     mu, logvar = (np.float32(array * UNIT) for array in arrays(content))
@@ -164,13 +163,8 @@ def paper_shape(task):
 
 def store(arguments, task, models) -> None:
     """Write the run: its configuration, and a finished stage for each part."""
-    from controller.checkpoints import save_controller
-    from experiment.checkpoints import save_model
-    from experiment.config import override
-    from experiment.runs import Run, finish, open_run, working
-    from rnn.series import write_initial
-
-    stages = override(task.presets["paper"].stages, f"env.preprocess={arguments.preprocess}")
+    env = task.presets["paper" if arguments.preprocess == "authors" else "quick"].stages.env  # whose screen fits
+    stages = replace(task.presets["paper"].stages, env=replace(env, preprocess=arguments.preprocess))
     run = Run(arguments.run, task.name, "paper", 0, stages)
     summary = {"imported_from": str(arguments.source)}
     for part, model in models.items():
@@ -199,12 +193,7 @@ def store(arguments, task, models) -> None:
 
 def export_run(arguments) -> None:
     """Every part that the run has, written as the authors would have."""
-    from controller.checkpoints import find_controller, load_controller
-    from experiment.errors import InputError
-    from experiment.files import atomic_write, read_json
-    from experiment.runs import finished
     from rnn.released_weights import mdnrnn_to_authors
-    from rnn.series import load_initial
     from rnn.training import load_rnn
     from vae.released_weights import to_units, vae_to_authors
     from vae.training import load_vae
@@ -232,8 +221,8 @@ def export_run(arguments) -> None:
         path = arguments.source / LAYOUT[arguments.task][part]
         atomic_write(path, (json.dumps(content) + "\n").encode())
         print(f"export: wrote {path}")
-    if run.stages.env.preprocess == "plain":
-        print("export: V was trained on plain pictures; an import of it wants --preprocess plain")
+    if (preprocess := run.stages.env.preprocess) != "authors":
+        print(f"export: V was trained on {preprocess} frames; an import of it needs --preprocess {preprocess}")
     if run.stages.rnn.reward_head and "rnn" in contents:
         print("export: M's reward head is left out; their format has none")
 

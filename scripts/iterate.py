@@ -1,21 +1,31 @@
-"""Take a turn of the paper's iterative procedure: the agent plays, and a new run goes on from what it saw.
+"""Begin an iteration of the paper's iterative procedure: the agent acts, and a new run goes on from what it saw.
 
-    mpirun -n 2 python -m mpi4py scripts/iterate.py doomrnn --run runs/one --to runs/two --set collect.episodes=1000
+    mpirun -n 2 python -m mpi4py scripts/iterate.py doomrnn --run runs/one --to runs/two --set iterate.episodes=1000
+    python scripts/train_vae.py doomrnn --run runs/two      # only where iterate.vae_epochs is above 0
     python scripts/encode_series.py doomrnn --run runs/two
-    python scripts/train_rnn.py doomrnn --run runs/two --set rnn.epochs=2 --set rnn.learning_rate=3e-4
+    python scripts/train_rnn.py doomrnn --run runs/two
     mpirun -n 2 python -m mpi4py scripts/train_controller.py doomrnn --run runs/two
 
-The agent of --run plays the real task, evaluate.games_per_rank games at a time. The run in --to begins with its games,
-V and the series of all games before them; its M goes on from the old one's weights, and C is grown anew. --set changes
-settings of the new run.
+The agent of --run acts in the real task, evaluate.games_per_rank episodes at a time, and explores in a share of them.
+The run in --to begins with these episodes and with everything seen before; its V (unless frozen) and M go on from the
+old weights, and C from the old mean (iterate.keep_mean). What it does differently is set by the fields of `iterate`,
+or by --set for this run alone. `reproduce.py --iterations` takes as many iterations as wanted, stage by stage.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 import cli
 
 cli.one_thread_a_rank()
+
+from controller.checkpoints import find_controller, load_candidates, load_controller
+from controller.evaluation import evaluations_of
+from controller.iteration import explores, following_stages, open_iteration, signature, vae_goes_on
+from controller.workers import Setup, TaskPlayers, play_setup
+from experiment.errors import InputError
+from experiment.runs import Run
+from rollouts.collecting import collect_all
+from rollouts.farm import Farm
 
 
 def parse():
@@ -30,47 +40,54 @@ def parse():
 def main() -> None:
     """Parse, begin or continue the new run, and collect the agent's games on all ranks."""
     arguments = parse()
-    comm = cli.world()
+    comm = cli.communicator()
     with cli.ending_well(comm):
         task = cli.task(arguments.task)
-        cli.on_farm(
-            comm,
-            task,
-            lambda: prepare(arguments, task),
-            lambda job, farm: collect(*job, farm, task),
-        )
+        if cli.rank():
+            return cli.serve(comm, task)
+        old = old_run(arguments, task)
+        folder = find_controller(old.path, arguments.controller, task.usual_controller)
+        shape, weights = load_controller(folder, "best")
+        new = open_iteration(old, *new_run(arguments, old), signature(old, folder, weights), folder)
+        players = who_plays(new.stages.iterate, folder, weights)
+        setup = iteration_setup(old, new, shape)
+        length = usual_length(old, folder.name, setup.env.time_limit)
+        with Farm(TaskPlayers(task, setup), comm, setup) as farm:
+            following = "train_vae.py" if vae_goes_on(new.path) else "encode_series.py"
+            collect_all(new, players, length, farm, task.frame_bytes, following)
+    return None
 
 
-def prepare(arguments, task):
-    """(setup of the ranks, (the new run, the agent's weights, how long its games are)); rank 0 only."""
-    from controller.checkpoints import find_controller, load_controller
-    from controller.iteration import open_turn, signature
-    from controller.workers import play_setup
+def who_plays(config, folder: Path, weights):
+    """Who plays each attempt: the agent of weights [P], or an explorer, which is it too or one of its generation."""
+    several = config.candidates > 1
+    explorers = load_candidates(folder, len(weights))[: config.candidates] if several else weights[None]
 
-    old = old_run(arguments, task)
-    folder = find_controller(old.path, arguments.controller, task.usual_controller)
-    shape, weights = load_controller(folder, "best")
-    wanted, explicit = new_run(arguments, old)
-    new = open_turn(old, wanted, explicit, signature(old, folder, weights))
+    def player(attempt: int):
+        if not explores(attempt, config.explore_share):
+            return "record", weights
+        return "explore", explorers[int(attempt * config.explore_share) % len(explorers)]
+
+    return player
+
+
+def iteration_setup(old, new, shape) -> Setup:
+    """What the ranks play with: the old run's agent in the new run's environment."""
     cli.load_tensorflow()
-    env, collect = new.stages.env, new.stages.collect
-    setup = play_setup(old, {"real"}, True, old.stages.controller.temperature, shape)
-    games = new.stages.evaluate.games_per_rank
-    setup = replace(setup, env=env, games_per_rank=games, minimum_length=collect.minimum_length)
-    return setup, (new, weights, usual_length(old, folder.name, env.time_limit))
-
-
-def collect(run, weights, length: int, farm, task) -> None:
-    """Collect the agent's games under the folder's lock; rank 0 only."""
-    from rollouts.collecting import collect_all
-
-    collect_all(run, weights, length, farm, task.frame_bytes, "encode_series.py")
+    return play_setup(
+        old,
+        {"real"},
+        shape,
+        old.stages.controller.temperature,
+        env=new.stages.env,
+        games_per_rank=new.stages.evaluate.games_per_rank,
+        minimum_length=new.stages.collect.minimum_length,
+        noise=new.stages.iterate.explore_noise,
+    )
 
 
 def old_run(arguments, task):
-    """The run that a turn starts from; InputError where it is not finished, or only a release of one."""
-    from experiment.errors import InputError
-
+    """The run that an iteration starts from; InputError where it is not finished, or only a release of one."""
     old = cli.open_existing(arguments.run)
     if old.task != task.name:
         raise InputError(f"{arguments.run}: belongs to task {old.task}, not {task.name}")
@@ -82,10 +99,13 @@ def old_run(arguments, task):
 
 
 def new_run(arguments, old):
-    """The new run as it is wanted, with the old one's settings but for what --set says, and what was said."""
-    from experiment.runs import Run
+    """The new run as it is wanted, and what --set said: the old settings as `iterate` and then --set change them.
 
-    stages, explicit = cli.overridden(old.stages, arguments.overrides)
+    A setting of `iterate` that --set changes counts for this run already.
+    """
+    said = [word for word in arguments.overrides if word.startswith("iterate.")]
+    stages, _ = cli.overridden(old.stages, said)
+    stages, explicit = cli.overridden(following_stages(stages), arguments.overrides)
     if arguments.seed is None:
         return Run(arguments.to, old.task, old.preset, old.seed + 1, stages), explicit
     return Run(arguments.to, old.task, old.preset, arguments.seed, stages), explicit | {"seed"}
@@ -93,8 +113,6 @@ def new_run(arguments, old):
 
 def usual_length(old, controller: str, longest: int) -> int:
     """Steps that a real game of a controller lasts, for the forecast of the disk: as evaluated, or the longest."""
-    from controller.evaluation import evaluations_of
-
     found = [e for e in evaluations_of(old) if e.world == "real" and e.controller == controller]
     return round(max(sum(e.lengths) / len(e.lengths) for e in found)) if found else longest
 

@@ -4,21 +4,46 @@ mpirun -n 2 python -m mpi4py scripts/train_controller.py doomrnn --run runs/demo
 mpirun -n 2 python -m mpi4py scripts/train_controller.py doomrnn --run runs/demo --temperature 0.1
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cli
 
 cli.one_thread_a_rank()
 
+import numpy as np
+
+from controller.checkpoints import load_controller
+from controller.config import VARIANTS, WORLDS, World
+from controller.iteration import is_iteration, previous
+from controller.policy_spec import PolicyShape
+from controller.task import controller_name
+from controller.workers import Setup, TaskPlayers, play_setup
+from experiment.errors import command
+from experiment.runs import finish, finished, refuse_other, working
+from rollouts.farm import Farm
+
 # settings that a controller already begun may change: more generations, speed, and a default it does not go by
 FREE = ("controller.generations", "controller.batch_size", "controller.temperature")
+
+
+@dataclass(frozen=True)
+class Training:
+    """The controller to train; temperature: of the dream it is trained in, or its default; start: the first mean."""
+
+    folder: Path
+    shape: PolicyShape
+    world: World
+    seed: int
+    temperature: float
+    start: np.ndarray | None
 
 
 def parse():
     """The arguments."""
     parser = cli.parser(__doc__, seed_help="seed of CMA-ES and its rollouts (default 0)")
-    parser.add_argument("--variant", choices=("zh", "z", "z_hidden", "zch"), help="what C sees (default: the task's)")
-    parser.add_argument("--world", choices=("dream", "real"), help="where C is trained (default: the task's)")
+    parser.add_argument("--variant", choices=VARIANTS, help="what C sees (default: the task's)")
+    parser.add_argument("--world", choices=WORLDS, help="where C is trained (default: the task's)")
     parser.add_argument("--temperature", type=cli.temperature, help="of the dream (default: controller.temperature)")
     return parser.parse_args()
 
@@ -26,56 +51,75 @@ def parse():
 def main() -> None:
     """Parse, train on all ranks, report on rank 0."""
     arguments = parse()
-    comm = cli.world()
+    comm = cli.communicator()
     with cli.ending_well(comm):
         task = cli.task(arguments.task)
-        run = cli.resolve(arguments, own_seed=True) if cli.rank() == 0 else None
-        cli.on_farm(comm, task, lambda: prepare(arguments, task, run), lambda job, farm: train(job, farm, task, run))
+        if cli.rank():
+            return cli.serve(comm, task)
+        run = cli.resolve(arguments, own_seed=True)
+        training = prepare(arguments, task, run)
+        setup = training_setup(training, run)
+        with Farm(TaskPlayers(task, setup), comm, setup) as farm:
+            train(training, farm, run)
+    return None
 
 
-def prepare(arguments, task, run):
-    """(setup of the ranks, everything the training needs); rank 0 only."""
-    from controller.task import controller_name
-    from controller.workers import play_setup
-
+def prepare(arguments, task, run) -> Training:
+    """What the arguments ask for; InputError where V or M is missing, or M's dream has nothing to learn."""
     world, variant = arguments.world or task.world, arguments.variant or task.variant
-    config, seed = run.stages.controller, arguments.seed or 0
-    temperature = arguments.temperature or config.temperature
+    stages, seed = run.stages, arguments.seed or 0
+    temperature = arguments.temperature or stages.controller.temperature
     cli.need_models(run)
-    shape = task.policy_shape(variant, run.stages.vae.z_size, run.stages.rnn.hidden_size, config.hidden_size)
     if world == "dream":
         cli.need_telling_dream(run)
-    cli.load_tensorflow()
-    worlds = {world, "real"} if config.validation_games else {world}
-    setup = play_setup(run, worlds, True, temperature, shape)
-    limit = min(setup.env.time_limit, config.time_limit)
-    if world == "dream":
-        setup = replace(setup, time_limit=limit)
-    else:
-        setup = replace(setup, env=replace(setup.env, time_limit=limit))
+    shape = task.policy_shape(variant, stages.vae.z_size, stages.rnn.hidden_size, stages.controller.hidden_size)
     folder = run.path / "controller" / controller_name(world, variant, temperature, seed)
-    return setup, {"folder": folder, "shape": shape, "world": world, "seed": seed, "temperature": temperature}
+    return Training(folder, shape, world, seed, temperature, first_mean(run, shape))
 
 
-def train(job, farm, task, run) -> None:
+def first_mean(run, shape: PolicyShape) -> np.ndarray | None:
+    """The weights that CMA-ES starts from: those of the agent of the iteration before, or None for 0."""
+    if not is_iteration(run.path) or not run.stages.iterate.keep_mean:
+        return None
+    old, weights = load_controller(previous(run.path, "controller"), "best")
+    return weights if old == shape else None
+
+
+def training_setup(training: Training, run) -> Setup:
+    """What the ranks play with: rollouts in the world of the training end at controller.time_limit."""
+    env, config, world = run.stages.env, run.stages.controller, training.world
+    limit = min(env.time_limit, config.time_limit)
+    worlds: set[World] = {world, "real"} if config.validation_games else {world}
+    cli.load_tensorflow()
+    return play_setup(
+        run,
+        worlds,
+        training.shape,
+        training.temperature,
+        env=env if world == "dream" else replace(env, time_limit=limit),
+        dream_limit=limit,
+    )
+
+
+def train(training: Training, farm: Farm, run) -> None:
     """Train under the folder's lock, and say what to do next; rank 0 only."""
     from controller.training import ControllerTrainer
-    from experiment.errors import command
-    from experiment.runs import finish, finished, refuse_other, working
 
-    folder, config = job["folder"], run.stages.controller
-    record = {"controller": vars(config), **{key: job[key] for key in ("world", "seed", "temperature")}}
+    folder, config = training.folder, run.stages.controller
+    labels = {"world": training.world, "seed": training.seed, "temperature": training.temperature}
+    record = {"controller": vars(config), **labels}
+    record |= {} if training.start is None else {"start": "the agent of the iteration before"}
     refuse_other(folder, record, FREE, {"controller": type(config)})
     summary = finished(folder)
     if summary is None or summary["generations"] < config.generations:
         with working(folder, record):
-            trainer = ControllerTrainer(folder, farm, config, job["shape"], job["world"], job["seed"])
-            summary = trainer.run()
+            who = training.shape, training.world, training.seed, training.start
+            summary = ControllerTrainer(folder, farm, config, *who).run()
             finish(folder, summary)
     else:
         print(f"{folder}: already finished; nothing to do")
     print(f"C: best mean {summary['best_score']:.1f} at generation {summary['best_generation']}; wrote {folder}")
-    script = ("mpirun", "-n", 2, "python", "-m", "mpi4py", "scripts/evaluate.py", task.name, "--run", run.path)
+    script = ("mpirun", "-n", 2, "python", "-m", "mpi4py", "scripts/evaluate.py", run.task, "--run", run.path)
     print("next:", command(*script, "--controller", folder.name, "--world", "real", "--episodes", 100, "--seed", 7))
 
 

@@ -30,7 +30,7 @@ import numpy as np
 from commands import SCRIPTS
 
 from controller.task import Task
-from controller.workers import Setup
+from controller.workers import Setup, TaskPlayers
 from doomrnn.scripted import TakeCoverScript
 from experiment.config import Settings, setting
 from experiment.errors import InputError, NumericalError
@@ -123,13 +123,13 @@ SETUP = Setup(CountingConfig(), games_per_rank=5)
 
 
 def rollouts(count: int = ROLLOUTS) -> list[Rollout]:
-    """Games of two scripts, by turns."""
+    """Rollouts of two scripts, alternately."""
     scripts = TakeCoverScript("random"), TakeCoverScript("random_hold")
     return [Rollout(n, "real", Purpose.EVALUATE.stream(3, episode=n), scripts[n % 2]) for n in range(count)]
 
 
 def answer(outcomes: Sequence[Outcome]) -> list[tuple[int, str, int]]:
-    """Outcomes in their order, scores to the last bit."""
+    """Outcomes in their order, scores bit for bit."""
     return sorted((o.id, o.score.hex(), o.length) for o in outcomes)
 
 
@@ -185,9 +185,9 @@ def compute(seconds: float) -> None:
         pass
 
 
-def job(prepared: tuple[argparse.Namespace, list[int] | None], farm) -> None:
+def job(words: argparse.Namespace, pids: list[int] | None, farm) -> None:
     """Play all rollouts several times over, and print what came of them in their order; rank 0 only."""
-    (words, pids), answers, seconds = prepared, [], []
+    answers, seconds = [], []
     for _ in range(words.generations):
         started = time.monotonic()
         answers.append(answer(farm.play(rollouts(words.rollouts), repeats=not words.once)))
@@ -233,7 +233,7 @@ class Instant:
         return ended
 
 
-class InstantCast:
+class InstantPlayers:
     """Players for the overhead."""
 
     def __init__(self, portion: int):
@@ -250,16 +250,16 @@ class InstantCast:
 
 def overhead(comm, words: argparse.Namespace) -> None:
     """What rank 0's process computes while the other ranks play: all its threads, from the first to the last unit."""
-    from rollouts.farm import Farm, work
+    from rollouts.farm import Farm, serve
 
-    cast = InstantCast(words.portion)
+    factory = InstantPlayers(words.portion)
     if cli.rank() != 0:
-        return work(cast, comm)
+        return serve(factory, comm)
     policies = np.random.default_rng(0).normal(size=(words.rollouts, WEIGHTS)).astype(np.float32)
     units = [
         Rollout(n, "dream", Purpose.COLLECT.stream(0, attempt=n), policies[n // 16]) for n in range(words.rollouts)
     ]
-    farm, found = Farm(cast, comm), []
+    farm, found = Farm(factory, comm), []
     for _ in range(words.generations + 1):
         started, computed = time.monotonic(), time.process_time()
         assert sum(outcome.length for outcome in farm.play(units)) == len(units)
@@ -273,7 +273,7 @@ def main() -> None:
     """Take part."""
     from rollouts import farm
 
-    words, comm = parse(), cli.world()
+    words, comm = parse(), cli.communicator()
     here = cli.rank() == words.rank
     farm.SILENT_SECONDS = words.silent or farm.SILENT_SECONDS
     print(f"rank {cli.rank()} is pid {os.getpid()} on host {socket.gethostname()}", file=sys.stderr, flush=True)
@@ -282,8 +282,11 @@ def main() -> None:
     with cli.ending_well(comm):
         if words.mode == "overhead":
             overhead(comm, words)
+        elif cli.rank():
+            cli.serve(comm, TASK, tensorflow=False)
         else:
-            cli.on_farm(comm, TASK, lambda: (SETUP, (words, pids)), job, tensorflow=False)
+            with farm.Farm(TaskPlayers(TASK, SETUP), comm, SETUP) as opened:
+                job(words, pids, opened)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,14 @@ import pytest
 from farm_world import Steps
 from samples import striped_frames
 
-from controller.agent import Agent, AgentChooser, PlayingAgent
+from controller.agent import Agent, AgentActor, PlayingAgent
 from controller.policies import Policy
 from controller.policy_spec import PolicyShape
 from doomrnn.scripted import TakeCoverScript
 from experiment.errors import NumericalError
 from experiment.random_streams import Purpose
 from rnn.model import MDNRNN
-from rollouts.game_player import GamePlayer, ScriptChooser
+from rollouts.game_player import GamePlayer, ScriptActor
 from rollouts.rollout import BLOCK, Rollout
 from vae.model import VAE
 
@@ -35,15 +35,15 @@ def rollout(number: int) -> Rollout:
 
 def actions(agent: Agent, games: list[int], slots: list[int], steps: int = 20) -> dict[int, np.ndarray]:
     """All actions in each of these games, played side by side."""
-    chooser = AgentChooser(agent, 8)
+    actor = AgentActor(agent, 8)
     for game, slot in zip(games, slots, strict=True):
-        chooser.start(slot, rollout(game), rollout(game).rng())
-    found = np.array([chooser.act(slots, frames[games]) for frames in FRAMES[:steps]])
+        actor.start(slot, rollout(game), rollout(game).rng())
+    found = np.array([actor.act(slots, frames[games]) for frames in FRAMES[:steps]])
     return {game: found[:, row, 0] for row, game in enumerate(games)}
 
 
 def test_a_game_does_not_depend_on_the_others(agent):
-    """Alone or among others, in any slot and order: the same actions to the last bit."""
+    """Alone or among others, in any slot and order: bit-identical actions."""
     expected = actions(agent, [0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5])
     assert len({tuple(game) for game in expected.values()}) == 6
     for games, slots in (([2], [0]), ([2], [7]), ([4, 2], [1, 6]), ([5, 4, 2], [5, 4, 2])):
@@ -52,17 +52,17 @@ def test_a_game_does_not_depend_on_the_others(agent):
 
 
 def test_games_that_end_leave_the_others_alone(agent):
-    """A slot that is started anew begins with a zero state; its neighbours go on."""
+    """A slot that is restarted begins with a zero state; its neighbours continue."""
     expected = actions(agent, [0, 1, 2], [0, 1, 2])
     fresh = actions(agent, [3], [0], steps=10)[3]
-    chooser = AgentChooser(agent, 3)
+    actor = AgentActor(agent, 3)
     for game in (0, 1, 2):
-        chooser.start(game, rollout(game), rollout(game).rng())
+        actor.start(game, rollout(game), rollout(game).rng())
     for step in range(10):
-        chooser.act([0, 1, 2], FRAMES[step, :3])
-    chooser.start(1, rollout(3), rollout(3).rng())
+        actor.act([0, 1, 2], FRAMES[step, :3])
+    actor.start(1, rollout(3), rollout(3).rng())
     for step in range(10):
-        found = chooser.act([0, 1, 2], np.stack([FRAMES[10 + step, 0], FRAMES[step, 3], FRAMES[10 + step, 2]]))
+        found = actor.act([0, 1, 2], np.stack([FRAMES[10 + step, 0], FRAMES[step, 3], FRAMES[10 + step, 2]]))
         assert found[:, 0].tolist() == [expected[0][10 + step], fresh[step], expected[2][10 + step]]
 
 
@@ -83,7 +83,7 @@ def test_a_step_by_hand(agent):
 
 
 def test_a_single_game_from_python_is_the_same(agent):
-    """`PlayingAgent` acts as the batches do, and anew after each reset."""
+    """`PlayingAgent` acts as the batches do, and the same again after each reset."""
     playing = PlayingAgent(agent, WEIGHTS[0])
     runs = []
     for seed in (3, 3, 4):
@@ -95,13 +95,13 @@ def test_a_single_game_from_python_is_the_same(agent):
 
 def test_actions_that_are_no_numbers(agent):
     """The rollout and the step are named, and nothing is played with them."""
-    chooser = AgentChooser(agent, 2)
+    actor = AgentActor(agent, 2)
     for game in (0, 1):
-        chooser.start(game, rollout(game), rollout(game).rng())
-    chooser.act([0, 1], FRAMES[0, :2])
-    chooser.start(1, rollout(1)._replace(policy=np.full_like(WEIGHTS[1], np.nan)), rollout(1).rng())
+        actor.start(game, rollout(game), rollout(game).rng())
+    actor.act([0, 1], FRAMES[0, :2])
+    actor.start(1, rollout(1)._replace(policy=np.full_like(WEIGHTS[1], np.nan)), rollout(1).rng())
     with pytest.raises(NumericalError, match=r"rollout \(EVALUATE, episode 1, seed 0\) at step 1"):
-        chooser.act([0, 1], FRAMES[1, :2])
+        actor.act([0, 1], FRAMES[1, :2])
 
 
 class Recorder:
@@ -134,7 +134,7 @@ class Recorder:
 def test_the_games_player_by_hand():
     """Slots are refilled, scores are sums of rewards, each rollout plays its own script on its own game."""
     games = Recorder(2)
-    player = GamePlayer(games, ScriptChooser(2, time_limit=10, action_size=1))
+    player = GamePlayer(games, ScriptActor(2, time_limit=10, action_size=1))
     script = TakeCoverScript("random")
     work = [Rollout(n, "real", Purpose.EVALUATE.stream(0, episode=n), script) for n in range(5)]
     waiting, outcomes = list(work), []

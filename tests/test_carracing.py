@@ -1,4 +1,4 @@
-"""CarRacing: our picture is Gymnasium's, everything else is Gymnasium itself."""
+"""CarRacing: our observation is Gymnasium's, everything else is Gymnasium itself."""
 
 import resource
 import warnings
@@ -16,14 +16,14 @@ from carracing.actions import squash
 from carracing.dream import CarRacingDream
 from carracing.env import CarRacing64, CarRacingGame, Circuit, definitions_made_once
 from carracing.games import CarRacingGames
-from carracing.render import KEPT_ROWS, Painter, Road, resize
+from carracing.render import KEPT_ROWS, Renderer, Road, resize
 from carracing.scripted import SCRIPTS, CarRacingScript
 from experiment.checkpoints import save_model
 from experiment.errors import InputError
 from experiment.random_streams import Purpose
 from rnn.model import MDNRNN
 from rnn.series import InitialLatents, write_initial
-from rollouts.game_player import GamePlayer, ScriptChooser
+from rollouts.game_player import GamePlayer, ScriptActor
 from rollouts.rollout import Rollout
 from vae.model import VAE
 
@@ -37,13 +37,13 @@ def drive(name: str, seed: int, steps: int) -> np.ndarray:
     return CarRacingScript(name).actions(np.random.default_rng(seed), steps)
 
 
-# --- the picture --------------------------------------------------------------------------------------------
+# --- the observation ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "steps", "every"), [("brownian", 160, 2), ("spin", 120, 4), ("straight", 170, 4)])
-def test_the_picture_is_gymnasiums(name, steps, every):
+def test_the_observation_is_gymnasiums(name, steps, every):
     """The zoom of the first second, bends, grass, spins and the field's edge: mean 1.5 grey levels, never above 5."""
-    circuit, painter = Circuit(None), Painter("v3")
+    circuit, renderer = Circuit(None), Renderer("v3")
     differences = []
     for seed in (6, 11):
         circuit.reset(seed=seed)
@@ -51,50 +51,50 @@ def test_the_picture_is_gymnasiums(name, steps, every):
         for step, action in enumerate(drive(name, seed, steps)):
             circuit.step(action)
             if step < 10 or step % every == 0:
-                ours = painter.cropped(circuit, road).astype(int)
-                differences.append(np.abs(ours - circuit.painted).mean())
+                ours = renderer.cropped(circuit, road).astype(int)
+                differences.append(np.abs(ours - circuit.observation).mean())
     assert np.mean(differences) < 1.5 and max(differences) < 5
     circuit.close()
 
 
 def test_the_difference_would_be_seen():
-    """A picture one step old, or of a track without its borders, is further off than ours."""
-    circuit, painter = Circuit(None), Painter("v3")
+    """A frame one step old, or of a track without its borders, is further off than ours."""
+    circuit, renderer = Circuit(None), Renderer("v3")
     circuit.reset(seed=1)
     road = Road(circuit)
     late, before = [], None
     for action in drive("straight", 1, 120):
         circuit.step(action)
-        late.append(0.0 if before is None else np.abs(before - circuit.painted).mean())
-        before = painter.cropped(circuit, road).astype(int)
+        late.append(0.0 if before is None else np.abs(before - circuit.observation).mean())
+        before = renderer.cropped(circuit, road).astype(int)
     assert max(late) > 5
     circuit.close()
 
 
-def test_the_whole_picture_and_its_crop():
+def test_the_whole_frame_and_its_crop():
     """The 96 x 96 observation above the bar of instruments, and what V sees of it."""
-    circuit, painter = Circuit(None), Painter("v3")
-    picture, _ = circuit.reset(seed=3)
+    circuit, renderer = Circuit(None), Renderer("v3")
+    frame, _ = circuit.reset(seed=3)
     for action in drive("brownian", 3, 40):
-        picture = circuit.step(action)[0]
+        frame = circuit.step(action)[0]
     road = Road(circuit)
-    whole = painter.whole(circuit, road)
+    whole = renderer.whole(circuit, road)
     assert whole.shape == (96, 96, 3) and whole.dtype == np.uint8 and not whole[KEPT_ROWS + 1 :].any()
-    assert np.abs(whole[:KEPT_ROWS].astype(int) - picture[:KEPT_ROWS]).mean() < 1.5
-    assert np.abs(resize(whole).astype(int) - painter.cropped(circuit, road)).max() <= 1
+    assert np.abs(whole[:KEPT_ROWS].astype(int) - frame[:KEPT_ROWS]).mean() < 1.5
+    assert np.abs(resize(whole).astype(int) - renderer.cropped(circuit, road)).max() <= 1
     circuit.close()
 
 
 def test_resize_by_hand():
     """Area-averaged: three columns make two, 21 rows make 16."""
-    picture = np.zeros((96, 96, 3), np.uint8)
-    picture[:, 0] = 90
-    assert resize(picture)[5, :3, 0].tolist() == [60, 0, 0]
-    picture = np.zeros((96, 96, 3), np.uint8)
-    picture[0] = 210
-    assert resize(picture)[:3, 7, 1].tolist() == [160, 0, 0]
-    picture[84:] = 255
-    assert resize(picture)[63].max() == 0
+    frame = np.zeros((96, 96, 3), np.uint8)
+    frame[:, 0] = 90
+    assert resize(frame)[5, :3, 0].tolist() == [60, 0, 0]
+    frame = np.zeros((96, 96, 3), np.uint8)
+    frame[0] = 210
+    assert resize(frame)[:3, 7, 1].tolist() == [160, 0, 0]
+    frame[84:] = 255
+    assert resize(frame)[63].max() == 0
 
 
 def road_width(view: str) -> int:
@@ -115,25 +115,25 @@ def test_the_view_of_2018_is_wider():
 
 
 def test_the_camera_of_2018_looks_where_the_car_goes():
-    """Sliding sideways turns the old picture, not the new one."""
+    """Sliding sideways rotates the view of 2018, not the new one."""
     circuit = Circuit("v3")
     circuit.reset(seed=2)
     for action in drive("straight", 0, 80):
         circuit.step(action)
-    road = circuit._drawn
-    before = {view: Painter(view).cropped(circuit, road).astype(int) for view in ("v3", "v0")}
+    road = circuit._road
+    before = {view: Renderer(view).cropped(circuit, road).astype(int) for view in ("v3", "v0")}
     vx, vy = circuit.car.hull.linearVelocity
-    circuit.car.hull.linearVelocity = (vx - vy, vx + vy)  # the velocity alone turns by 45 degrees
-    after = {view: Painter(view).cropped(circuit, road) for view in ("v3", "v0")}
+    circuit.car.hull.linearVelocity = (vx - vy, vx + vy)  # the velocity alone rotates by 45 degrees
+    after = {view: Renderer(view).cropped(circuit, road) for view in ("v3", "v0")}
     assert np.abs(after["v3"] - before["v3"]).max() == 0 and np.abs(after["v0"] - before["v0"]).mean() > 5
     circuit.close()
 
 
-# --- the game -----------------------------------------------------------------------------------------------
+# --- the environment ----------------------------------------------------------------------------------------
 
 
 def test_physics_and_rewards_are_gymnasiums_own():
-    """The same seed and actions: the same rewards, positions and end as CarRacing-v3, bit for bit."""
+    """The same seed and actions: the same rewards, positions and end as CarRacing-v3, bit-identical."""
     theirs = gymnasium.make("CarRacing-v3").unwrapped
     game = CarRacingGame()
     for seed, name in ((4, "brownian"), (6, "straight")):
@@ -154,7 +154,7 @@ def test_physics_and_rewards_are_gymnasiums_own():
     game.close()
 
 
-def test_recording_goes_on_to_the_last_frame():
+def test_recording_continues_to_the_last_frame():
     """What ends an episode otherwise is ignored, and the limit truncates."""
     game = CarRacingGame(time_limit=200, endless=True)
     game.reset(6)
@@ -167,7 +167,7 @@ def test_recording_goes_on_to_the_last_frame():
     game.close()
 
 
-def test_gymnasiums_renderer_can_be_asked_for():
+def test_gymnasiums_renderer_can_be_chosen():
     """It is theirs, resized by us; ours differs from it by a little."""
     games = [CarRacingGame(renderer=renderer) for renderer in ("fast", "gymnasium")]
     firsts = [game.reset(8).astype(int) for game in games]
@@ -176,8 +176,8 @@ def test_gymnasiums_renderer_can_be_asked_for():
         game.close()
 
 
-def test_games_of_a_batch_drive_as_alone():
-    """Rewards and pictures of a game do not depend on its neighbours, or on what was driven before."""
+def test_environments_of_a_batch_play_as_alone():
+    """Rewards and observations of one do not depend on its neighbours, or on earlier episodes."""
     games, alone = CarRacingGames(3, time_limit=50), CarRacingGame(time_limit=50)
     actions = drive("brownian", 1, 30)
     for index in range(3):
@@ -185,7 +185,7 @@ def test_games_of_a_batch_drive_as_alone():
     games.step([1], actions[:1])
     games.reset(1, 99)
     first = alone.reset(99)
-    assert np.array_equal(first, alone.circuit.painted)
+    assert np.array_equal(first, alone.circuit.observation)
     for step, action in enumerate(actions):
         steps = games.step([2, 1], np.stack([actions[-1 - step], action]))
         observation, reward, *_ = alone.step(action)
@@ -218,7 +218,7 @@ def test_actions_that_cannot_be(action):
     ],
 )
 def test_settings_that_cannot_be(settings, words):
-    """They are refused when the game is made."""
+    """They are refused when the environment is made."""
     with pytest.raises(ValueError, match=words):
         CarRacingGame(**settings)
 
@@ -242,7 +242,7 @@ def test_gymnasiums_checker_passes():
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts_stay_in_range(name):
-    """All actions are ones the game takes; a stream is a script."""
+    """All actions are in the action space; the stream alone makes the script."""
     actions = CarRacingScript(name).actions(np.random.default_rng(3), 500)
     assert actions.shape == (500, 3) and actions.dtype == np.float32
     assert (np.abs(actions) <= 1).all() and (actions[:, 1:] >= 0).all()
@@ -260,14 +260,14 @@ def test_a_habit_belongs_to_an_episode():
         assert np.allclose(actions, np.stack([steer, (gas + 1) / 2, np.maximum(brake, 0)], axis=1), atol=1e-6)
 
 
-def test_a_walk_goes_in_small_steps():
-    """Brownian outputs wander: no jump, and both ends are reached in the long run."""
+def test_a_random_walk_has_small_steps():
+    """No jumps, and both ends are reached in the long run."""
     steer = CarRacingScript("brownian").actions(np.random.default_rng(0), 3000)[:, 0]
     assert np.abs(np.diff(steer)).max() < 0.8 and steer.min() < -0.9 and steer.max() > 0.9
 
 
 def test_squash_by_hand():
-    """Steer as it is, gas from [-1, 1] to [0, 1], brake cut at 0."""
+    """Steer as it is, gas from [-1, 1] to [0, 1], brake clipped at 0."""
     found = np.asarray(squash(np.float32([[-1, -1, -1], [0.5, 0, 0.25], [1, 1, 1]])))
     assert found.tolist() == [[-1, 0, 0], [0.5, 0.5, 0.25], [1, 1, 1]]
 
@@ -282,7 +282,7 @@ def test_unknown_scripts_are_refused():
 
 
 def test_the_dream_is_an_environment(tmp_path):
-    """Registered; [z, c, h] of 544 numbers, M's expected reward, cut at its limit."""
+    """Registered; [z, c, h] of 544 numbers, M's expected reward, truncated at its limit."""
     model = MDNRNN(32, 3, 256, 5, seed=1, reward_head=True)
     save_model(tmp_path / "vae", "weights", VAE(32, seed=2))
     save_model(tmp_path / "rnn", "weights", model)
@@ -334,7 +334,7 @@ def test_a_training_rollout_that_earns_nothing_ends_early_and_counts_as_if_it_ha
     outcomes = []
     for stall in (0, 20):
         player = GamePlayer(
-            CarRacingGames(1, time_limit=60), ScriptChooser(1, time_limit=60, action_size=3), stall=stall, time_limit=60
+            CarRacingGames(1, time_limit=60), ScriptActor(1, time_limit=60, action_size=3), stall=stall, time_limit=60
         )
         player.add([Rollout(0, "real", stream, CarRacingScript("stay"))])
         ended = []

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from controller.cma_es import CMAES, fingerprint, rounded
+from controller.cma_es import CMAES, fingerprint
 from controller.config import ControllerConfig
+from controller.policy_spec import rounded
 from controller.training import fitness_streams, scheduled_rollouts
 from experiment.errors import InputError
 from experiment.random_streams import Purpose
@@ -48,7 +49,7 @@ def test_shapes_and_first_spread():
 
 
 def test_a_replay_is_bit_exact():
-    """The same asks and tells in a new object lead to the same candidates, to the last bit."""
+    """The same asks and tells in a new object lead to bit-identical candidates."""
     es = CMAES(200, 16, 0.1, seed=5)
     target = np.linspace(-1, 1, 200)
     rows = []

@@ -11,9 +11,8 @@ import pytest
 from samples import leftovers
 
 from controller.checkpoints import ADVICE, find_controller, load_controller
-from controller.cma_es import rounded
 from controller.config import ControllerConfig
-from controller.policy_spec import PolicyShape
+from controller.policy_spec import PolicyShape, rounded
 from controller.task import controller_name
 from controller.training import ControllerTrainer
 from experiment.errors import InputError, NumericalError
@@ -66,7 +65,7 @@ class Hill:
         return Outcome(rollout.id, float(self.returns(rollout, score)), 10 + rollout.stream.counters[-1] % 3)
 
 
-class HillCast:
+class HillPlayers:
     """Makes them."""
 
     def capacity(self, kind: Kind) -> int:
@@ -82,7 +81,7 @@ def train(folder: Path, config: ControllerConfig = CONFIG, say=print, **options)
     """Train a controller in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     options = {"world": "dream", "seed": 0} | options
-    return ControllerTrainer(folder, Farm(HillCast()), config, SHAPE, options["world"], options["seed"]).run(say)
+    return ControllerTrainer(folder, Farm(HillPlayers()), config, SHAPE, options["world"], options["seed"]).run(say)
 
 
 def results(folder: Path) -> dict[str, bytes]:

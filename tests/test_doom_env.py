@@ -1,4 +1,4 @@
-"""The real take cover: its picture, its rules, and an engine that may die at any moment."""
+"""The real take cover: its observations, its rules, and an engine that may die at any moment."""
 
 import hashlib
 import os
@@ -92,7 +92,7 @@ def kill_engine(before: set[int] = frozenset()) -> None:
     assert wait_until(lambda: not any(map(alive, victims)))
 
 
-# --- actions and pictures -----------------------------------------------------------------------------------
+# --- actions and observations -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_actions_that_are_no_number_are_refused(action, game):
 
 
 def test_left_and_right_move_the_player_that_way(game):
-    """Moving left shows what was on the left: the picture shifts to the right."""
+    """Moving left shows what was on the left: the frame shifts to the right."""
     for action, shift in ((-1.0, 1), (1.0, -1)):
         before = game.reset(3)[:40].astype(int)
         for _ in range(6):
@@ -152,7 +152,7 @@ def test_columns_are_shared_by_area_and_channels_kept_apart():
 
 
 @pytest.mark.parametrize(("width", "height", "tolerance"), [(160, 120, 0), (640, 480, 1)])
-def test_the_picture_is_opencvs_area_average(width, height, tolerance):
+def test_the_observation_is_opencvs_area_average(width, height, tolerance):
     rng = np.random.default_rng(0)
     for _ in range(20):
         screen = rng.integers(0, 256, (height, width, 3), np.uint8)
@@ -166,7 +166,7 @@ def test_an_observation_is_the_screen_seen_through_observe(game):
     observation = game.reset(5)
     assert observation.shape == (64, 64, 3) and observation.dtype == np.uint8
     assert game.screen.shape == (120, 160, 3)
-    assert game.screen[100:].any()  # the status bar is drawn, and cut off
+    assert game.screen[100:].any()  # the status bar is rendered, and cropped
     assert np.array_equal(observation, observe(game.screen))
 
 
@@ -240,7 +240,7 @@ def test_bad_seeds_are_refused(game, seed):
         game.reset(seed)
 
 
-# --- the same seed is the same game -------------------------------------------------------------------------
+# --- the same seed is the same episode ----------------------------------------------------------------------
 
 
 def test_the_same_seed_gives_the_same_frames_whatever_was_played_before(game):
@@ -434,7 +434,7 @@ def test_gymnasiums_checker_passes():
         env.close()
 
 
-def test_seeds_and_pictures_of_the_environment(game):
+def test_seeds_and_frames_of_the_environment(game):
     first, second = DoomTakeCover(render_mode="rgb_array"), DoomTakeCover()
     observation, info = first.reset(seed=3)
     assert info == {"seed": 3}
@@ -461,7 +461,7 @@ def test_importing_the_package_loads_no_engine():
     subprocess.run([sys.executable, "-c", check], check=True, cwd=ROOT)
 
 
-# --- many games ---------------------------------------------------------------------------------------------
+# --- many at once -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -509,7 +509,7 @@ def test_bad_batches_are_refused_before_anything_moves(game):
         with pytest.raises(ValueError) as refusal:
             games.step(indices, chosen)
         assert "\n" not in str(refusal.value)
-    with pytest.raises(ValueError, match="no game 2"):
+    with pytest.raises(ValueError, match="no environment 2"):
         games.reset(2, 0)
     after = games.step([0], [[actions(4, 1)[0]]]).observations[0].tobytes()  # a column of actions will do
     games.close()

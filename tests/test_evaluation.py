@@ -6,11 +6,20 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from controller import evaluation
-from controller.evaluation import Evaluation, load_evaluations, save_evaluation, summarise
+from controller.evaluation import (
+    Conditions,
+    Evaluation,
+    Subject,
+    load_evaluations,
+    row,
+    save_evaluation,
+    summarise,
+    table,
+)
 from controller.statistics import bootstrap_interval, over_seeds, welch_p
 from doomrnn.scripted import TakeCoverScript
 from experiment.errors import InputError
+from experiment.provenance import digest
 from rollouts.rollout import Outcome
 
 LABELS = {
@@ -36,8 +45,8 @@ def make(**changes) -> Evaluation:
     """An evaluation of a sweep, or of what `changes` say."""
     labels = LABELS | changes
     agent = labels["policy"] == "agent"
-    player = np.zeros(3, np.float32) if agent else TakeCoverScript(labels["policy"], 90)
-    return summarise(outcomes([1.0, 2.0, 6.0]), player, **labels)
+    subject = Subject(labels["policy"], np.zeros(3, np.float32) if agent else TakeCoverScript(labels["policy"], 90))
+    return summarise(outcomes([1.0, 2.0, 6.0]), Conditions(**{"period": subject.period} | labels))
 
 
 @pytest.mark.parametrize("count", [30, 100])
@@ -151,10 +160,8 @@ def test_best_and_last_weights_do_not_share_a_file():
 
 def test_tables():
     """Columns of Markdown, wide enough for every cell."""
-    assert evaluation.row(make()) == f"3 ± 2 [{make().ci95[0]:.0f}, {make().ci95[1]:.0f}] (3)"
-    lines = evaluation.table(
-        [("sweep", "", "3 ± 2"), ("random_hold", "1", "2")], ("policy", "dream", "real")
-    ).splitlines()
+    assert row(make()) == f"3 ± 2 [{make().ci95[0]:.0f}, {make().ci95[1]:.0f}] (3)"
+    lines = table([("sweep", "", "3 ± 2"), ("random_hold", "1", "2")], ("policy", "dream", "real")).splitlines()
     assert lines == [
         "| policy      | dream | real  |",
         "| ----------- | ----- | ----- |",
@@ -165,11 +172,7 @@ def test_tables():
 
 def test_digest_is_of_the_values():
     """The same settings hash alike whatever the order of their names."""
-    assert (
-        evaluation.digest({"a": 1, "b": 2})
-        == evaluation.digest({"b": 2, "a": 1})
-        != evaluation.digest({"a": 1, "b": 3})
-    )
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 1, "b": 3})
 
 
 def test_seeds_summed_up():

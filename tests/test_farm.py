@@ -7,13 +7,13 @@ import pytest
 from commands import TESTS, ranked, run
 from farm_world import DAWDLE_SECONDS, ROLLOUTS, SETUP, TASK, answer, rollouts
 
-from controller.workers import TaskCast
+from controller.workers import TaskPlayers
 from doomrnn.scripted import TakeCoverScript
 from experiment.random_streams import Purpose
 from rollouts.farm import Farm
 from rollouts.messages import Reply, Request
 from rollouts.rollout import Outcome, Rollout
-from rollouts.work_queue import UNIT, Board
+from rollouts.work_queue import UNIT, WorkQueue
 
 REAL, DREAM = ("real", True), ("dream", True)
 
@@ -38,7 +38,7 @@ def ids(reply: Reply) -> list[int]:
 @pytest.fixture(scope="module")
 def expected() -> list[tuple[int, str, int]]:
     """What one process without MPI plays."""
-    return play(Farm(TaskCast(TASK, SETUP)))
+    return play(Farm(TaskPlayers(TASK, SETUP)))
 
 
 # --- what rank 0 hands out ----------------------------------------------------------------------------------
@@ -46,21 +46,21 @@ def expected() -> list[tuple[int, str, int]]:
 
 def test_each_rollout_is_handed_out_once_and_within_the_room_there_is():
     """A rank gets no more than fits beside what it has alive, and what comes back is gathered once."""
-    board = Board(2, lambda kind: 10)
-    board.post(work(40), repeats=False)
-    first = board.exchange(1, Request([], {}))
+    queue = WorkQueue(2, lambda kind: 10)
+    queue.post(work(40), repeats=False)
+    first = queue.exchange(1, Request([], {}))
     assert ids(first) == list(range(10)) and not first.drop and not first.stop
-    assert ids(board.exchange(1, Request([], {REAL: 10}))) == []
-    assert ids(board.exchange(1, Request([Outcome(0, 1.0, 1), Outcome(1, 1.0, 1)], {REAL: 8}))) == [10, 11]
-    assert ids(board.exchange(0, Request([], {}))) == list(range(12, 20))
-    assert [o.id for o in board.gather(0)] == [0, 1] and board.gather(0) == []
+    assert ids(queue.exchange(1, Request([], {REAL: 10}))) == []
+    assert ids(queue.exchange(1, Request([Outcome(0, 1.0, 1), Outcome(1, 1.0, 1)], {REAL: 8}))) == [10, 11]
+    assert ids(queue.exchange(0, Request([], {}))) == list(range(12, 20))
+    assert [o.id for o in queue.gather(0)] == [0, 1] and queue.gather(0) == []
 
 
 def test_portions_shrink_so_that_ranks_end_together():
     """Half of what waits shared among the ranks, at least a unit."""
-    board = Board(4, lambda kind: 10_000)
-    board.post(work(800), repeats=False)
-    sizes = [len(board.exchange(1, Request([], {})).rollouts) for _ in range(60)]
+    queue = WorkQueue(4, lambda kind: 10_000)
+    queue.post(work(800), repeats=False)
+    sizes = [len(queue.exchange(1, Request([], {})).rollouts) for _ in range(60)]
     assert sizes[0] == 100 and sizes[1] == 88
     given = [size for size in sizes if size]
     assert sum(given) == 800 and sorted(given, reverse=True) == given and min(given[:-1]) == UNIT
@@ -68,47 +68,47 @@ def test_portions_shrink_so_that_ranks_end_together():
 
 def test_a_portion_is_of_one_kind():
     """Dreams and games are not mixed, and a rank full of one kind still has room for the other."""
-    board = Board(1, lambda kind: {REAL: 3, DREAM: 50}[kind])
-    board.post(work(4) + work(6, "dream", first=4), repeats=False)
-    assert ids(board.exchange(0, Request([], {}))) == [0, 1, 2]
-    assert ids(board.exchange(0, Request([], {REAL: 3}))) == []
-    assert ids(board.exchange(0, Request([Outcome(0, 1, 1)], {REAL: 2}))) == [3]
-    assert ids(board.exchange(0, Request([], {REAL: 3}))) == [4, 5, 6, 7, 8, 9]
+    queue = WorkQueue(1, lambda kind: {REAL: 3, DREAM: 50}[kind])
+    queue.post(work(4) + work(6, "dream", first=4), repeats=False)
+    assert ids(queue.exchange(0, Request([], {}))) == [0, 1, 2]
+    assert ids(queue.exchange(0, Request([], {REAL: 3}))) == []
+    assert ids(queue.exchange(0, Request([Outcome(0, 1, 1)], {REAL: 2}))) == [3]
+    assert ids(queue.exchange(0, Request([], {REAL: 3}))) == [4, 5, 6, 7, 8, 9]
 
 
 def test_the_idle_repeat_what_is_outstanding_and_the_first_outcome_counts():
     """The slow rank's answer, when it comes, is not counted again, and it is told to drop the rest."""
-    board = Board(3, lambda kind: 10)
-    board.post(work(4), repeats=True)
-    assert ids(board.exchange(1, Request([], {}))) == [0, 1, 2, 3]
-    assert ids(board.exchange(2, Request([], {REAL: 1}))) == []  # busy, so not asked to repeat
-    assert ids(board.exchange(2, Request([], {}))) == [0, 1, 2, 3]
-    assert ids(board.exchange(2, Request([], {}))) == []  # nothing twice to one rank
+    queue = WorkQueue(3, lambda kind: 10)
+    queue.post(work(4), repeats=True)
+    assert ids(queue.exchange(1, Request([], {}))) == [0, 1, 2, 3]
+    assert ids(queue.exchange(2, Request([], {REAL: 1}))) == []  # busy, so not asked to repeat
+    assert ids(queue.exchange(2, Request([], {}))) == [0, 1, 2, 3]
+    assert ids(queue.exchange(2, Request([], {}))) == []  # nothing twice to one rank
     quick = [Outcome(n, 5.0, 5) for n in (0, 1, 2)]
-    board.exchange(2, Request(quick, {REAL: 1}))
-    slow = board.exchange(1, Request([Outcome(0, 5.0, 5)], {REAL: 3}))
+    queue.exchange(2, Request(quick, {REAL: 1}))
+    slow = queue.exchange(1, Request([Outcome(0, 5.0, 5)], {REAL: 3}))
     assert sorted(slow.drop) == [1, 2]
-    assert [o.id for o in board.gather(0)] == [0, 1, 2]
-    assert board.exchange(1, Request([Outcome(3, 5.0, 5)], {})).drop == []
-    assert [o.id for o in board.gather(0)] == [3]
+    assert [o.id for o in queue.gather(0)] == [0, 1, 2]
+    assert queue.exchange(1, Request([Outcome(3, 5.0, 5)], {})).drop == []
+    assert [o.id for o in queue.gather(0)] == [3]
 
 
 def test_nothing_is_repeated_where_that_is_not_wanted():
     """Collecting writes files: each game is played by one rank alone."""
-    board = Board(2, lambda kind: 10)
-    board.post(work(4), repeats=False)
-    board.exchange(1, Request([], {}))
-    assert ids(board.exchange(0, Request([], {}))) == []
+    queue = WorkQueue(2, lambda kind: 10)
+    queue.post(work(4), repeats=False)
+    queue.exchange(1, Request([], {}))
+    assert ids(queue.exchange(0, Request([], {}))) == []
 
 
 def test_what_is_cleared_is_dropped():
     """After a stop in the middle, ranks drop what they have alive, and its outcomes count for nothing."""
-    board = Board(2, lambda kind: 10)
-    board.post(work(12), repeats=True)
-    board.exchange(1, Request([], {}))
-    board.clear()
-    late = board.exchange(1, Request([Outcome(0, 1.0, 1)], {REAL: 7}))
-    assert sorted(late.drop) == list(range(1, 8)) and ids(late) == [] and board.gather(0) == []
+    queue = WorkQueue(2, lambda kind: 10)
+    queue.post(work(12), repeats=True)
+    queue.exchange(1, Request([], {}))
+    queue.clear()
+    late = queue.exchange(1, Request([Outcome(0, 1.0, 1)], {REAL: 7}))
+    assert sorted(late.drop) == list(range(1, 8)) and ids(late) == [] and queue.gather(0) == []
 
 
 # --- one process --------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def test_what_is_cleared_is_dropped():
 
 def test_every_rollout_ends_once(expected):
     """Ids are the caller's, whatever else was played before."""
-    farm = Farm(TaskCast(TASK, SETUP))
+    farm = Farm(TaskPlayers(TASK, SETUP))
     assert [number for number, *_ in expected] == list(range(ROLLOUTS))
     assert play(farm, 7) == expected[:7]
     assert play(farm) == expected
@@ -126,7 +126,7 @@ def test_every_rollout_ends_once(expected):
 
 def test_play_may_be_left_in_the_middle(expected):
     """What was under way is forgotten, and the next rollouts are not disturbed by it."""
-    farm = Farm(TaskCast(TASK, SETUP))
+    farm = Farm(TaskPlayers(TASK, SETUP))
     for outcome in farm.play(rollouts()):
         if outcome.length > 50:
             break
@@ -143,7 +143,7 @@ def world(ranks: int, *words: object):
 
 @pytest.mark.parametrize("ranks", [1, 3, 5])
 def test_outcomes_do_not_depend_on_the_ranks(ranks, expected):
-    """Equal to the last bit on any number of ranks, twice in a row."""
+    """Bit-identical on any number of ranks, twice in a row."""
     done = world(ranks, "play")
     assert done.returncode == 0, done.stderr
     assert [tuple(row) for row in json.loads(done.stdout)["outcomes"]] == expected

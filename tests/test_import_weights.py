@@ -13,7 +13,6 @@ from rnn.losses import mdnrnn_loss
 from rnn.series import load_initial
 from rnn.training import load_rnn
 from vae.model import VAE
-from vae.preprocessing import as_authors_fed
 from vae.released_weights import vae_from_authors, vae_to_authors
 
 REFERENCE = os.environ.get("WORLD_MODELS_REFERENCE")
@@ -73,22 +72,6 @@ def test_the_authors_doom_run(source, tmp_path, inside):
     assert load_initial(run / "series", 64).mu.shape == (1000, 64)
     again = inside("import_weights.py", "doomrnn", "--source", source("doomrnn"), "--run", run)
     assert again.returncode == 2 and "there is a run already" in again.stderr
-
-
-@published
-def test_their_frames_are_fed_as_theirs_were():
-    """Beyond the field their CarRacing is white, where the task is black; Doom's contrast is not stretched."""
-    import cv2
-
-    car, doom = (cv2.imread(str(Path(REFERENCE, "frames", f"{name}_001.png"))) for name in ("carracing", "doomrnn"))
-    corner = car[:8, :20]
-    assert (corner == 255).all() and np.array_equal(as_authors_fed(np.zeros_like(corner)), corner)
-    assert doom.max() < 150
-
-
-def test_black_turns_white():
-    """By hand: less one, modulo 256."""
-    assert as_authors_fed(np.array([0, 1, 128, 255], np.uint8)).tolist() == [255, 0, 127, 254]
 
 
 def test_v_there_and_back():

@@ -11,14 +11,14 @@ import pytest
 from commands import TESTS, ranked, run
 from farm_world import SETUP, TASK, answer, rollouts
 
-from controller.workers import TaskCast
+from controller.workers import TaskPlayers
 from doomrnn.scripted import TakeCoverScript
 from experiment.random_streams import Purpose
-from rollouts.farm import Farm, naps
-from rollouts.heartbeat import STEP_SECONDS, Watch
+from rollouts.farm import Farm, backoff
+from rollouts.heartbeat import STEP_SECONDS, HeartbeatMonitor
 from rollouts.messages import Reply, Request, pack_reply, pack_request, unpack_reply, unpack_request
 from rollouts.rollout import Outcome, Rollout
-from rollouts.work_queue import UNIT, Board
+from rollouts.work_queue import UNIT, WorkQueue
 
 REAL = ("real", True)
 SILENT = 2.5  # long enough for a loaded machine's ranks to start
@@ -51,7 +51,7 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
-    def go(self, watch: Watch, seconds: float) -> list[int]:
+    def go(self, watch: HeartbeatMonitor, seconds: float) -> list[int]:
         """Let time go by, with a look at least every half second; the ranks lost meanwhile."""
         lost, end = [], self.now + seconds
         while self.now < end:
@@ -68,7 +68,7 @@ def clock() -> Clock:
 
 def test_a_rank_is_silent_when_its_time_is_up_and_not_before(clock):
     """Counted from the start, and from what it was last asked; said once."""
-    watch = Watch([1, 2], 60, clock)
+    watch = HeartbeatMonitor([1, 2], 60, clock)
     assert clock.go(watch, 30) == [] and watch.heard(1) is None
     watch.asked(1)
     assert clock.go(watch, 29.5) == [] and watch.silent == []
@@ -80,7 +80,7 @@ def test_a_rank_is_silent_when_its_time_is_up_and_not_before(clock):
 
 def test_a_rank_that_waits_for_rank_0_owes_nothing(clock):
     """Until it is sent something."""
-    watch = Watch([1], 60, clock)
+    watch = HeartbeatMonitor([1], 60, clock)
     watch.heard(1)
     assert clock.go(watch, 1000) == []
     watch.asked(1)
@@ -89,7 +89,7 @@ def test_a_rank_that_waits_for_rank_0_owes_nothing(clock):
 
 def test_a_rank_that_answers_again_is_no_longer_silent(clock):
     """It took as long as it took, and it may fall silent another time."""
-    watch = Watch([1], 60, clock)
+    watch = HeartbeatMonitor([1], 60, clock)
     clock.go(watch, 75)
     assert watch.silent == [1] and watch.heard(1) == 75 and watch.silent == []
     assert watch.heard(1) is None
@@ -99,7 +99,7 @@ def test_a_rank_that_answers_again_is_no_longer_silent(clock):
 
 def test_the_clock_stands_still_while_rank_0_does(clock):
     """A job suspended for a night does not find all its ranks silent in the morning."""
-    watch = Watch([1], 60, clock)
+    watch = HeartbeatMonitor([1], 60, clock)
     clock.now += 50_000
     assert watch.look() == []
     assert clock.go(watch, 59.5 - STEP_SECONDS) == [] and clock.go(watch, 0.5) == [1]
@@ -107,7 +107,7 @@ def test_the_clock_stands_still_while_rank_0_does(clock):
 
 def test_a_rank_is_called_by_its_host_and_pid_once_they_are_known(clock):
     """Before, by its number."""
-    watch = Watch([3], 60, clock)
+    watch = HeartbeatMonitor([3], 60, clock)
     assert watch.name(3) == "rank 3"
     watch.introduce(3, "b", 4242)
     assert watch.name(3) == "rank 3 (pid 4242 on host b)"
@@ -116,79 +116,79 @@ def test_a_rank_is_called_by_its_host_and_pid_once_they_are_known(clock):
 # --- who plays what a silent rank held -----------------------------------------------------------------------
 
 
-def silent_board(repeats: bool = False) -> Board:
+def silent_queue(repeats: bool = False) -> WorkQueue:
     """Rank 1 holds rollouts 0 to 3 of 5 and has ended 0; rank 2 holds 4; nothing waits."""
-    board = Board(3, lambda kind: 4)
-    board.post(work(5), repeats)
-    assert ids(board.exchange(1, ended())) == [0, 1, 2, 3]
-    assert ids(board.exchange(2, ended())) == [4]
-    board.exchange(1, ended(0, live=3))
-    assert [o.id for o in board.gather(0)] == [0]
-    return board
+    queue = WorkQueue(3, lambda kind: 4)
+    queue.post(work(5), repeats)
+    assert ids(queue.exchange(1, ended())) == [0, 1, 2, 3]
+    assert ids(queue.exchange(2, ended())) == [4]
+    queue.exchange(1, ended(0, live=3))
+    assert [o.id for o in queue.gather(0)] == [0]
+    return queue
 
 
 def test_what_a_silent_rank_holds_goes_to_others_and_no_earlier():
     """Also where nothing is played twice otherwise; what it has ended is not played again."""
-    board = silent_board()
-    assert ids(board.exchange(0, ended())) == []
-    version = board.version
-    assert board.share(1) == 3 and board.version > version
-    assert ids(board.exchange(0, ended())) == [1, 2, 3]
-    assert ids(board.exchange(2, ended(4))) == []
+    queue = silent_queue()
+    assert ids(queue.exchange(0, ended())) == []
+    version = queue.version
+    assert queue.share(1) == 3 and queue.version > version
+    assert ids(queue.exchange(0, ended())) == [1, 2, 3]
+    assert ids(queue.exchange(2, ended(4))) == []
 
 
 def test_late_outcomes_count_only_where_they_come_first():
     """The rank that woke is told to drop what others have ended, and they what it has."""
-    board = silent_board()
-    board.share(1)
-    board.exchange(0, ended())
-    board.exchange(0, ended(1, live=2))
-    woken = board.exchange(1, ended(1, 2, live=1))
+    queue = silent_queue()
+    queue.share(1)
+    queue.exchange(0, ended())
+    queue.exchange(0, ended(1, live=2))
+    woken = queue.exchange(1, ended(1, 2, live=1))
     assert woken.drop == [] and ids(woken) == []
-    assert board.exchange(0, ended(2, 3)).drop == []
-    assert board.exchange(1, ended(live=1)).drop == [3]
-    assert sorted(o.id for o in board.gather(0)) == [1, 2, 3]
+    assert queue.exchange(0, ended(2, 3)).drop == []
+    assert queue.exchange(1, ended(live=1)).drop == [3]
+    assert sorted(o.id for o in queue.gather(0)) == [1, 2, 3]
 
 
 def test_a_rank_that_wakes_before_anybody_took_its_rollouts_goes_on_with_them():
     """It is not given them a second time, and what it ends meanwhile is given to nobody."""
-    board = silent_board()
-    board.share(1)
-    assert ids(board.exchange(1, ended(1, live=2))) == []
-    board.share(1)
-    board.exchange(1, ended(2, live=1))
-    board.share(1)
-    assert ids(board.exchange(2, ended(4))) == [3]
-    board.exchange(1, ended(3))
-    assert board.exchange(2, ended(live=1)).drop == [3]
-    assert sorted(o.id for o in board.gather(0)) == [1, 2, 3, 4]
+    queue = silent_queue()
+    queue.share(1)
+    assert ids(queue.exchange(1, ended(1, live=2))) == []
+    queue.share(1)
+    queue.exchange(1, ended(2, live=1))
+    queue.share(1)
+    assert ids(queue.exchange(2, ended(4))) == [3]
+    queue.exchange(1, ended(3))
+    assert queue.exchange(2, ended(live=1)).drop == [3]
+    assert sorted(o.id for o in queue.gather(0)) == [1, 2, 3, 4]
 
 
 def test_only_what_no_other_rank_plays_is_handed_out_again():
     """Where idle ranks repeat anyway, each rollout of a silent rank goes to one of them."""
-    board = silent_board(repeats=True)
-    assert ids(board.exchange(0, ended())) == [1, 2, 3, 4]
-    board.share(1)
-    assert ids(board.exchange(0, ended(1, live=3))) == []
-    board.post(work(1), repeats=True)
-    assert ids(board.exchange(2, ended(live=1))) == [0]
+    queue = silent_queue(repeats=True)
+    assert ids(queue.exchange(0, ended())) == [1, 2, 3, 4]
+    queue.share(1)
+    assert ids(queue.exchange(0, ended(1, live=3))) == []
+    queue.post(work(1), repeats=True)
+    assert ids(queue.exchange(2, ended(live=1))) == [0]
 
 
 def test_idle_ranks_share_the_repeats():
     """What the fewest play comes first: two idle ranks do not begin with the same."""
-    board = Board(3, lambda kind: 64)
-    board.post(work(UNIT * 2), repeats=True)
-    given = ids(board.exchange(1, ended())) + ids(board.exchange(1, ended(live=UNIT)))
+    queue = WorkQueue(3, lambda kind: 64)
+    queue.post(work(UNIT * 2), repeats=True)
+    given = ids(queue.exchange(1, ended())) + ids(queue.exchange(1, ended(live=UNIT)))
     assert given == list(range(UNIT * 2))
-    assert ids(board.exchange(0, ended())) == given[:UNIT]
-    assert ids(board.exchange(2, ended())) == given[UNIT:]
+    assert ids(queue.exchange(0, ended())) == given[:UNIT]
+    assert ids(queue.exchange(2, ended())) == given[UNIT:]
 
 
 # --- how it is said ------------------------------------------------------------------------------------------
 
 
 def test_messages_arrive_as_they_were_sent():
-    """Weights to the last bit, scripts, outcomes and the episodes in them."""
+    """Weights bit for bit, scripts, outcomes and the episodes in them."""
     weights = np.random.default_rng(0).normal(size=(2, 1088)).astype(np.float32)
     sent = [Rollout(n, "dream", Purpose.COLLECT.stream(0, attempt=n), weights[n // 16]) for n in range(32)] + work(1)
     there = unpack_reply(pickle.loads(pickle.dumps(pack_reply(Reply(sent, [3, 4], True)))))
@@ -210,7 +210,7 @@ def test_a_policy_is_sent_once_however_many_rollouts_share_it():
 
 def test_naps_grow_to_their_limit():
     """Short where an answer is near, long where a rank has nothing to do."""
-    found = list(itertools.islice(naps((0.001, 0.005)), 30))
+    found = list(itertools.islice(backoff((0.001, 0.005)), 30))
     assert found[0] == 0.001 and found[-1] == 0.005 and found == sorted(found)
 
 
@@ -220,7 +220,7 @@ def test_naps_grow_to_their_limit():
 @pytest.fixture(scope="module")
 def expected() -> list[list]:
     """What one process without MPI plays."""
-    return [list(row) for row in answer(Farm(TaskCast(TASK, SETUP)).play(rollouts()))]
+    return [list(row) for row in answer(Farm(TaskPlayers(TASK, SETUP)).play(rollouts()))]
 
 
 def world(ranks: int, *words: object):
@@ -238,7 +238,7 @@ def test_the_tiny_world_needs_no_tensorflow():
 
 
 def test_32_ranks_give_the_answer_of_one(expected):
-    """Sixteen a core on the smallest machine, and more ranks than units: no deadlock, the same to the last bit."""
+    """Sixteen a core on the smallest machine, and more ranks than units: no deadlock, bit-identical outcomes."""
     result, said = world(32, "play")
     assert result["outcomes"] == expected
     assert all(f"rank {rank} is pid" in said for rank in range(32)) and "not answered" not in said
@@ -265,7 +265,7 @@ def test_a_rank_stopped_for_good_is_named_and_not_waited_for(words, who, expecte
     assert result["outcomes"] == expected
     fate = "its rollouts are played by others" if "--once" in words else "it has no work"
     assert len(re.findall(f"{who} has not answered for 2.5 s; {fate}\n", said)) == 1, said
-    assert len(re.findall(f"all work is done and saved; {who} did not come home", said)) == 1, said
+    assert len(re.findall(f"all work is done and saved; {who} did not exit", said)) == 1, said
 
 
 @pytest.mark.parametrize("words", [(), ("--once",)])

@@ -16,6 +16,7 @@ from samples import leftovers, make_series, write_episodes
 
 import rnn.training
 import vae.training
+from experiment import training_loop
 from experiment.checkpoints import save_checkpoint
 from experiment.errors import InputError, NumericalError
 from experiment.metrics import read_metrics
@@ -46,7 +47,7 @@ class Killed(Exception):
     """In place of a kill."""
 
 
-def stopping(monkeypatch, module, at: int, kill: bool) -> None:
+def stopping(monkeypatch, at: int, kill: bool) -> None:
     """Progress that stops the training after so many updates: by a kill, or by Ctrl-C, after which one more is done."""
     count = itertools.count(1)
 
@@ -57,7 +58,7 @@ def stopping(monkeypatch, module, at: int, kill: bool) -> None:
                     raise Killed
                 os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(module, "Progress", Stopping)
+    monkeypatch.setattr(training_loop, "Progress", Stopping)
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +182,6 @@ def assert_the_same(folder: Path, whole: Path) -> None:
 def test_stopped_and_resumed_is_never_stopped(model, request, tmp_path, frames, monkeypatch):
     """Interrupted once, killed once a little after a checkpoint, and taken up again: the same weights and records."""
     whole = request.getfixturevalue(f"trained_{model}")
-    module = vae.training if model == "v" else rnn.training
 
     def train(**changes) -> dict[str, float]:
         if model == "v":
@@ -189,18 +189,18 @@ def test_stopped_and_resumed_is_never_stopped(model, request, tmp_path, frames, 
         return m_trains(tmp_path, dataclasses.replace(M, **changes))
 
     with monkeypatch.context() as patch:
-        stopping(patch, module, at=9, kill=False)
+        stopping(patch, at=9, kill=False)
         with pytest.raises(KeyboardInterrupt):
             train()
         assert (tmp_path / "checkpoint.npz").exists() and not (tmp_path / "weights.npz").exists()
         assert read_metrics(tmp_path)[-1]["step"] == 8
     with monkeypatch.context() as patch:
-        stopping(patch, module, at=3, kill=True)
+        stopping(patch, at=3, kill=True)
         with pytest.raises(Killed):
             train(checkpoint_seconds=1e-9)  # a checkpoint at every update
     kept = (tmp_path / "checkpoint.npz").read_bytes()
     with monkeypatch.context() as patch:
-        stopping(patch, module, at=3, kill=True)
+        stopping(patch, at=3, kill=True)
         with pytest.raises(Killed):
             train()  # these updates are lost and done again
     assert (tmp_path / "checkpoint.npz").read_bytes() == kept
@@ -274,6 +274,25 @@ def test_patience_keeps_the_best(tmp_path):
     best = int(np.argmin(validations))
     assert len(validations) == summary["updates"] == best + 3 < 180
     assert summary["validation_total"] == validations[best]
+
+
+@pytest.mark.parametrize("patience", [0, 2])
+def test_m_untrained(patience, tmp_path, monkeypatch):
+    """With 0 epochs the initial weights are stored as trained ones, with their held-out losses as step 0."""
+    config = dataclasses.replace(M, epochs=0.0, patience=patience)
+    with monkeypatch.context() as patch:
+        patch.setattr(training_loop._Loop, "_finish", lambda self: 1 / 0)  # a kill just before the end
+        with pytest.raises(ZeroDivisionError):
+            m_trains(tmp_path, config)
+    summary = m_trains(tmp_path, config)
+    model, initial = load_rnn(tmp_path), build_rnn(M, 4, 1, 0)
+    assert all(np.array_equal(a, b) for a, b in zip(model.variables, initial.variables, strict=True))
+    expected = RNNTrainer(initial, M).validate(held_out_batches(HELD_OUT, M, 0))
+    assert read_metrics(tmp_path) == [{"step": 0, **expected}]
+    assert {k: v for k, v in summary.items() if k != "seconds"} == {**expected, "updates": 0}
+    assert not (tmp_path / "checkpoint.npz").exists() and leftovers(tmp_path) == []
+    with pytest.raises(InputError, match="epochs"):
+        dataclasses.replace(V, epochs=0.0)
 
 
 def test_the_carried_state(trained_m):
@@ -356,7 +375,7 @@ def test_damaged_weights_are_refused(model, request, tmp_path):
 def test_a_damaged_checkpoint_is_refused(trained_m, tmp_path, monkeypatch):
     """It is not trained on from, nor thrown away unasked."""
     with monkeypatch.context() as patch:
-        stopping(patch, rnn.training, at=2, kill=False)
+        stopping(patch, at=2, kill=False)
         with pytest.raises(KeyboardInterrupt):
             m_trains(tmp_path)
     checkpoint = tmp_path / "checkpoint.npz"

@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 from samples import PRECISIONS_OF_ROWS
 
+from vae.latents import sample_z
 from vae.losses import kl_divergence, vae_loss
-from vae.model import VAE, PixelConv2DTranspose, ProductConv2D
+from vae.model import VAE, PixelConv2DTranspose, ProductConv2D, to_uint8, to_unit
 
 
 def frames(count: int) -> np.ndarray:
@@ -166,3 +167,20 @@ def test_a_row_is_encoded_alike_wherever_it_stands(precision):
     mixed = np.concatenate([x[16:25], x[:7]])
     for part, reference in zip(encode(mixed), whole, strict=True):
         assert np.array_equal(np.asarray(part)[9:], reference[:7])
+
+
+def test_frames_to_units_and_back():
+    """uint8 to float32 in [0, 1] and back, the same for every value, rounded to the nearest."""
+    frames = np.arange(256, dtype=np.uint8).reshape(4, 8, 8, 1)
+    unit = np.asarray(to_unit(frames))
+    assert unit.dtype == np.float32 and unit.min() == 0 and unit.max() == 1 and unit.ravel()[51] == np.float32(0.2)
+    assert to_uint8(unit).dtype == np.uint8 and np.array_equal(to_uint8(unit), frames)
+    assert to_uint8(np.float32([0.4 / 255, 0.6 / 255, 254.6 / 255])).tolist() == [0, 1, 255]
+
+
+def test_z_is_drawn_alike_by_numpy_and_tensorflow():
+    """By hand, with exp(2 ln 3 / 2) = 3; equal to rounding in both libraries; V's own sampling is the same."""
+    mu, logvar, eps = np.float32([[1, -2]]), np.float32([[2 * np.log(3), 0]]), np.float32([[2, 0.5]])
+    assert np.allclose(sample_z(mu, logvar, eps), [[7, -1.5]])
+    assert np.allclose(VAE.sample(mu, logvar, eps), [[7, -1.5]])
+    assert sample_z(mu, logvar, eps).dtype == np.float32

@@ -9,13 +9,15 @@ import keras
 import numpy as np
 from keras import ops
 
+from experiment.config import check_precision
+from vae.episodes import FRAME_SHAPE
+from vae.latents import sample_z
+
 Tensor = Any
 
-FRAME_SHAPE = (64, 64, 3)
 CODE_SIZE = 1024  # the encoder's flattened features [2, 2, 256], and the decoder's first layer
 ENCODER_CHANNELS = (32, 64, 128, 256)  # 4x4 kernels, stride 2, no padding: 64 -> 31 -> 14 -> 6 -> 2
 DECODER_LAYERS = ((128, 5), (64, 5), (32, 6), (3, 6))  # (channels, kernel); stride 2: 1 -> 5 -> 13 -> 30 -> 64
-PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 class ProductConv2D(keras.layers.Conv2D):
@@ -26,7 +28,7 @@ class ProductConv2D(keras.layers.Conv2D):
     """
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Features [B, S, S, C] to [B, N, N, filters], where the kernel fits N times along a side."""
+        """Map features [B, S, S, C] to [B, N, N, filters], where the kernel fits N times along a side."""
         size, stride = self.kernel_size[0], self.strides[0]
         starts = range(0, inputs.shape[1] - size + 1, stride)
         patches = [inputs[:, y : y + size, x : x + size] for y in starts for x in starts]
@@ -42,7 +44,7 @@ class PixelConv2DTranspose(keras.layers.Conv2DTranspose):
     """
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Features [B, 1, 1, C] to [B, kernel, kernel, filters]."""
+        """Map features [B, 1, 1, C] to [B, kernel, kernel, filters]."""
         size, channels = self.kernel_size[0], inputs.shape[-1]
         kernel = ops.transpose(ops.reshape(self.kernel, (-1, channels)))
         outputs = ops.matmul(ops.reshape(inputs, (-1, channels)), kernel)
@@ -59,15 +61,13 @@ class VAE(keras.Model):
     Raises ValueError for another precision.
     """
 
-    ARGUMENTS: ClassVar = {"z_size": int, "precision": str}  # what rebuilds it, beside its weights
+    ARGUMENTS: ClassVar = {"z_size": int, "precision": str}  # that rebuild it, beside its weights
 
     def __init__(self, z_size: int, seed: int = 0, precision: str = "float32", name: str = "vae") -> None:
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision must be one of {sorted(PRECISIONS)}, not {precision!r}")
         super().__init__(name=name)
         self.z_size = z_size
         self.seed = seed
-        self.precision = precision
+        self.precision = check_precision(precision)
         seeds = iter(np.random.SeedSequence(seed).generate_state(11) % (2**31))
         self._build_encoder(seeds)
         self._build_decoder(seeds)
@@ -84,7 +84,7 @@ class VAE(keras.Model):
                 strides=2,
                 activation="relu",
                 kernel_initializer=_glorot(seeds),
-                dtype=PRECISIONS[self.precision],
+                dtype=_dtype_policy(self.precision),
                 name=f"encoder_conv{index + 1}",
             )
             layer.build(shape)
@@ -105,7 +105,7 @@ class VAE(keras.Model):
                 strides=2,
                 activation=None if last else "relu",
                 kernel_initializer=_glorot(seeds),
-                dtype=PRECISIONS[self.precision],
+                dtype=_dtype_policy(self.precision),
                 name=f"decoder_deconv{index + 1}",
             )
             layer.build(shape)
@@ -113,7 +113,7 @@ class VAE(keras.Model):
             self.decoder_layers.append(layer)
 
     def encode(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames float32 [B, 64, 64, 3] in [0, 1] to mu and logvar, both float32 [B, Z]."""
+        """Map frames float32 [B, 64, 64, 3] in [0, 1] to mu and logvar, both float32 [B, Z]."""
         features = frames
         for layer in self.encoder_layers:
             features = layer(features)
@@ -121,7 +121,7 @@ class VAE(keras.Model):
         return self.mu_layer(code), self.logvar_layer(code)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latent vectors z float32 [B, Z] to frames float32 [B, 64, 64, 3] in [0, 1]."""
+        """Map latent vectors z float32 [B, Z] to frames float32 [B, 64, 64, 3] in [0, 1]."""
         features = ops.reshape(self.decoder_dense(z), (-1, 1, 1, CODE_SIZE))
         for layer in self.decoder_layers:
             features = layer(features)
@@ -129,13 +129,28 @@ class VAE(keras.Model):
 
     @staticmethod
     def sample(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
-        """z [B, Z] = mu + exp(logvar / 2) * eps, with standard normals eps [B, Z] from the caller."""
-        return mu + ops.exp(0.5 * logvar) * eps
+        """Return z [B, Z] = mu + exp(logvar / 2) * eps, with standard normals eps [B, Z] from the caller."""
+        return sample_z(mu, logvar, eps, exp=ops.exp)
 
     def call(self, frames: Tensor, eps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Frames [B, 64, 64, 3] and noise eps [B, Z] to (reconstruction [B, 64, 64, 3], mu [B, Z], logvar [B, Z])."""
+        """Map frames [B, 64, 64, 3] and eps [B, Z] to (reconstruction [B, 64, 64, 3], mu [B, Z], logvar [B, Z])."""
         mu, logvar = self.encode(frames)
         return self.decode(self.sample(mu, logvar, eps)), mu, logvar
+
+
+def to_unit(frames: Tensor) -> Tensor:
+    """Return uint8 frames [..., 64, 64, 3] as V reads them: float32 in [0, 1]."""
+    return ops.cast(frames, "float32") / 255.0
+
+
+def to_uint8(frames: Tensor) -> np.ndarray:
+    """Return V's frames [..., 64, 64, 3] in [0, 1] as an array of uint8, rounded to the nearest."""
+    return (np.asarray(frames) * 255).round().astype(np.uint8)
+
+
+def _dtype_policy(precision: str) -> str:
+    """Return Keras's dtype policy of a precision; weights are float32 in both."""
+    return precision if precision == "float32" else f"mixed_{precision}"
 
 
 def _glorot(seeds: Any) -> keras.initializers.Initializer:

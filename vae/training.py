@@ -1,7 +1,5 @@
 """Training V from a stream of frames, with held-out losses, checkpoints and exact resume."""
 
-import math
-import time
 from pathlib import Path
 from typing import Any
 
@@ -9,33 +7,32 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from experiment.checkpoints import load_checkpoint, load_model, save_checkpoint, save_model
-from experiment.errors import check_losses
-from experiment.interrupts import deferred_interrupts
-from experiment.metrics import Metrics
-from experiment.progress import Progress
+from experiment.checkpoints import load_model
 from experiment.random_streams import Purpose
-from vae.config import VAEConfig
+from experiment.training_loop import Schedule, train
+from vae.config import ADVICE, VAEConfig
 from vae.frames import FrameStream
 from vae.losses import VAELoss, vae_loss
-from vae.model import VAE
+from vae.model import VAE, to_unit
 
-ADVICE = "run scripts/train_vae.py first, or again after deleting the folder"
 LOG_EVERY = 100  # updates
 
 
 def build_vae(config: VAEConfig, seed: int) -> VAE:
-    """V with the initial weights of this seed."""
-    return VAE(config.z_size, Purpose.VAE_WEIGHTS.stream(seed).initial_weights_seed(), config.precision)
+    """Return V with the initial weights of this seed."""
+    return VAE(config.z_size, seed=Purpose.VAE_WEIGHTS.stream(seed).initial_weights_seed(), precision=config.precision)
 
 
 def load_vae(folder: Path, precision: str | None = None) -> VAE:
-    """The trained V of a run's ``vae`` folder, in its own or another `precision`."""
+    """Return the trained V of a run's ``vae`` folder, in its own or another `precision`.
+
+    Raises InputError where its files are missing or damaged.
+    """
     return load_model(VAE, folder, "weights", ADVICE, precision)
 
 
 class VAETrainer:
-    """The compiled update and validation of one V."""
+    """The compiled update and validation of one V, with Adam."""
 
     def __init__(self, model: VAE, config: VAEConfig):
         self.model, self.config = model, config
@@ -46,12 +43,12 @@ class VAETrainer:
 
     @property
     def variables(self) -> list[Any]:
-        """Weights and optimizer state, as checkpoints hold them."""
+        """Return weights and optimizer state, in the order of checkpoints."""
         return [*self.model.variables, *self.optimizer.variables]
 
     def _loss(self, frames: tf.Tensor, eps: tf.Tensor) -> VAELoss:
-        """frames uint8 [B, 64, 64, 3], eps float32 [B, Z]."""
-        scaled = tf.cast(frames, tf.float32) / 255.0
+        """Return the loss of frames uint8 [B, 64, 64, 3] with noise eps float32 [B, Z]."""
+        scaled = to_unit(frames)
         reconstruction, mu, logvar = self.model(scaled, eps)
         return vae_loss(scaled, reconstruction, mu, logvar, self.config.kl_tolerance)
 
@@ -63,7 +60,7 @@ class VAETrainer:
         return loss
 
     def validate(self, frames: np.ndarray, seed: int) -> dict[str, float]:
-        """Mean losses over held-out frames uint8 [n, 64, 64, 3], with the same noise every time."""
+        """Return mean losses over held-out frames uint8 [n, 64, 64, 3], with the same noise every time."""
         noise = Purpose.VAE_VALIDATION_NOISE.stream(seed).generator()
         eps = noise.standard_normal((len(frames), self.config.z_size), np.float32)
         size = self.config.batch_size
@@ -75,63 +72,51 @@ class VAETrainer:
 
 
 def learning_rate(config: VAEConfig, update: int, total: int) -> float:
-    """The step size of update 1 to `total`: a straight line from the first to the last."""
+    """Return the step size of update 1 to `total`: a linear decay from the first to the final one."""
     last = config.final_learning_rate or config.learning_rate
     return config.learning_rate + (last - config.learning_rate) * (update - 1) / max(1, total - 1)
 
 
-def train_vae(folder: Path, data: FrameStream, held_out: np.ndarray, config: VAEConfig, seed: int) -> dict[str, float]:
-    """Train V on `data` into `folder`, from its checkpoint if there is one; returns the last validation.
+class _Training:
+    """V in the shared loop (see `experiment.training_loop.Trainee`)."""
 
-    Writes ``weights.npz``, ``metrics.jsonl`` and, under way, ``checkpoint.npz``. Raises NumericalError where the loss
-    is no longer a number; the checkpoint then holds the last good weights.
-    """
-    trainer = VAETrainer(build_vae(config, seed), config)
-    counters = load_checkpoint(folder, trainer.variables, ["update"]) or {"update": 0.0}
-    first, total = int(counters["update"]), round(config.epochs * data.batches_per_epoch)
-    metrics, saved, started = Metrics(folder, first), time.monotonic(), time.monotonic()
-    done = first * config.batch_size
-    with deferred_interrupts() as interrupt, Progress("V", total * config.batch_size, "frames", done) as progress:
-        for update, frames in zip(range(first + 1, total + 1), data.batches(first), strict=False):
-            noise = Purpose.VAE_NOISE.stream(seed, update=update).generator()
-            eps = noise.standard_normal((len(frames), config.z_size), np.float32)
-            trainer.optimizer.learning_rate.assign(learning_rate(config, update, total))
-            loss = trainer.update(frames, eps)
-            if not math.isfinite(total_loss := float(loss.total)):
-                _numbers(loss, update, folder)
-            validates = update % config.validate_every == 0 or update == total
-            if update % LOG_EVERY == 0 or validates:
-                values = _numbers(loss, update, folder)
-                if validates:
-                    values |= _held_out(trainer, held_out, seed, update, folder)
-                metrics.log(update, values, {"frames_per_second": round(progress.rate, 1)})
-            if interrupt.requested or time.monotonic() - saved > config.checkpoint_seconds:
-                save_checkpoint(folder, trainer.variables, {"update": update})
-                saved = time.monotonic()
-            if interrupt.requested:
-                raise KeyboardInterrupt
-            progress.update(len(frames), f"loss {total_loss:.2f}")
-    return _finish(folder, trainer, config, held_out, seed, {"updates": total, "seconds": time.monotonic() - started})
+    name, stage, counters = "V", "vae", ("update",)
+
+    def __init__(self, trainer: VAETrainer, data: FrameStream, held_out: np.ndarray, updates: int, seed: int):
+        self.trainer, self.data, self.held_out, self.updates, self.seed = trainer, data, held_out, updates, seed
+        self.model, self.variables, self.batches = trainer.model, trainer.variables, data.batches
+
+    def update(self, frames: np.ndarray, number: int) -> VAELoss:
+        """Make one update on frames uint8 [B, 64, 64, 3], with noise and step size of its number."""
+        noise = Purpose.VAE_NOISE.stream(self.seed, update=number + 1).generator()
+        eps = noise.standard_normal((len(frames), self.model.z_size), np.float32)
+        self.trainer.optimizer.learning_rate.assign(learning_rate(self.trainer.config, number + 1, self.updates))
+        return self.trainer.update(frames, eps)
+
+    def validate(self) -> dict[str, float]:
+        """Return the held-out losses."""
+        return self.trainer.validate(self.held_out, self.seed)
+
+    def note(self, values: dict[str, float]) -> str:
+        """Return the loss in words."""
+        return f"loss {values['total']:.2f}"
 
 
-def _finish(
-    folder: Path, trainer: VAETrainer, config: VAEConfig, held_out: np.ndarray, seed: int, summary: dict[str, float]
+def train_vae(
+    folder: Path, data: FrameStream, held_out: np.ndarray, config: VAEConfig, seed: int, start: VAE | None = None
 ) -> dict[str, float]:
-    """See how V does on held-out frames, save the weights, and drop the checkpoint."""
-    validation = _held_out(trainer, held_out, seed, int(summary["updates"]), folder)
-    save_model(folder, "weights", trainer.model)
-    (folder / "checkpoint.npz").unlink(missing_ok=True)
-    return {**validation, **summary}
+    """Train V on `data` into `folder`, from its checkpoint if there is one; return the held-out losses at the end.
 
-
-def _held_out(trainer: VAETrainer, frames: np.ndarray, seed: int, update: int, folder: Path) -> dict[str, float]:
-    return check_losses(trainer.validate(frames, seed), f"V, update {update}", _advice(folder))
-
-
-def _numbers(loss: VAELoss, update: int, folder: Path) -> dict[str, float]:
-    values = {name: float(value) for name, value in loss._asdict().items()}
-    return check_losses(values, f"V, update {update}", _advice(folder))
-
-
-def _advice(folder: Path) -> str:
-    return f"{folder} keeps the last good checkpoint; delete it and try a smaller vae.learning_rate"
+    held_out: frames uint8 [n, 64, 64, 3]. start: a V to go on from, in place of a new one. Writes what
+    `experiment.training_loop` writes, and raises what it raises.
+    """
+    updates = round(config.epochs * data.batches_per_epoch)
+    schedule = Schedule(
+        updates=updates,
+        frames=config.batch_size,
+        log_every=LOG_EVERY,
+        validate_every=config.validate_every,
+        checkpoint_seconds=config.checkpoint_seconds,
+    )
+    trainer = VAETrainer(start or build_vae(config, seed), config)
+    return train(folder, _Training(trainer, data, held_out, updates, seed), schedule)

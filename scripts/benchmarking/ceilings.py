@@ -1,8 +1,8 @@
 """The ceilings of the benchmark: how fast this machine multiplies in the shapes that a step needs.
 
-Every layer, forward and backward, is a piece: a matrix product, or a convolution, which may also be done as the product
-of its patches (without the cost of gathering them). A piece's rate is the best one that any library and form sustains
-for a tenth of a second; a step cannot be faster than all its pieces one after the other at these rates.
+Every layer, forward and backward, is a kernel: a matrix product, or a convolution, which may also be computed as the
+product of its patches (without the cost of gathering them). A kernel's rate is the best one that any library and form
+sustains for a tenth of a second; a step cannot be faster than all its kernels in sequence at these rates.
 """
 
 import time
@@ -66,7 +66,7 @@ class Convolution(NamedTuple):
         return self.product.operations
 
 
-class Piece(NamedTuple):
+class Kernel(NamedTuple):
     """A part of a step: its name, the work, how often it is done, and for how many units (frames, steps) at once."""
 
     name: str
@@ -75,28 +75,29 @@ class Piece(NamedTuple):
     units: int
 
 
-def dense(name: str, rows: int, inputs: int, outputs: int, units: int, below: bool = True) -> Iterator[Piece]:
+def dense(name: str, rows: int, inputs: int, outputs: int, units: int, below: bool = True) -> Iterator[Kernel]:
     """A dense layer forward and backward; `below`: the gradient of its inputs is needed too."""
-    yield Piece(f"{name}, forward", Product(rows, inputs, outputs), 1, units)
-    yield Piece(f"{name}, weights", Product(inputs, rows, outputs, "a"), 1, units)
+    yield Kernel(f"{name}, forward", Product(rows, inputs, outputs), 1, units)
+    yield Kernel(f"{name}, weights", Product(inputs, rows, outputs, "a"), 1, units)
     if below:
-        yield Piece(f"{name}, inputs", Product(rows, outputs, inputs, "b"), 1, units)
+        yield Kernel(f"{name}, inputs", Product(rows, outputs, inputs, "b"), 1, units)
 
 
-def encoder(batch: int, kinds: tuple[str, ...]) -> Iterator[Piece]:
+def encoder(batch: int, kinds: tuple[str, ...]) -> Iterator[Kernel]:
     """V's encoder of four convolutions."""
-    from vae.model import ENCODER_CHANNELS, FRAME_SHAPE
+    from vae.episodes import FRAME_SHAPE
+    from vae.model import ENCODER_CHANNELS
 
     size, inner = FRAME_SHAPE[0], FRAME_SHAPE[2]
     for number, outer in enumerate(ENCODER_CHANNELS, 1):
         for kind in kinds:
             work = Convolution(kind, batch, size, inner, outer, 4)
             if number > 1 or kind != "inputs":
-                yield Piece(f"conv{number}, {kind}", work, 1, batch)
+                yield Kernel(f"conv{number}, {kind}", work, 1, batch)
         size, inner = work.side, outer
 
 
-def vae_training(z_size: int = 64) -> Iterator[Piece]:
+def vae_training(z_size: int = 64) -> Iterator[Kernel]:
     """An update of V, by frame."""
     from vae.model import CODE_SIZE, DECODER_LAYERS
 
@@ -108,34 +109,36 @@ def vae_training(z_size: int = 64) -> Iterator[Piece]:
     for number, (inner, kernel) in enumerate(DECODER_LAYERS, 1):
         side = (side - 1) * 2 + kernel
         for kind, meaning in (("inputs", "forward"), ("weights", "weights"), ("forward", "inputs")):
-            yield Piece(f"deconv{number}, {meaning}", Convolution(kind, batch, side, inner, channels, kernel), 1, batch)
+            yield Kernel(
+                f"deconv{number}, {meaning}", Convolution(kind, batch, side, inner, channels, kernel), 1, batch
+            )
         channels = inner
 
 
-def vae_encoding(z_size: int = 64) -> Iterator[Piece]:
+def vae_encoding(z_size: int = 64) -> Iterator[Kernel]:
     """V's encoder alone, by frame."""
     from vae.model import CODE_SIZE
 
     yield from encoder(ENCODING_BATCH, ("forward",))
-    yield Piece("mu and logvar", Product(ENCODING_BATCH, CODE_SIZE, 2 * z_size), 1, ENCODING_BATCH)
+    yield Kernel("mu and logvar", Product(ENCODING_BATCH, CODE_SIZE, 2 * z_size), 1, ENCODING_BATCH)
 
 
-def rnn_training(inputs: int = 66, hidden: int = 512, head: int = 961) -> Iterator[Piece]:
+def rnn_training(inputs: int = 66, hidden: int = 512, head: int = 961) -> Iterator[Kernel]:
     """An update of M, by frame: only the recurrent products are done step by step."""
     rows, steps, frames = RNN_ROWS, RNN_STEPS, RNN_ROWS * RNN_STEPS
     yield from dense("LSTM inputs", frames, inputs, 4 * hidden, frames, below=False)
-    yield Piece("LSTM state, forward", Product(rows, hidden, 4 * hidden), steps, frames)
-    yield Piece("LSTM state, inputs", Product(rows, 4 * hidden, hidden, "b"), steps, frames)
-    yield Piece("LSTM state, weights", Product(hidden, frames, 4 * hidden, "a"), 1, frames)
+    yield Kernel("LSTM state, forward", Product(rows, hidden, 4 * hidden), steps, frames)
+    yield Kernel("LSTM state, inputs", Product(rows, 4 * hidden, hidden, "b"), steps, frames)
+    yield Kernel("LSTM state, weights", Product(hidden, frames, 4 * hidden, "a"), 1, frames)
     yield from dense("head", frames, hidden, head, frames)
 
 
-def dream(inputs: int = 66, hidden: int = 512, head: int = 961) -> Iterator[Piece]:
+def dream(inputs: int = 66, hidden: int = 512, head: int = 961) -> Iterator[Kernel]:
     """A step of the dream, at the best number of rows."""
     for rows in DREAM_ROWS:
-        yield Piece("LSTM inputs", Product(rows, inputs, 4 * hidden), 1, rows)
-        yield Piece("LSTM state", Product(rows, hidden, 4 * hidden), 1, rows)
-        yield Piece("head", Product(rows, hidden, head), 1, rows)
+        yield Kernel("LSTM inputs", Product(rows, inputs, 4 * hidden), 1, rows)
+        yield Kernel("LSTM state", Product(rows, hidden, 4 * hidden), 1, rows)
+        yield Kernel("head", Product(rows, hidden, head), 1, rows)
 
 
 STEPS = {"vae_training": vae_training, "vae_encoding": vae_encoding, "rnn_training": rnn_training, "dream": dream}
@@ -166,7 +169,7 @@ def _measure(step: str, library: Any) -> Measure:
 
 
 def forms(library: Any, work: Product | Convolution) -> Iterator[Callable[[], Any]]:
-    """The ways to do a piece, made one at a time for the sake of memory; a factor may be turned beforehand."""
+    """The ways to do a kernel, made one at a time for the sake of memory; a factor may be turned beforehand."""
     if isinstance(work, Convolution):
         yield library.convolution(work)
         work = work.product

@@ -1,4 +1,4 @@
-"""The project's own contestants among dreams: generations on the farm, one dream at a time, the loop alone, CMA-ES.
+"""The project's own implementations among dreams: generations on the farm, one dream at a time, the loop alone, CMA-ES.
 
 All dream with the released M and with candidates around the released controller, such as its training had in the end:
 their dreams last 1,280 steps on average, at most 2,100. As it began, with random controllers, they lasted 170 (variant
@@ -17,6 +17,14 @@ import cli
 import numpy as np
 from benchmarking.parts import step_operations
 from benchmarking.workers import CORES, Job, Measure
+
+from controller.checkpoints import load_controller
+from controller.workers import PackedModel, Setup, TaskPlayers
+from experiment.interrupts import Interrupt
+from experiment.metrics import Metrics
+from rnn.series import load_initial
+from rollouts.farm import Farm, serve
+from rollouts.rollout import BLOCK, Rollout
 
 RELEASE = Path(__file__).resolve().parents[2] / "results" / "doomrnn"
 TRAINING = RELEASE / "controller" / "dream-zch-tau1.15-s0"
@@ -39,8 +47,6 @@ def time_limit(job: Job) -> int:
 
 def candidates(generation: int, first: bool = False) -> np.ndarray:
     """Flat weights float32 [64, 1088] of a generation, around the released controller; `first`: around 0."""
-    from controller.checkpoints import load_controller
-
     mean = 0.0 if first else load_controller(TRAINING, "best")[1]
     return np.float32(mean + np.random.default_rng(generation).normal(0, SPREAD, (POPSIZE, POLICY)))
 
@@ -65,8 +71,6 @@ def arrays(folder: Path) -> list[np.ndarray]:
 
 def first_frames() -> Any:
     """The released first z."""
-    from rnn.series import load_initial
-
     return load_initial(RELEASE / "series", Z)
 
 
@@ -79,14 +83,12 @@ def untrained(hidden: int = HIDDEN) -> Any:
 
 def setup(job: Job) -> Any:
     """What the ranks play with."""
-    from controller.workers import Setup, Weights
-
     task = cli.task("doomrnn")
     fields = {"z_size": Z, "action_size": 1, "hidden_size": HIDDEN, "mixtures": 5, "done_head": True}
     return Setup(
         task.presets["paper"].stages.env,
         16,
-        rnn=Weights(fields, arrays(job.folder)),
+        rnn=PackedModel(fields, arrays(job.folder)),
         initial=first_frames(),
         temperature=TEMPERATURE,
         time_limit=time_limit(job),
@@ -106,18 +108,16 @@ class FarmMeasure:
         return found
 
     def close(self) -> None:
-        """Send the other ranks home."""
+        """End the other ranks' work."""
         self.farm.close()
 
 
-def on_farm(cast: Any, play: Any) -> FarmMeasure | None:
-    """`play(farm, number)` measured on rank 0, with all ranks playing; None on the others, once they are home."""
-    from rollouts.farm import Farm, work
-
-    comm = cli.world()
+def on_farm(factory: Any, play: Any) -> FarmMeasure | None:
+    """`play(farm, number)` measured on rank 0, with all ranks playing; None on the others, once they are done."""
+    comm = cli.communicator()
     if cli.rank() != 0:
-        return work(cast, comm)
-    farm = Farm(cast, comm)
+        return serve(factory, comm)
+    farm = Farm(factory, comm)
     play(farm, 32 * len(CORES))  # compiles
     return FarmMeasure(farm, play)
 
@@ -133,8 +133,6 @@ def played(farm: Any, rollouts: list) -> dict[str, float]:
 def generation(job: Job) -> Measure | None:
     """A generation of 64 candidates x 16 rollouts; variants "first", and "growth" over the rollouts of that."""
     from controller.training import fitness_streams
-    from controller.workers import TaskCast
-    from rollouts.rollout import Rollout
 
     task = cli.task("doomrnn")
     config = task.presets["paper"].stages.controller
@@ -145,7 +143,7 @@ def generation(job: Job) -> Measure | None:
         todo = sorted([(c, r) for r in range(config.rollouts) for c in range(POPSIZE)][:count])
         return played(farm, [Rollout(i, "dream", streams[c][r], weights[c]) for i, (c, r) in enumerate(todo)])
 
-    return on_farm(TaskCast(task, setup(job)), play)
+    return on_farm(TaskPlayers(task, setup(job)), play)
 
 
 def one_at_a_time(job: Job) -> Measure:
@@ -201,7 +199,6 @@ def loop(job: Job) -> Measure:
     Variant "row": a single row.
     """
     from rollouts.dream_player import ROWS
-    from rollouts.rollout import BLOCK
 
     rows = 1 if job.variant == "row" else ROWS
     block = functools.cache(lambda hidden: endless(rows, hidden))
@@ -219,7 +216,6 @@ def endless(rows: int, hidden: int) -> Callable[[], None]:
     """What advances a batch of dreams by a block, compiled."""
     from controller.policies import Policy
     from rnn.dream import Dream, DreamState, Noise
-    from rollouts.rollout import BLOCK
 
     shape, rng = cli.task("doomrnn").policy_shape("zch", Z, hidden, 40), np.random.default_rng(0)
     policy, dream = Policy(shape), Dream(untrained(hidden), first_frames(), TEMPERATURE)
@@ -237,7 +233,7 @@ def endless(rows: int, hidden: int) -> Callable[[], None]:
     return advance
 
 
-class BusyPlayer:
+class TimedPlayer:
     """A player that adds the seconds it plays to `seconds` [1]."""
 
     def __init__(self, player: Any, seconds: np.ndarray):
@@ -259,16 +255,16 @@ class BusyPlayer:
         return result
 
 
-class BusyCast:
-    """A cast whose players note in a file of the rank's own how long they played."""
+class TimedPlayers:
+    """A factory whose players note in a file of the rank's own how long they played."""
 
-    def __init__(self, cast: Any, folder: Path):
-        self._cast, self.capacity = cast, cast.capacity
+    def __init__(self, factory: Any, folder: Path):
+        self._factory, self.capacity = factory, factory.capacity
         self._seconds = np.memmap(folder / f"busy-{cli.rank()}", np.float64, "w+", shape=(1,))
 
-    def make(self, kind: Any) -> BusyPlayer:
+    def make(self, kind: Any) -> TimedPlayer:
         """A player of this kind."""
-        return BusyPlayer(self._cast.make(kind), self._seconds)
+        return TimedPlayer(self._factory.make(kind), self._seconds)
 
 
 class ReleasedTraining:
@@ -276,8 +272,6 @@ class ReleasedTraining:
 
     def __init__(self, job: Job, farm: Any):
         from controller.training import ControllerTrainer, RolloutTable
-        from experiment.interrupts import Interrupt
-        from experiment.metrics import Metrics
 
         self.folder = job.folder
         folder = job.folder / "training"
@@ -309,8 +303,6 @@ def training(job: Job) -> Measure | None:
 
     What an idle rank plays again for a slow one counts as played; how much that wastes, one rank against all tells.
     """
-    from controller.workers import TaskCast
-
     started: list[ReleasedTraining] = []
 
     def play(farm: Any, number: int) -> dict[str, float]:
@@ -318,7 +310,7 @@ def training(job: Job) -> Measure | None:
             started.append(ReleasedTraining(job, farm))
         return started[0]()
 
-    return on_farm(BusyCast(TaskCast(cli.task("doomrnn"), setup(job)), job.folder), play)
+    return on_farm(TimedPlayers(TaskPlayers(cli.task("doomrnn"), setup(job)), job.folder), play)
 
 
 def evolution(job: Job) -> Measure:

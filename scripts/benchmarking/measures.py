@@ -1,11 +1,11 @@
-"""What the benchmark measures: for every stage its contestants, its unit, and along which sizes its time grows."""
+"""What the benchmark measures: for every stage its implementations, its unit, and the sizes its time is scaled over."""
 
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarking.workers import CORES, PATIENCE, Contestant, ContestantFailed, Worker
+from benchmarking.workers import CORES, PATIENCE, Implementation, MeasurementFailed, Worker
 from launch import crowded
 
 TORCH = {"needs": "torch"}
@@ -16,58 +16,60 @@ LOOP = "the compiled loop alone on every core: noise ready, no row ends"
 
 @dataclass(frozen=True)
 class Growth:
-    """A part timed at several sizes along something; what grows as its own operations do has exponent 1."""
+    """A part timed at several sizes; one that scales as its own operations do has exponent 1."""
 
-    contestant: Contestant
+    implementation: Implementation
     along: str
     sizes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class MeasureOf:
-    """A stage: what is counted in which unit, who competes, and growths.
+class Benchmark:
+    """A stage: what is counted in which unit, its implementations, and its scaling.
 
-    prepare: a part that writes what the contestants read. once: one repetition does. asides: other series in the same
-    unit that are shown too, in words.
+    prepare: a part that writes what the implementations read. once: one repetition is enough. asides: other series in
+    the same unit that are shown too, in words.
     """
 
     what: str
     unit: str
-    contestants: dict[str, Contestant]
+    implementations: dict[str, Implementation]
     growths: dict[str, Growth] = field(default_factory=dict)
     prepare: str = ""
     once: bool = False
     asides: dict[str, str] = field(default_factory=dict)
 
 
-def ceilings(step: str, place: str = "all") -> dict[str, Contestant]:
-    """Who measures the pieces of a step."""
+def ceilings(step: str, place: str = "all") -> dict[str, Implementation]:
+    """Who measures the kernels of a step."""
     return {
-        "pieces": Contestant("benchmarking.ceilings.tensorflow", "TensorFlow's products", place, step),
-        "pieces by PyTorch": Contestant("benchmarking.ceilings.torch", "PyTorch's products", place, step, "torch"),
+        "pieces": Implementation("benchmarking.ceilings.tensorflow", "TensorFlow's products", place, step),
+        "pieces by PyTorch": Implementation("benchmarking.ceilings.torch", "PyTorch's products", place, step, "torch"),
     }
 
 
 def growth(part: str, along: str, sizes: tuple[int, ...], place: str = "all", variant: str = "growth") -> Growth:
-    """A part's growth."""
-    return Growth(Contestant(part, "", place, variant), along, sizes)
+    """The scaling of a part."""
+    return Growth(Implementation(part, "", place, variant), along, sizes)
 
 
 OPERATIONS = "the operations of 128 to 1,024 hidden units"
 HIDDEN_UNITS = (128, 256, 512, 1024)
-DREAM = MeasureOf(
+DREAM = Benchmark(
     "useful steps of a generation of dreams, 64 candidates x 16 rollouts of uneven lengths",
     "steps/s",
     {
-        "ours": Contestant("benchmarking.dreams.generation", "the farm, a rank a core", "ranks"),
-        "first": Contestant(
-            "benchmarking.dreams.generation", "ours as the training begins: shorter dreams", "ranks", "first"
+        "ours": Implementation("benchmarking.dreams.generation", "the farm, a rank a core", "ranks"),
+        "first": Implementation(
+            "benchmarking.dreams.generation", "ours when training begins: shorter dreams", "ranks", "first"
         ),
-        "PyTorch": Contestant("benchmarking.peers.dream", PEER_DREAM, "each", **TORCH),
-        "one rank": Contestant("benchmarking.dreams.generation", "the farm of one rank", "rank"),
-        "one at a time": Contestant("benchmarking.dreams.one_at_a_time", ALONE, "each"),
-        "one row": Contestant("benchmarking.dreams.loop", "one dream at a time in our compiled loop", "each", "row"),
-        "loop": Contestant("benchmarking.dreams.loop", LOOP, "each"),
+        "PyTorch": Implementation("benchmarking.peers.dream", PEER_DREAM, "each", **TORCH),
+        "one rank": Implementation("benchmarking.dreams.generation", "the farm of one rank", "rank"),
+        "one at a time": Implementation("benchmarking.dreams.one_at_a_time", ALONE, "each"),
+        "one row": Implementation(
+            "benchmarking.dreams.loop", "one dream at a time in our compiled loop", "each", "row"
+        ),
+        "loop": Implementation("benchmarking.dreams.loop", LOOP, "each"),
         **ceilings("dream", "each"),
     },
     {
@@ -77,31 +79,33 @@ DREAM = MeasureOf(
     prepare="benchmarking.dreams.prepare",
     asides={"PyTorch, all steps rate": "all it does, the steps of rows that have ended too"},
 )
-GENERATION = MeasureOf(
+GENERATION = Benchmark(
     "a generation of C's training as it is, CMA-ES, files and messages included",
     "steps/s",
-    {"ours": Contestant("benchmarking.dreams.training", "`ControllerTrainer`, a rank a core", "ranks")},
+    {"ours": Implementation("benchmarking.dreams.training", "`ControllerTrainer`, a rank a core", "ranks")},
     {"population": growth("benchmarking.dreams.evolution", "CMA-ES's population", (32, 64, 128, 256), "rank")},
     prepare="benchmarking.dreams.prepare",
 )
-CARRACING_ENVIRONMENT = MeasureOf(
-    "CarRacing with its picture, on one core",
+CARRACING_ENVIRONMENT = Benchmark(
+    "CarRacing with its observation, on one core",
     "steps/s",
     {
-        "ours": Contestant("benchmarking.games.carracing_environment", "64 x 64 pixels, resets included", "one"),
-        "Gymnasium": Contestant("benchmarking.environments.gymnasium", "CarRacing-v3, resets not counted", "one"),
-        "EnvPool": Contestant("benchmarking.environments.envpool", "CarRacing-v3 in C++", "one", needs="envpool"),
+        "ours": Implementation("benchmarking.games.carracing_environment", "64 x 64 pixels, resets included", "one"),
+        "Gymnasium": Implementation("benchmarking.environments.gymnasium", "CarRacing-v3, resets not counted", "one"),
+        "EnvPool": Implementation("benchmarking.environments.envpool", "CarRacing-v3 in C++", "one", needs="envpool"),
     },
-    {"games": growth("benchmarking.games.carracing_environment", "games side by side", (4, 8, 16, 32), "one")},
+    {"games": growth("benchmarking.games.carracing_environment", "environments in a batch", (4, 8, 16, 32), "one")},
 )
-CARRACING_AGENT = MeasureOf(
-    "V, M, C and CarRacing together, whole drives",
+CARRACING_AGENT = Benchmark(
+    "V, M, C and CarRacing together, whole episodes",
     "steps/s",
     {
-        "ours": Contestant("benchmarking.games.agent", "a rank a core", "ranks", "carracing float32"),
-        "parts": Contestant("benchmarking.games.carracing_parts", "environment and networks apart", "each", "float32"),
-        "bfloat16": Contestant("benchmarking.games.agent", "ours in bfloat16", "ranks", "carracing bfloat16"),
-        "parts bfloat16": Contestant("benchmarking.games.carracing_parts", "its parts apart", "each", "bfloat16"),
+        "ours": Implementation("benchmarking.games.agent", "a rank a core", "ranks", "carracing float32"),
+        "parts": Implementation(
+            "benchmarking.games.carracing_parts", "environment and networks apart", "each", "float32"
+        ),
+        "bfloat16": Implementation("benchmarking.games.agent", "ours in bfloat16", "ranks", "carracing bfloat16"),
+        "parts bfloat16": Implementation("benchmarking.games.carracing_parts", "its parts apart", "each", "bfloat16"),
     },
     {"rollouts": growth("benchmarking.games.agent", "rollouts", (32, 64, 128, 256), "ranks", "carracing growth")},
     asides={
@@ -110,39 +114,41 @@ CARRACING_AGENT = MeasureOf(
         "parts bfloat16, networks rate": "V, C and M alone in bfloat16",
     },
 )
-CARRACING_MEMORY = MeasureOf(
-    "resident memory grown from the 1,000th track to the 10,000th",
+CARRACING_MEMORY = Benchmark(
+    "growth of resident memory from the 1,000th track to the 10,000th",
     "MB",
-    {"ours": Contestant("benchmarking.games.carracing_memory", "peak", "one")},
+    {"ours": Implementation("benchmarking.games.carracing_memory", "peak", "one")},
     once=True,
 )
-VAE_TRAINING = MeasureOf(
+VAE_TRAINING = Benchmark(
     "updates of V, batches of 100 frames in memory",
     "frames/s",
     {
-        "ours": Contestant("benchmarking.parts.vae_training", "`VAETrainer`"),
-        "PyTorch": Contestant("benchmarking.peers.vae_training", "same network, channels last, fused Adam", **TORCH),
+        "ours": Implementation("benchmarking.parts.vae_training", "`VAETrainer`"),
+        "PyTorch": Implementation(
+            "benchmarking.peers.vae_training", "same network, channels last, fused Adam", **TORCH
+        ),
         **ceilings("vae_training"),
     },
     {"batch": growth("benchmarking.parts.vae_training", "frames in a batch", (25, 50, 100, 200))},
 )
-VAE_ENCODING = MeasureOf(
+VAE_ENCODING = Benchmark(
     "encoding batches of 256 frames in memory",
     "frames/s",
     {
-        "ours": Contestant("benchmarking.parts.vae_encoding", "V's encoder"),
-        "PyTorch": Contestant("benchmarking.peers.vae_encoding", "the same network, channels last", **TORCH),
-        "bfloat16": Contestant("benchmarking.parts.vae_encoding", "ours in bfloat16", variant="bfloat16"),
+        "ours": Implementation("benchmarking.parts.vae_encoding", "V's encoder"),
+        "PyTorch": Implementation("benchmarking.peers.vae_encoding", "the same network, channels last", **TORCH),
+        "bfloat16": Implementation("benchmarking.parts.vae_encoding", "ours in bfloat16", variant="bfloat16"),
         **ceilings("vae_encoding"),
     },
     {"batch": growth("benchmarking.parts.vae_encoding", "frames in a batch", (64, 128, 256, 512))},
 )
-RNN_TRAINING = MeasureOf(
+RNN_TRAINING = Benchmark(
     "updates of Doom's M, 100 rows of 100 steps",
     "frames/s",
     {
-        "ours": Contestant("benchmarking.parts.rnn_training", "`RNNTrainer`, states cleared at restarts"),
-        "PyTorch": Contestant("benchmarking.peers.rnn_training", "`nn.LSTM`, states never cleared", **TORCH),
+        "ours": Implementation("benchmarking.parts.rnn_training", "`RNNTrainer`, states cleared at restarts"),
+        "PyTorch": Implementation("benchmarking.peers.rnn_training", "`nn.LSTM`, states never cleared", **TORCH),
         **ceilings("rnn_training"),
     },
     {
@@ -150,33 +156,33 @@ RNN_TRAINING = MeasureOf(
         "hidden": growth("benchmarking.parts.rnn_training", OPERATIONS, HIDDEN_UNITS, variant="hidden"),
     },
 )
-DOOM_AGENT = MeasureOf(
-    "V, M, C and ViZDoom together, whole games",
+DOOM_AGENT = Benchmark(
+    "V, M, C and ViZDoom together, whole episodes",
     "steps/s",
     {
-        "ours": Contestant("benchmarking.games.agent", "a rank a core", "ranks", "doomrnn float32"),
-        "engine": Contestant("benchmarking.games.doom_engine", "ViZDoom alone on every core", "each"),
+        "ours": Implementation("benchmarking.games.agent", "a rank a core", "ranks", "doomrnn float32"),
+        "engine": Implementation("benchmarking.games.doom_engine", "ViZDoom alone on every core", "each"),
     },
     {"rollouts": growth("benchmarking.games.agent", "rollouts", (32, 64, 128, 256), "ranks", "doomrnn growth")},
 )
-DOOM_COLLECTING = MeasureOf(
-    "games of the random policy on disk, of one core",
+DOOM_COLLECTING = Benchmark(
+    "episodes of the random policy on disk, of one core",
     "frames/s",
     {
-        "ours": Contestant(
-            "benchmarking.games.collecting", f"the stage itself, 120 games, {crowded(len(CORES))} ranks", "crowd"
+        "ours": Implementation(
+            "benchmarking.games.collecting", f"the stage itself, 120 episodes, {crowded(len(CORES))} ranks", "crowd"
         ),
-        "engine": Contestant("benchmarking.games.doom_engine", "ViZDoom alone on one core", "one"),
+        "engine": Implementation("benchmarking.games.doom_engine", "ViZDoom alone on one core", "one"),
     },
     {"episodes": growth("benchmarking.games.collecting_alone", "episodes", (4, 8, 16, 32), "one")},
 )
-SERIES = MeasureOf(
-    "encoding 32 games from disk to disk",
+SERIES = Benchmark(
+    "encoding 32 episodes from disk to disk",
     "frames/s",
-    {"ours": Contestant("benchmarking.games.series", "the stage itself")},
+    {"ours": Implementation("benchmarking.games.series", "the stage itself")},
     {"episodes": growth("benchmarking.games.series", "episodes", (4, 8, 16, 32))},
 )
-MEASURES = {
+BENCHMARKS = {
     "dream": DREAM,
     "generation": GENERATION,
     "carracing_environment": CARRACING_ENVIRONMENT,
@@ -191,49 +197,49 @@ MEASURES = {
 }
 
 
-class Measured:
+class BenchmarkRun:
     """A measure under way: its workers while in context, and what they found.
 
-    series: the values of all repetitions by contestant, and of what else they told by "contestant, key". growth: sizes
-    and the seconds of every round. pieces: what the pieces of a step took, by library and repetition. missing: who
-    could not be measured, and why.
+    series: the values of all repetitions by implementation, and of what else they reported by "implementation, key".
+    growth: sizes and the seconds of every round. kernels: what the kernels of a step took, by library and repetition.
+    missing: what could not be measured, and why.
     """
 
-    def __init__(self, measure: MeasureOf, folder: Path, seconds: float, smoke: bool):
+    def __init__(self, measure: Benchmark, folder: Path, seconds: float, smoke: bool):
         self.measure, self.seconds = measure, seconds
         self._folder, self._smoke = folder, smoke
         self.workers: dict[str, Worker] = {}
         self.series: dict[str, list[float] | None] = {}
         self.growth: dict[str, tuple[list[float], list[list[float]]]] = {}
-        self.pieces: dict[str, list[dict[str, dict[str, float]]]] = {}
+        self.kernels: dict[str, list[dict[str, dict[str, float]]]] = {}
         self.missing: dict[str, str] = {}
 
-    def __enter__(self) -> "Measured":
+    def __enter__(self) -> "BenchmarkRun":
         """Start everybody who is there, one after the other."""
         try:
             if self.measure.prepare:
-                self.workers["prepare"] = self.launch(Contestant(self.measure.prepare, ""), self.seconds)
+                self.workers["prepare"] = self.launch(Implementation(self.measure.prepare, ""), self.seconds)
                 self.workers["prepare"].measure(0)
                 self.workers.pop("prepare").close()
-            for name, contestant in self.measure.contestants.items():
-                self.start(name, contestant)
+            for name, implementation in self.measure.implementations.items():
+                self.start(name, implementation)
         except BaseException:
             self.end(0)
             raise
         return self
 
-    def launch(self, contestant: Contestant, seconds: float) -> Worker:
+    def launch(self, implementation: Implementation, seconds: float) -> Worker:
         """A worker, ready."""
-        return Worker(contestant, self._folder, seconds, self._smoke)
+        return Worker(implementation, self._folder, seconds, self._smoke)
 
-    def start(self, name: str, contestant: Contestant) -> None:
+    def start(self, name: str, implementation: Implementation) -> None:
         """Start one, or say why not."""
-        if contestant.missing:
-            self.missing[name] = contestant.missing
+        if implementation.missing:
+            self.missing[name] = implementation.missing
             return
         try:
-            self.workers[name] = self.launch(contestant, self.seconds)
-        except ContestantFailed as failed:
+            self.workers[name] = self.launch(implementation, self.seconds)
+        except MeasurementFailed as failed:
             self.missing[name] = f"failed: {failed}"
 
     def __exit__(self, kind: type | None, *unused: object) -> None:
@@ -245,12 +251,12 @@ class Measured:
             worker.close(patience)
 
     def compete(self, repeats: int) -> None:
-        """Measure everybody in turn, again and again."""
+        """Measure all implementations alternately, repetition by repetition."""
         for number in range(1, 2 if self.measure.once else repeats + 1):
             for name in list(self.workers):
                 try:
                     self.note(name, self.workers[name].measure(number))
-                except ContestantFailed as failed:
+                except MeasurementFailed as failed:
                     self.missing[name] = f"failed: {failed}"
                     self.workers.pop(name).close()
                     self.forget(name)
@@ -258,15 +264,15 @@ class Measured:
     def note(self, name: str, result: dict[str, Any]) -> None:
         """Keep a repetition's result."""
         if "pieces" in result:
-            self.pieces.setdefault(name, []).append(result["pieces"])
+            self.kernels.setdefault(name, []).append(result["pieces"])
             return
         for key, value in result.items():
             main = key == "rate" or len(result) == 1
             self.series.setdefault(name if main else f"{name}, {key}", []).append(value)
 
     def forget(self, name: str) -> None:
-        """Drop what a contestant that failed had measured: its repetitions have no pairs."""
-        self.pieces.pop(name, None)
+        """Drop what an implementation that failed had measured: its repetitions have no pairs."""
+        self.kernels.pop(name, None)
         for key in [key for key in self.series if key == name or key.startswith(f"{name}, ")]:
             del self.series[key]
 
@@ -274,23 +280,23 @@ class Measured:
         """Time every growth at all of its sizes, round after round."""
         for name, along in self.measure.growths.items():
             try:
-                worker = self.launch(along.contestant, seconds)
-            except ContestantFailed as failed:
+                worker = self.launch(along.implementation, seconds)
+            except MeasurementFailed as failed:
                 self.missing[f"growth over {along.along}"] = f"failed: {failed}"
                 continue
             try:
                 found = [[worker.measure(size) for size in along.sizes] for _ in range(rounds)]
                 sizes = [result.get("operations", size) for result, size in zip(found[0], along.sizes, strict=True)]
                 self.growth[name] = sizes, [[result["seconds"] for result in each] for each in found]
-            except ContestantFailed as failed:
+            except MeasurementFailed as failed:
                 self.missing[f"growth over {along.along}"] = f"failed: {failed}"
             finally:
                 worker.close()
 
     def layers(self) -> dict[str, dict[str, float]]:
-        """Of every piece its operations for one unit of work, and the operations a second by each library."""
+        """Of every kernel its operations for one unit of work, and the operations a second by each library."""
         rows: dict[str, dict[str, float]] = {}
-        for library, repetitions in self.pieces.items():
+        for library, repetitions in self.kernels.items():
             for name in repetitions[0]:
                 seconds = statistics.median(found[name]["seconds"] for found in repetitions)
                 operations = repetitions[0][name]["operations"]

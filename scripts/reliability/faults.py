@@ -9,7 +9,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from reliability.kills import FOLDERS, PATIENCE, SCRIPTS, before, begin, differences, end
+from reliability.kills import FOLDERS, PATIENCE, SCRIPTS, begin, copy_earlier_stages, differences, end
+
+from experiment.errors import InputError
+from experiment.files import MANIFEST, check_manifest, read_file, read_sealed
 
 DISK = "size=600m"  # holds the tortured run
 DAMAGES = 40  # of each kind to each file
@@ -76,7 +79,7 @@ def full_disk(scratch: Path, whole: Path, seconds: dict[str, float]) -> dict:
 def _fill_under(stage: str, scratch: Path, whole: Path, seconds: float) -> dict:
     torn, log = scratch / "disk" / "torn", scratch / "full-disk.log"
     log.unlink(missing_ok=True)
-    before(stage, whole, torn, link=False)
+    copy_earlier_stages(stage, whole, torn, link=False)
     process = begin(stage, torn, 2, log)
     while process.poll() is None and not list((torn / FOLDERS[stage]).rglob("*.jsonl")):
         time.sleep(0.02)
@@ -140,9 +143,6 @@ def files_of(run: Path) -> list[Path]:
 
 def _read(path: Path):
     """What the project's readers make of a file, or None where they refuse it in one line."""
-    from experiment.errors import InputError
-    from experiment.files import MANIFEST, check_manifest, read_file, read_sealed
-
     try:
         if path.name in ("config.json", "begun.json", "done.json"):
             return read_sealed(path)
@@ -160,7 +160,7 @@ def refusals(scratch: Path, whole: Path) -> dict:
     for name, stage in CONSUMERS.items():
         torn, log = scratch / "refused", scratch / "refused.log"
         log.unlink(missing_ok=True)
-        before(stage, whole, torn, link=False)
+        copy_earlier_stages(stage, whole, torn, link=False)
         if name.startswith(FOLDERS[stage]):
             shutil.copytree(whole / FOLDERS[stage], torn / FOLDERS[stage])
         path = torn / name
@@ -184,7 +184,7 @@ def two_at_once(scratch: Path, whole: Path) -> dict:
     torn, logs = scratch / "twice", [scratch / f"twice-{n}.log" for n in range(2)]
     for log in logs:
         log.unlink(missing_ok=True)
-    before("vae", whole, torn)
+    copy_earlier_stages("vae", whole, torn)
     first = begin("vae", torn, 1, logs[0])
     deadline = time.monotonic() + PATIENCE
     while not (torn / "vae" / ".holder.json").exists() and time.monotonic() < deadline:

@@ -40,7 +40,7 @@ SCRIPTS = {
     "controller": "train_controller.py",
 }
 FOLDERS = {"collect": "rollouts", "vae": "vae", "series": "series", "rnn": "rnn", "controller": "controller"}
-RESULTS = (  # what must be the same to the last bit
+RESULTS = (  # what must be bit-identical
     "rollouts/episode-*.npz",
     "vae/weights.npz",
     "vae/metrics.jsonl",
@@ -181,7 +181,7 @@ def undisturbed(run: Path) -> dict[str, float]:
     return seconds
 
 
-def before(stage: str, whole: Path, torn: Path, link: bool = True) -> None:
+def copy_earlier_stages(stage: str, whole: Path, torn: Path, link: bool = True) -> None:
     """A run in which everything before `stage` is done, by links or copies, and nothing of it or after it."""
     shutil.rmtree(torn, ignore_errors=True)
     torn.mkdir(parents=True)
@@ -218,8 +218,8 @@ class Tortured:
         self.finished, self.hung, self.slowest = 0, 0, 0.0
 
     def run(self, kills: int) -> dict:
-        """Kill it so often, letting it finish and begin anew in between; its verdict."""
-        before(self.stage, self.whole, self.torn)
+        """Kill it so often, letting it finish and restart in between; its verdict."""
+        copy_earlier_stages(self.stage, self.whole, self.torn)
         while True:
             struck = self._once(strikes=len(self.ways) < kills)
             folder = self.torn / FOLDERS[self.stage]
@@ -228,7 +228,7 @@ class Tortured:
                 self.odd += differences(self.stage, self.whole, self.torn)
                 if len(self.ways) >= kills:
                     return self.verdict()
-                before(self.stage, self.whole, self.torn)
+                copy_earlier_stages(self.stage, self.whole, self.torn)
             elif not struck:
                 self.odd.append(f"failed: {self.log.read_text(errors='replace')[-300:]}")
                 return self.verdict()
@@ -264,7 +264,7 @@ class Tortured:
             "hung": self.hung,
             "different": self.odd,
             "ok": not self.odd and not self.hung and self.finished > 0,
-            "promise": "killed at any moment and gone on with on any number of ranks: the same files to the last bit",
+            "promise": "killed at any moment and continued on any number of ranks: bit-identical files",
         }
 
 
