@@ -40,7 +40,7 @@ def main() -> None:
     arguments = parse()
     with cli.ending_well():
         if arguments.iterations:
-            from procedure import iterate
+            from running.procedure import iterate
 
             iterate(arguments)
             return
