@@ -15,8 +15,8 @@ def main() -> None:
     """Parse and draw."""
     parser = cli.Parser(description=__doc__, formatter_class=cli.Formatter)
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
-    parser.add_argument("--controller", metavar="NAME", help="whose drive to show (default: the best evaluated)")
-    parser.add_argument("--seed", type=cli.seed, default=11, help="seed of the drives shown (default 11)")
+    parser.add_argument("--controller", metavar="NAME", help="whose episode to show (default: the best evaluated)")
+    parser.add_argument("--seed", type=cli.seed, default=11, help="seed of the episodes shown (default 11)")
     arguments = parser.parse_args()
     with cli.ending_well():
         run = cli.open_existing(arguments.run)
@@ -27,7 +27,7 @@ def main() -> None:
         page = Page(arguments.run / "report")
         report = Report(run, page, arguments.controller, arguments.seed)
         report.draw()
-        print(f"report: {page.count} pictures and videos; wrote {page.save(report.title)}")
+        print(f"report: {page.count} figures and videos; wrote {page.save(report.title)}")
 
 
 if __name__ == "__main__":

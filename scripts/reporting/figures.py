@@ -24,8 +24,8 @@ plt.rcParams.update(
 )
 
 
-def pictures(rows: list[tuple[str, np.ndarray]], columns: list[str] | None = None) -> Figure:
-    """Strips of pictures uint8 [n, 64, 64, 3], one below the other, each with its label; shorter ones end in white."""
+def strips(rows: list[tuple[str, np.ndarray]], columns: list[str] | None = None) -> Figure:
+    """Strips of frames uint8 [n, 64, 64, 3], one below the other, each with its label; shorter ones end in white."""
     longest = max(len(frames) for _, frames in rows)
     figure, axes = plt.subplots(len(rows), 1, figsize=(1 + 0.9 * longest, 0.95 * len(rows) + 0.3), squeeze=False)
     for axis, (label, frames) in zip(axes[:, 0], rows, strict=True):

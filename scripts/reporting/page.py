@@ -30,7 +30,7 @@ class Page:
         self.parts.append(f"<h2>{html.escape(text)}</h2><p>{html.escape(comment)}</p>")
 
     def missing(self, text: str) -> None:
-        """Say what could not be drawn, and why."""
+        """Say which figure could not be made, and why."""
         self.parts.append(f'<p class="missing">Not there yet: {html.escape(text)}</p>')
 
     def figure(self, name: str, figure: Figure, alt: str) -> None:

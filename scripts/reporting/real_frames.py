@@ -1,7 +1,7 @@
 """A dozen real frames of a run with what V makes of them: ``frames.npz``, a few kB that a release keeps.
 
 ``obs`` uint8 [n, 64, 64, 3], ``mu`` and ``logvar`` float32 [n, Z], and ``vae`` uint8 [32], the SHA-256 of the weights
-that encoded them: a V trained anew makes the file anew.
+that encoded them: a retrained V makes the file again.
 """
 
 import hashlib
@@ -76,10 +76,10 @@ def _played(run: Any, task: Any) -> np.ndarray:
     env, script = run.stages.env, task.collector(run.stages.collect)
     games = task.games(1, env, True)
     try:
-        drives = [drive_script(games, script, task.action_size, SEED + n, env.time_limit, 1) for n in range(GAMES)]
+        episodes = [drive_script(games, script, task.action_size, SEED + n, env.time_limit, 1) for n in range(GAMES)]
     finally:
         games.close()
-    return np.concatenate([drive.frames for drive in drives])
+    return np.concatenate([episode.frames for episode in episodes])
 
 
 def _chosen(candidates: np.ndarray, vae: Any) -> RealFrames:

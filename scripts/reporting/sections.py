@@ -148,7 +148,7 @@ class Report:
         vae, obs = self.vae, self.example.frames
         frames = obs[:: max(1, len(obs) // STRIP)][:STRIP]
         shown = [("real", frames), ("V", decode(vae, encode(vae, frames)))]
-        self.page.figure("reconstructions", figures.pictures(shown), "frames and reconstructions")
+        self.page.figure("reconstructions", figures.strips(shown), "frames and reconstructions")
         return self._losses("vae", "reconstruction", "frames", self.run.stages.vae.batch_size)
 
     def _losses(self, stage: str, key: str, unit: str, size: int) -> None:
@@ -171,14 +171,14 @@ class Report:
 
     def memory(self) -> None:
         """M's predictions along a held-out episode, and its losses."""
-        self.page.heading("M", "Along a real episode, each step foretold from those before it.")
+        self.page.heading("M", "Along a real episode, each step predicted from those before it.")
         if not {"vae", "rnn"} <= self.has:
             return self.page.missing("a trained M; run scripts/train_rnn.py")
         played = Trajectory(*(part[-STEPS:] for part in self.example))
         found = predict(self.vae, self.rnn, played)
         at = slice(0, len(found.frames), max(1, len(found.frames) // STRIP))
-        shown = [("real", played.frames[1:][at][:STRIP]), ("foretold", found.frames[at][:STRIP])]
-        self.page.figure("predictions", figures.pictures(shown), "next frames, real and foretold")
+        shown = [("real", played.frames[1:][at][:STRIP]), ("predicted", found.frames[at][:STRIP])]
+        self.page.figure("predictions", figures.strips(shown), "next frames, real and predicted")
         figure = figures.foresight(found.done, found.density, found.grid, found.values)
         self.page.figure("foresight", figure, "mixture and probability of the end")
         config = self.run.stages.rnn
@@ -200,7 +200,7 @@ class Report:
             dreamt = replay_in_dream(self._env(tau), actions[:length], first, self.seed)
             rows.append((f"tau {tau:g}", dreamt[::STRIDE]))
         columns = [str(step) for step in range(0, length, STRIDE)]
-        self.page.figure("dreams", figures.pictures(rows, columns), "dreams at five temperatures")
+        self.page.figure("dreams", figures.strips(rows, columns), "dreams at five temperatures")
         return None
 
     def _env(self, temperature: float) -> DreamEnv:
@@ -208,7 +208,7 @@ class Report:
         return gymnasium.make(name, run=self.run.path, temperature=temperature, render_mode="rgb_array").unwrapped
 
     def agent(self) -> None:
-        """The agent's real drive, V's view of it, and its drive in the dream from the same first frame."""
+        """The agent's real episode, V's view of it, and its rollout in the dream from the same first frame."""
         self.page.heading("The agent", "From left: the real task, V's view of it, the agent in its own dream.")
         if not {"vae", "series", "rnn"} <= self.has or not list(self.run.path.glob("controller/*/best.json")):
             return self.page.missing("V, M and a trained controller; run scripts/train_controller.py")
@@ -223,7 +223,7 @@ class Report:
         dreamt = dream_trajectory(env, policy, weights, z[0], self.seed, STEPS)
         rows = [("real", real.frames[::STRIDE][:STRIP]), ("dream", dreamt.frames[::STRIDE][:STRIP])]
         columns = [str(STRIDE * n) for n in range(STRIP)]
-        self.page.figure("agent", figures.pictures(rows, columns), f"{folder.name} in both worlds")
+        self.page.figure("agent", figures.strips(rows, columns), f"{folder.name} in both worlds")
         panels = [real.frames, decode(vae, z), dreamt.frames]
         whole = max(map(len, panels))
         held = [np.concatenate([p, np.repeat(p[-1:], whole - len(p), axis=0)]) for p in panels]
