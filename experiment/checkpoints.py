@@ -74,6 +74,13 @@ def load_arrays(folder: Path, name: str, variables: list[Any], advice: str) -> N
         variable.assign(arrays[key])
 
 
+def begin_again(folder: Path, change: str) -> str:
+    """Return the advice for a training that went wrong: with the `change`, from the start."""
+    if (folder / "checkpoint.npz").exists():
+        return f"{folder} keeps the last good checkpoint; delete it and {change}"
+    return f"nothing was saved yet; delete {folder} and {change}" if folder.exists() else change
+
+
 def save_checkpoint(folder: Path, variables: list[Any], counters: dict[str, float]) -> None:
     """Write what an interrupted training resumes from: all variables by position, and its counters.
 
@@ -81,7 +88,7 @@ def save_checkpoint(folder: Path, variables: list[Any], counters: dict[str, floa
     """
     arrays = {f"variable-{i:03d}": np.asarray(v) for i, v in enumerate(variables)}
     if not all(np.isfinite(array).all() for array in arrays.values()):
-        advice = "the folder keeps the last good checkpoint; delete it and try a smaller learning_rate"
+        advice = begin_again(folder, "try a smaller learning_rate")
         raise NumericalError(f"{folder}: weights are NaN or infinite; {advice}")
     counts = {f"counter-{key}": np.float64(value).reshape(1) for key, value in counters.items()}
     write_npz(folder / "checkpoint.npz", {**arrays, **counts}, level=0)  # weights hardly shrink

@@ -71,6 +71,16 @@ def read_file(path: Path, advice: str = "") -> bytes:
     return data
 
 
+def check_writable(folder: Path, advice: str = "") -> None:
+    """InputError where no file can be written in a folder, or where it could not be made: asked before long work."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror}){then(advice)}") from None
+
+
 # --- JSON ---
 
 

@@ -20,6 +20,7 @@ class PendulumDream(DreamEnv):
     temperature: of the dream, above 0. For the rest see `DreamEnv`.
     """
 
+    task = "pendulum"
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
 
     def __init__(

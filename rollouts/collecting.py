@@ -68,7 +68,7 @@ def _row(attempt: int, length: int) -> dict[str, int]:
 def check_disk(folder: Path, episodes: int, frame_bytes: int, episode_length: int) -> int:
     """The bytes that `episodes` more episodes will take; InputError where the disk has not so much left."""
     needed = episodes * episode_length * frame_bytes
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free
     if needed > free:
         raise InputError(
             f"{folder}: {episodes} episodes need about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are "

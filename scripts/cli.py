@@ -7,6 +7,7 @@ once.
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
 import importlib
 import os
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from experiment.config import describe, override
 from experiment.errors import InputError, NumericalError, command, disk_trouble
 from experiment.files import read_json
-from experiment.runs import Run, load_run, open_run
+from experiment.runs import Run, load_run, plan_run
 from experiment.stages import need
 
 if TYPE_CHECKING:
@@ -31,8 +32,27 @@ if TYPE_CHECKING:
 
 TASKS = ("doomrnn", "carracing", "pendulum")
 OWN_TASK = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")  # module:attribute
+IN_ASCII = {"±": "+-", "−": "-", "–": "-", "×": "x", "·": "*", "…": "..."}
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """What stands for the characters that a terminal, a pipe or a batch system's log cannot show."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(IN_ASCII.get(c, "?") for c in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("in-ascii", _in_ascii)
+for _stream in (sys.stdout, sys.stderr):
+    if hasattr(_stream, "reconfigure"):
+        _stream.reconfigure(errors="in-ascii")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ["KERAS_BACKEND"] = "tensorflow"
+LAUNCHERS = (
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI, srun --mpi=pmi2
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),  # srun; a batch script itself has no number of tasks of a step
+)
 ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -66,6 +86,11 @@ class Parser(argparse.ArgumentParser):
                 self.error(str(error))
         return super().format_help()
 
+    def print_help(self, file: Any = None) -> None:
+        """Print the help, as far as somebody reads it."""
+        with _read_or_not():
+            super().print_help(file)
+
     def error(self, message: str) -> None:  # type: ignore[override]
         fail(f"{self.prog}: {message} (see --help)")
         raise SystemExit(2)
@@ -78,16 +103,36 @@ def fail(line: str) -> None:
 
 
 def rank() -> int:
-    """This process's MPI rank as mpirun tells it, 0 without mpirun."""
-    return int(os.environ.get("OMPI_COMM_WORLD_RANK") or os.environ.get("PMI_RANK") or 0)
+    """This process's MPI rank as its launcher tells it, 0 without one."""
+    return launched()[0]
+
+
+def launched() -> tuple[int, int]:
+    """(rank, size) as a launcher tells them: Open MPI's, another MPI's (PMI), or Slurm's srun; (0, 1) without one."""
+    for place, size in LAUNCHERS:
+        found = os.environ.get(place, ""), os.environ.get(size, "")
+        if all(word.isdigit() for word in found):
+            return int(found[0]), int(found[1])
+    return 0, 1
 
 
 def communicator() -> Any:
-    """MPI's communicator of all ranks, or None for a process started without mpirun."""
-    if not (os.environ.get("OMPI_COMM_WORLD_SIZE") or os.environ.get("PMI_SIZE")):
+    """MPI's communicator of all ranks, or None for a process started without a launcher.
+
+    Ends the process with code 2 where the launcher and this Python's MPI do not know each other: every rank would take
+    itself for the only one, or wait for a rank 0 that never speaks.
+    """
+    place, size = launched()
+    if size == 1 and "OMPI_COMM_WORLD_SIZE" not in os.environ:
         return None
     from mpi4py import MPI
 
+    if (MPI.COMM_WORLD.Get_rank(), MPI.COMM_WORLD.Get_size()) != (place, size):
+        from launch import find_mpirun
+
+        with ending_well():
+            line = f"the launcher says rank {place} of {size}, this Python's MPI sees {MPI.COMM_WORLD.Get_size()}"
+            raise InputError(f"{line}; start the ranks with {command(find_mpirun())} instead")
     return MPI.COMM_WORLD
 
 
@@ -213,8 +258,11 @@ def task(name: str) -> Task:
     return replace(found, name=name)
 
 
-def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> Run:
-    """The run the arguments name, opened or made; `own_seed` keeps ``--seed`` for the script itself."""
+def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[str, ...] = ()) -> Run:
+    """The run the arguments name, to be continued or made; nothing is written yet, since it may still be refused.
+
+    own_seed: ``--seed`` is the script's own. free: stages whose settings may differ from those of what is there.
+    """
     chosen = task(arguments.task)
     preset = getattr(arguments, "preset", None)
     exists = (arguments.run / "config.json").exists()
@@ -227,7 +275,7 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> Run:
     seed = 0 if own_seed or arguments.seed is None else arguments.seed
     explicit |= {"seed"} if arguments.seed is not None and not own_seed else set()
     wanted = Run(arguments.run, arguments.task, preset or "paper", seed, stages)
-    return open_run(arguments.run, wanted, explicit, preset_given=preset is not None)
+    return plan_run(arguments.run, wanted, explicit, preset is not None, free)
 
 
 def overridden(stages: Stages, words: list[str]) -> tuple[Stages, set[str]]:
@@ -296,7 +344,11 @@ def ending_well(comm: Any = None) -> Iterator[None]:
     try:
         with _guarded(comm):
             yield
+            sys.stdout.flush()
         code = 0
+    except BrokenPipeError:
+        _drop_output()
+        code = _ended("stopped: nobody reads the output any more; what is finished is saved", 1, comm)
     except InputError as error:
         code = _ended(f"error: {error}", 2, comm)
     except NumericalError as error:
@@ -312,6 +364,24 @@ def ending_well(comm: Any = None) -> Iterator[None]:
         )
     if code:
         sys.exit(code)
+
+
+@contextlib.contextmanager
+def _read_or_not() -> Iterator[None]:
+    """Within, output that nobody reads any more (``| head -1``) is dropped."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+
+
+def _drop_output() -> None:
+    """Let standard output go nowhere, so that the interpreter does not fail on what is left of it at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _guarded(comm: Any) -> contextlib.AbstractContextManager:

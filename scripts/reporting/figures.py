@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from controller.task import temperature_text
+
 OURS, THEIRS, THIRD, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe and Ito's, safe for the colour-blind
 COLORS = (OURS, THIRD, GREY)  # of our own curves
 plt.rcParams.update(
@@ -83,7 +85,7 @@ def probes(
         axis.set(**{f"{which.axis_name}scale": "log", f"{which.axis_name}lim": (low, high)})
         which.set_ticks(ticks, [str(tick) for tick in ticks])
         which.set_ticks([], minor=True)
-    axis.set(xlabel=f"{score} in the real task", ylabel=f"in the dream, tau {tau:g}")
+    axis.set(xlabel=f"{score} in the real task", ylabel=f"in the dream, tau {temperature_text(tau)}")
     axis.legend(loc="upper left")
     figure.tight_layout()
     return figure

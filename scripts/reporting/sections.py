@@ -16,6 +16,7 @@ from controller.checkpoints import find_controller, load_controller, training_te
 from controller.dream_env import DreamEnv
 from controller.evaluation import Evaluation, evaluations_of, row
 from controller.policies import Policy
+from controller.task import temperature_text
 from controller.training import read_evaluations
 from controller.trajectories import (
     Trajectory,
@@ -53,12 +54,9 @@ class Report:
 
     def draw(self) -> None:
         """All sections."""
-        self.scores()
-        self.vision()
-        self.memory()
-        self.dreams()
-        self.agent()
-        self.learning()
+        for section in (self.scores, self.vision, self.memory, self.dreams, self.agent, self.learning):
+            with self.page.attempt(f"the rest of section {section.__name__}"):
+                section()
 
     @functools.cached_property
     def vae(self) -> VAE:
@@ -98,7 +96,7 @@ class Report:
         rows = [
             (
                 f"{who}, seed {seed}",
-                f"{row(dreamt[who, seed, tau])} at tau {tau:g}" if tau else "",
+                f"{row(dreamt[who, seed, tau])} at tau {temperature_text(tau)}" if tau else "",
                 row(real[who, seed]) if (who, seed) in real else "",
             )
             for who, seed, tau in keys
@@ -114,7 +112,7 @@ class Report:
     def _published(self, who: str) -> tuple[str, float, float] | None:
         """The paper's row that an agent belongs to."""
         for entry in self.paper["table"]:
-            if "temperature" in entry and f"tau{entry['temperature']:.2f}" in who:
+            if "temperature" in entry and f"tau{temperature_text(entry['temperature'])}-s" in who:
                 return f"paper, tau {entry['temperature']}", entry["real"]["mean"], entry["real"]["std"]
             if entry.get("method") and who.startswith(f"real-{entry['method']}-"):
                 return f"paper, {entry['method']}", entry["mean"], entry["std"]
@@ -135,7 +133,8 @@ class Report:
                 for learned in (False, True)
             )
             figure = figures.probes(points, agents, tau, self.task.score)
-            self.page.figure(f"probes-tau{tau:.2f}", figure, f"survival in the dream at {tau:g} and in the real game")
+            name = temperature_text(tau)
+            self.page.figure(f"probes-tau{name}", figure, f"survival in the dream at {name} and in the real game")
         return None
 
     # --- V and M ---
