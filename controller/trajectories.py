@@ -125,3 +125,30 @@ def predict(vae: VAE, rnn: MDNRNN, trajectory: Trajectory, points: int = 120) ->
     )
     density = np.sum(share * np.exp(-0.5 * ((grid - mean) / std) ** 2) / (std * np.sqrt(2 * np.pi)), axis=1)
     return Prediction(decode(vae, np.asarray(expected)), done, density, grid, z[1:, liveliest])
+
+
+def prediction_errors(vae: VAE, rnn: MDNRNN, trajectory: Trajectory) -> np.ndarray:
+    """How far V's picture of M's expected next z is from the frame that came, float [T - 1].
+
+    Squared differences of pixels in [0, 1], summed over a frame as in V's loss, so that pairs of V and M whose latents
+    have nothing in common can be compared.
+    """
+    predicted, came = predict(vae, rnn, trajectory).frames, trajectory.frames[1:]
+    return np.square((predicted.astype(np.float32) - came) / 255.0).sum(axis=(1, 2, 3))
+
+
+def dream_on(vae: VAE, rnn: MDNRNN, trajectory: Trajectory, start: int, steps: int) -> np.ndarray:
+    """V's pictures uint8 [steps, 64, 64, 3] of what M expects after the first `start` steps, at least 1.
+
+    Up to there M is fed what came; from there on its own most likely z, and its actions.
+    """
+    z = encode(vae, trajectory.frames[: start + 1])
+    restart = np.eye(1, start, dtype=np.float32) if rnn.done_head else None
+    _, h, c = rnn.sequence(z[None, :start], trajectory.actions[None, :start], restart, *rnn.zero_state(1))
+    now, zs = z[start:], []
+    for action in trajectory.actions[start : start + steps]:
+        parameters, h, c = rnn.step(now, action[None], np.zeros((1, 1), np.float32) if rnn.done_head else None, h, c)
+        likeliest = tf.argmax(parameters.logmix, axis=1)[:, None]
+        now = np.take_along_axis(np.asarray(parameters.mean), np.asarray(likeliest), axis=1)[:, 0]
+        zs.append(now[0])
+    return decode(vae, np.stack(zs))

@@ -61,6 +61,25 @@ def draw_z(mu: np.ndarray, logvar: np.ndarray, rng: np.random.Generator) -> np.n
     return sample_z(mu.astype(np.float32), logvar.astype(np.float32), eps)
 
 
+def draw_episodes(sizes: list[int], new: int, new_share: float, rng: np.random.Generator) -> list[int]:
+    """Return which episodes an epoch reads, in a random order; their sizes sum to at least those of all.
+
+    sizes: of each episode, the first `new` of which are the newest. new_share: the share of the epoch that these make
+    up, by size, each part in shuffled rounds of its own; 0 reads every episode once.
+    """
+    if not new_share or not 0 < new < len(sizes):
+        return rng.permutation(len(sizes)).tolist()
+    wanted, drawn = np.ceil(new_share * sum(sizes)), []
+    for part, enough in ((range(new), wanted), (range(new, len(sizes)), sum(sizes) - wanted)):
+        read = 0
+        while read < enough:
+            for episode in rng.permutation(part).tolist():
+                if read < enough:
+                    drawn.append(episode)
+                    read += sizes[episode]
+    return [drawn[i] for i in rng.permutation(len(drawn))]
+
+
 class ConcatenatedBatches:
     """The authors' Doom regime: each epoch joins the shuffled episodes and cuts them into B rows.
 
@@ -69,9 +88,18 @@ class ConcatenatedBatches:
 
     carries_state = True
 
-    def __init__(self, series: list[Series], batch_size: int, length: int, seed: int, across_seam: bool = False):
+    def __init__(
+        self,
+        series: list[Series],
+        batch_size: int,
+        length: int,
+        seed: int,
+        across_seam: bool = False,
+        new: int = 0,
+        new_share: float = 0.0,
+    ):
         self.series, self.batch_size, self.length, self.seed = series, batch_size, length, seed
-        self.across_seam = across_seam
+        self.across_seam, self.new, self.new_share = across_seam, new, new_share
         self.per_epoch = (sum(len(s) for s in series) - 1) // (batch_size * length)
         if self.per_epoch < 1:
             raise InputError(
@@ -81,7 +109,8 @@ class ConcatenatedBatches:
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of epoch `number`, from the `first` on."""
-        order = Purpose.RNN_EPISODE_ORDER.stream(self.seed, epoch=number).generator().permutation(len(self.series))
+        rng = Purpose.RNN_EPISODE_ORDER.stream(self.seed, epoch=number).generator()
+        order = draw_episodes([len(s) for s in self.series], self.new, self.new_share, rng)
         data = join([self.series[i] for i in order])
         rows = np.arange(self.batch_size)[:, None] * (self.per_epoch * self.length)
         for index in range(first, self.per_epoch):
@@ -108,8 +137,18 @@ class EpisodeBatches:
 
     carries_state = False
 
-    def __init__(self, series: list[Series], batch_size: int, length: int, seed: int, across_seam: bool = False):
+    def __init__(
+        self,
+        series: list[Series],
+        batch_size: int,
+        length: int,
+        seed: int,
+        across_seam: bool = False,
+        new: int = 0,
+        new_share: float = 0.0,
+    ):
         self.series, self.batch_size, self.length, self.seed = series, batch_size, length, seed
+        self.new, self.new_share = new, new_share
         self.per_epoch = len(series) // batch_size
         if self.per_epoch < 1:
             raise InputError(
@@ -119,7 +158,8 @@ class EpisodeBatches:
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of epoch `number`, from the `first` on."""
-        order = Purpose.RNN_EPISODE_ORDER.stream(self.seed, epoch=number).generator().permutation(len(self.series))
+        rng = Purpose.RNN_EPISODE_ORDER.stream(self.seed, epoch=number).generator()
+        order = draw_episodes([1] * len(self.series), self.new, self.new_share, rng)
         for index in range(first, self.per_epoch):
             chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
             rng = Purpose.RNN_LATENTS.stream(self.seed, epoch=number, batch=index).generator()

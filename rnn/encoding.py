@@ -18,14 +18,21 @@ Encode = Callable[[np.ndarray], tuple[tf.Tensor, tf.Tensor]]
 
 
 def encode_episodes(
-    folder: Path, rollouts: Path, model: VAE, action_size: int, config: SeriesConfig, seed: int
+    folder: Path,
+    rollouts: Path,
+    model: VAE,
+    action_size: int,
+    config: SeriesConfig,
+    seed: int,
+    held_out: set[Path] | None = None,
 ) -> dict[str, float]:
     """Encode all episodes of `rollouts` into shards in `folder`, resuming after the shards already written.
 
+    held_out: the episodes that are not for training; None: those that the seed holds out.
     Raises InputError for a damaged episode, NumericalError where V gives NaN or infinity.
     """
     paths = list_episodes(rollouts)
-    held_out = set(split_episodes(paths, seed)[1])
+    held_out = set(split_episodes(paths, seed)[1]) if held_out is None else held_out
     groups = [paths[i : i + config.shard_episodes] for i in range(0, len(paths), config.shard_episodes)]
     missing = [(n, group) for n, group in enumerate(groups) if not shard_path(folder, n).exists()]
     frames = sum(episode_length(path) for _, group in missing for path in group)

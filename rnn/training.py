@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from experiment.checkpoints import load_model, model_arguments
 from experiment.errors import InputError
+from experiment.keras_settings import adam
 from experiment.random_streams import Purpose
 from experiment.training_loop import Schedule, train
 from rnn.batches import Batch, ConcatenatedBatches, EpisodeBatches
@@ -50,7 +50,7 @@ class RNNTrainer:
 
     def __init__(self, model: MDNRNN, config: RNNConfig):
         self.model, self.config = model, config
-        self.optimizer = keras.optimizers.Adam(config.learning_rate)
+        self.optimizer = adam(config.learning_rate)
         self.optimizer.build(model.trainable_variables)
         self.state = [tf.Variable(tf.zeros((config.batch_size, config.hidden_size))) for _ in range(2)]
         self.update = tf.function(self._update, reduce_retracing=True)
@@ -110,9 +110,9 @@ def learning_rate(config: RNNConfig, update: int) -> float:
     return (config.learning_rate - low) * config.decay**update + low
 
 
-def make_batches(series: list[Series], config: RNNConfig, seed: int) -> Batches:
-    """Return the training batches of the configured regime."""
-    return _regime(series, config, config.batch_size, config.sequence_length, seed)
+def make_batches(series: list[Series], config: RNNConfig, seed: int, new: int = 0, new_share: float = 0.0) -> Batches:
+    """Return the training batches of the regime; for `new` and `new_share` see `rnn.batches.draw_episodes`."""
+    return _regime(series, config, config.batch_size, config.sequence_length, seed, new, new_share)
 
 
 def held_out_batches(series: list[Series], config: RNNConfig, seed: int) -> Batches:
@@ -129,9 +129,24 @@ def held_out_batches(series: list[Series], config: RNNConfig, seed: int) -> Batc
     return _regime(chosen, config, rows, length, seed)
 
 
-def _regime(series: list[Series], config: RNNConfig, batch_size: int, length: int, seed: int) -> Batches:
-    kind = REGIMES[config.regime]
-    return kind(series, batch_size=batch_size, length=length, seed=seed, across_seam=config.train_across_seam)
+def _regime(
+    series: list[Series],
+    config: RNNConfig,
+    batch_size: int,
+    length: int,
+    seed: int,
+    new: int = 0,
+    new_share: float = 0.0,
+) -> Batches:
+    return REGIMES[config.regime](
+        series,
+        batch_size=batch_size,
+        length=length,
+        seed=seed,
+        across_seam=config.train_across_seam,
+        new=new,
+        new_share=new_share,
+    )
 
 
 class _Training:
@@ -172,13 +187,16 @@ def train_rnn(
     config: RNNConfig,
     seed: int,
     start: MDNRNN | None = None,
+    new: int = 0,
+    new_share: float = 0.0,
 ) -> dict[str, float]:
     """Train M into `folder`, from its checkpoint if there is one; return the held-out losses of the kept weights.
 
-    start: an M to go on from, in place of a new one; InputError where it is of another shape. Writes what
+    start: an M to go on from, in place of a new one; InputError where it is of another shape. new, new_share: how many
+    of `training`, the first ones, are the newest, and the share of a batch that is theirs. Writes what
     `experiment.training_loop` writes, and raises what it raises. With 0 epochs M keeps its initial weights.
     """
-    batches, tests = make_batches(training, config, seed), held_out_batches(held_out, config, seed)
+    batches, tests = make_batches(training, config, seed, new, new_share), held_out_batches(held_out, config, seed)
     model = build_rnn(config, training[0].mu.shape[1], training[0].action.shape[1], seed)
     if start is not None and model_arguments(start) != (wanted := model_arguments(model)):
         raise InputError(f"M cannot go on from one of another shape: {model_arguments(start)}, requested {wanted}")

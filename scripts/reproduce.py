@@ -2,6 +2,11 @@
 
     python scripts/reproduce.py doomrnn --preset quick --run runs/demo
     python scripts/reproduce.py doomrnn --preset paper --run runs/paper --ranks 2 --seeds 3
+    python scripts/reproduce.py pendulum --preset release --run runs/pendulum --iterations 20 --seeds 3 --ranks 1
+
+With --iterations, the paper's iterative procedure: the agent acts, V and M learn from what it saw too, C is trained
+again in the new dream, and so on; then a table and figures by iteration. With --ranks 1 all stages run in one process
+with one thread, and all seeds at once, which suits a small task; a large one takes its seeds one after the other.
 
 Stages that are finished are passed over, so the same command goes on where it was stopped.
 """
@@ -13,6 +18,7 @@ from launch import Launcher
 from reporting import tables
 
 from controller.task import controller_name
+from experiment.runs import save_run
 
 SEED = str(tables.SEED)  # of the evaluations
 
@@ -24,6 +30,8 @@ def parse():
     parser.add_argument("--ranks", type=cli.positive, help=ranks)
     parser.add_argument("--seeds", type=cli.positive, default=1, help="controllers, with seeds 0 to K-1 (default 1)")
     parser.add_argument("--temperature", type=cli.temperature, help="of the dream (default: controller.temperature)")
+    parser.add_argument("--iterations", type=cli.positive, metavar="K", help="of the iterative procedure, in all")
+    parser.add_argument("--no_report", action="store_true", help="with --iterations: no table and figures at the end")
     return parser.parse_args()
 
 
@@ -31,8 +39,14 @@ def main() -> None:
     """Parse and run the stages."""
     arguments = parse()
     with cli.ending_well():
+        if arguments.iterations:
+            from running.procedure import iterate
+
+            iterate(arguments)
+            return
         run, task = cli.resolve(arguments), cli.task(arguments.task)
         launcher = Launcher(run, task, arguments.ranks)
+        save_run(run)  # the stages are started without --preset
         started = time.monotonic()
         temperature = arguments.temperature or run.stages.controller.temperature
         names = stages(launcher, run, task, temperature, arguments.seeds)

@@ -24,10 +24,12 @@ def main() -> None:
 
             sizes, start = (run.stages.vae.z_size, task.action_size), None
             training, held_out = load_series(run.folder("series"), *sizes)
+            new = len(training)
             if is_iteration(run.path):
                 earlier, start = load_series(previous(run.path, "series"), *sizes), load_rnn(previous(run.path, "rnn"))
                 training, held_out = training + earlier[0], held_out + earlier[1]
-            return train_rnn(folder, training, held_out, run.stages.rnn, run.seed, start)
+            share = run.stages.iterate.new_share
+            return train_rnn(folder, training, held_out, run.stages.rnn, run.seed, start, new, share)
 
         mpirun = ("mpirun", "-n", 2, "python", "-m", "mpi4py")
         following = command(*mpirun, "scripts/train_controller.py", task.name, "--run", run.path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import pytest
 from commands import SCRIPTS, python, run
@@ -50,6 +50,7 @@ ORDER = (
     "test_dream_env.py",
     "test_agent.py",
     "test_carracing.py",
+    "test_pendulum.py",
     # processes and games
     "test_farm.py",
     "test_many_ranks.py",
@@ -64,6 +65,8 @@ ORDER = (
     "test_report.py",
     "test_dream_page.py",
     "test_carracing_pipeline.py",
+    "test_own_task.py",
+    "test_procedure.py",
 )
 
 

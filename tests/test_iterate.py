@@ -109,7 +109,7 @@ def test_a_failure_leaves_nothing(smoke, tmp_path, inside, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("--to", "{run}"), "is there already, and no turn"),
+        (("--to", "{run}"), "already exists, and is no iteration"),
         (("--to", "{new}", "--set", "rnn.hidden_size=8"), "rnn.hidden_size=8: is 16"),
         (("--to", "{new}", "--set", "vae.z_size=8"), "vae.z_size=8: is 64"),
         (("--to", "{new}", "--controller", "nobody"), "nobody"),

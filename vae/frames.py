@@ -26,18 +26,28 @@ class FrameStream:
         seed: of the order.
         megabytes: memory for shuffling; half of it holds the chunk in use, half the one being read.
         max_frames: use at most so many frames an epoch, the same share of every episode; 0 uses all.
+        new, new_share: the first `new` of the files are the newest, and of an epoch's frames this share is theirs, as
+            far as there are so many; 0 makes no difference between files.
 
     Raises:
         InputError: a file is missing or damaged, or there are fewer frames than one batch.
     """
 
     def __init__(
-        self, paths: list[Path], action_size: int, batch_size: int, seed: int, megabytes: int, max_frames: int = 0
+        self,
+        paths: list[Path],
+        action_size: int,
+        batch_size: int,
+        seed: int,
+        megabytes: int,
+        max_frames: int = 0,
+        new: int = 0,
+        new_share: float = 0.0,
     ):
         self.paths, self.action_size, self.batch_size, self.seed = paths, action_size, batch_size, seed
         lengths = np.array([episode_length(path) for path in paths])
-        share = min(1.0, max_frames / lengths.sum()) if max_frames else 1.0
-        self.counts = np.maximum(1, np.floor(lengths * share)).astype(np.int64)
+        shares = _shares(lengths, max_frames or int(lengths.sum()), new, new_share)
+        self.counts = np.maximum(1, np.floor(lengths * shares)).astype(np.int64)
         self.frames = int(self.counts.sum())
         self.batches_per_epoch = self.frames // batch_size
         self.chunk_frames = max(batch_size, megabytes * 500_000 // FRAME_BYTES)
@@ -102,6 +112,16 @@ class FrameStream:
             filled += count
         order = Purpose.VAE_FRAME_ORDER.stream(self.seed, epoch=epoch, first_episode=chunk[0])
         return pool, order.generator().permutation(len(pool))
+
+
+def _shares(lengths: np.ndarray, frames: int, new: int, new_share: float) -> np.ndarray:
+    """The share of each episode's frames [n] that an epoch of at most so many frames uses."""
+    parts = [slice(0, new), slice(new, None)] if new_share and 0 < new < len(lengths) else [slice(None)]
+    wanted = [new_share * frames, (1 - new_share) * frames] if len(parts) == 2 else [frames]
+    shares = np.empty(len(lengths))
+    for part, count in zip(parts, wanted, strict=True):
+        shares[part] = min(1.0, count / lengths[part].sum())
+    return shares
 
 
 def sample_frames(paths: list[Path], action_size: int, count: int, seed: int) -> np.ndarray:

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from experiment.checkpoints import load_model
+from experiment.keras_settings import adam
 from experiment.random_streams import Purpose
 from experiment.training_loop import Schedule, train
 from vae.config import ADVICE, VAEConfig
@@ -36,7 +36,7 @@ class VAETrainer:
 
     def __init__(self, model: VAE, config: VAEConfig):
         self.model, self.config = model, config
-        self.optimizer = keras.optimizers.Adam(config.learning_rate)
+        self.optimizer = adam(config.learning_rate)
         self.optimizer.build(model.trainable_variables)
         self.update = tf.function(self._update, reduce_retracing=True)
         self.loss = tf.function(self._loss, reduce_retracing=True)
@@ -102,10 +102,13 @@ class _Training:
         return f"loss {values['total']:.2f}"
 
 
-def train_vae(folder: Path, data: FrameStream, held_out: np.ndarray, config: VAEConfig, seed: int) -> dict[str, float]:
+def train_vae(
+    folder: Path, data: FrameStream, held_out: np.ndarray, config: VAEConfig, seed: int, start: VAE | None = None
+) -> dict[str, float]:
     """Train V on `data` into `folder`, from its checkpoint if there is one; return the held-out losses at the end.
 
-    held_out: frames uint8 [n, 64, 64, 3]. Writes what `experiment.training_loop` writes, and raises what it raises.
+    held_out: frames uint8 [n, 64, 64, 3]. start: a V to go on from, in place of a new one. Writes what
+    `experiment.training_loop` writes, and raises what it raises.
     """
     updates = round(config.epochs * data.batches_per_epoch)
     schedule = Schedule(
@@ -115,5 +118,5 @@ def train_vae(folder: Path, data: FrameStream, held_out: np.ndarray, config: VAE
         validate_every=config.validate_every,
         checkpoint_seconds=config.checkpoint_seconds,
     )
-    trainer = VAETrainer(build_vae(config, seed), config)
+    trainer = VAETrainer(start or build_vae(config, seed), config)
     return train(folder, _Training(trainer, data, held_out, updates, seed), schedule)

@@ -37,7 +37,7 @@ def carracing_environment(job: Job) -> Measure:
         count, limit = (number, job.pick(100, 10)) if job.variant == "growth" else (1, job.pick(1000, 50))
         games, steps, start = CarRacingGames(count), 0, time.perf_counter()
         for seed in itertools.count(number):
-            steps += play(games, seed, limit)
+            steps += play_out(games, seed, limit)
             if job.variant == "growth" or time.perf_counter() - start > job.seconds:
                 break
         seconds = time.perf_counter() - start
@@ -48,7 +48,7 @@ def carracing_environment(job: Job) -> Measure:
     return measure
 
 
-def play(games: Any, seed: int, limit: int) -> int:
+def play_out(games: Any, seed: int, limit: int) -> int:
     """Play all environments to their episodes' ends, or to the limit; return the steps."""
     script, count, steps = CarRacingScript("brownian"), len(games), 0
     actions = np.stack([script.actions(np.random.default_rng(seed + i), limit) for i in range(count)])
@@ -143,7 +143,7 @@ def carracing_parts(job: Job) -> Measure:
 
     def measure(number: int) -> dict[str, float]:
         start = time.perf_counter()
-        environment = play(games, number, job.pick(1000, 20)) / (time.perf_counter() - start)
+        environment = play_out(games, number, job.pick(1000, 20)) / (time.perf_counter() - start)
         networks = job.rates(think, ROWS)["rate"]
         allowed = 1 / (1 / environment + 1 / networks)
         return {"rate": allowed, "environment rate": environment, "networks rate": networks}

@@ -19,7 +19,8 @@ def add_claims(book: Book) -> None:
     """Add the claims about models."""
     cli.load_tensorflow()
     for name in cli.TASKS:
-        _sizes(book, name)
+        if name in book.paper:
+            _sizes(book, name)
     _vision(book)
 
 

@@ -9,6 +9,7 @@ import cli
 
 from controller.evaluation import Evaluation, load_evaluations
 from controller.statistics import Sample
+from controller.task import temperature_text
 from experiment.errors import InputError
 from experiment.files import read_json
 from experiment.jsonl import read_journal
@@ -75,7 +76,7 @@ def command(run: Path, evaluation: Evaluation) -> str:
     e, words = evaluation, [f"python scripts/evaluate.py {evaluation.task} --run {run} --world {evaluation.world}"]
     words += [f"--controller {e.controller}"] if e.controller else [f"--policy {e.policy}"]
     words += [f"--period {e.period}"] if e.period else []
-    words += [f"--temperature {e.temperature:g}"] if e.temperature is not None else []
+    words += [f"--temperature {temperature_text(e.temperature)}"] if e.temperature is not None else []
     return " ".join([*words, f"--episodes {e.episodes} --seed {e.seed}"])
 
 
@@ -142,6 +143,8 @@ def _played(run: Path) -> Iterator[Played]:
     """Everything played in a run, in float32, with the best checkpoint."""
     groups: dict[tuple, list[Evaluation]] = {}
     for e in load_evaluations(run / "evaluation", "float32"):
+        if e.settings:
+            continue  # not the run's own
         if e.checkpoint != "last":
             groups.setdefault((e.world, e.who, e.temperature), []).append(e)
     for evaluations in groups.values():

@@ -71,15 +71,15 @@ def _candidates(run: Any, task: Any, folder: Path) -> np.ndarray:
 
 def _played(run: Any, task: Any) -> np.ndarray:
     """Frames of a few games of the collecting policy."""
-    from controller.trajectories import drive_script
+    from controller.trajectories import script_trajectory
 
     env, script = run.stages.env, task.collector(run.stages.collect)
     games = task.games(1, env, True)
     try:
-        episodes = [drive_script(games, script, task.action_size, SEED + n, env.time_limit, 1) for n in range(GAMES)]
+        played = [script_trajectory(games, script, task.action_size, SEED + n, env.time_limit, 1) for n in range(GAMES)]
     finally:
         games.close()
-    return np.concatenate([episode.frames for episode in episodes])
+    return np.concatenate([trajectory.frames for trajectory in played])
 
 
 def _chosen(candidates: np.ndarray, vae: Any) -> RealFrames:

@@ -16,6 +16,7 @@ from controller.checkpoints import find_controller, load_controller, training_te
 from controller.dream_env import DreamEnv
 from controller.evaluation import Evaluation, evaluations_of, row
 from controller.policies import Policy
+from controller.task import temperature_text
 from controller.training import read_evaluations
 from controller.trajectories import (
     Trajectory,
@@ -47,18 +48,15 @@ class Report:
     def __init__(self, run: Run, page: Page, controller: str | None, seed: int):
         self.run, self.page, self.name, self.seed = run, page, controller, seed
         self.task = cli.task(run.task)
-        self.paper = json.loads(PAPER.read_text())[run.task]
+        self.paper = json.loads(PAPER.read_text()).get(run.task, {"table": [], "learning": None})
         self.has = {stage for stage in ("collect", "vae", "series", "rnn") if finished(run.folder(stage))}
         self.title = f"World Models: {run.task}, preset {run.preset}, run {run.path.name}"
 
     def draw(self) -> None:
         """All sections."""
-        self.scores()
-        self.vision()
-        self.memory()
-        self.dreams()
-        self.agent()
-        self.learning()
+        for section in (self.scores, self.vision, self.memory, self.dreams, self.agent, self.learning):
+            with self.page.attempt(f"the rest of section {section.__name__}"):
+                section()
 
     @functools.cached_property
     def vae(self) -> VAE:
@@ -98,7 +96,7 @@ class Report:
         rows = [
             (
                 f"{who}, seed {seed}",
-                f"{row(dreamt[who, seed, tau])} at tau {tau:g}" if tau else "",
+                f"{row(dreamt[who, seed, tau])} at tau {temperature_text(tau)}" if tau else "",
                 row(real[who, seed]) if (who, seed) in real else "",
             )
             for who, seed, tau in keys
@@ -114,7 +112,7 @@ class Report:
     def _published(self, who: str) -> tuple[str, float, float] | None:
         """The paper's row that an agent belongs to."""
         for entry in self.paper["table"]:
-            if "temperature" in entry and f"tau{entry['temperature']:.2f}" in who:
+            if "temperature" in entry and f"tau{temperature_text(entry['temperature'])}-s" in who:
                 return f"paper, tau {entry['temperature']}", entry["real"]["mean"], entry["real"]["std"]
             if entry.get("method") and who.startswith(f"real-{entry['method']}-"):
                 return f"paper, {entry['method']}", entry["mean"], entry["std"]
@@ -134,8 +132,9 @@ class Report:
                 [(d.who, d.mean, r.mean) for d, r in both if d.temperature == tau and bool(d.controller) == learned]
                 for learned in (False, True)
             )
-            figure = figures.probes(points, agents, tau)
-            self.page.figure(f"probes-tau{tau:.2f}", figure, f"survival in the dream at {tau:g} and in the real game")
+            figure = figures.probes(points, agents, tau, self.task.score)
+            name = temperature_text(tau)
+            self.page.figure(f"probes-tau{name}", figure, f"survival in the dream at {name} and in the real game")
         return None
 
     # --- V and M ---
@@ -205,6 +204,9 @@ class Report:
 
     def _env(self, temperature: float) -> DreamEnv:
         name = self.task.dream_env
+        if name is None:
+            space = gymnasium.spaces.Box(*self.task.bounds)
+            return DreamEnv(self.run.path, space, temperature, self.run.stages.env.time_limit, "rgb_array")
         return gymnasium.make(name, run=self.run.path, temperature=temperature, render_mode="rgb_array").unwrapped
 
     def agent(self) -> None:
@@ -250,10 +252,11 @@ class Report:
         ]
         if not curves:
             return self.page.missing("a trained controller; run scripts/train_controller.py")
-        last = 4 * max(curve[2][-1] for curve in curves)
-        shown = [n for n, generation in enumerate(theirs["generation"]) if generation <= last]
-        xs, ys = [theirs["generation"][n] for n in shown], [theirs["mean"][n] for n in shown]
-        curves.append(("authors' run", figures.THEIRS, xs, ys))
+        if theirs:
+            last = 4 * max(curve[2][-1] for curve in curves)
+            shown = [n for n, generation in enumerate(theirs["generation"]) if generation <= last]
+            xs, ys = [theirs["generation"][n] for n in shown], [theirs["mean"][n] for n in shown]
+            curves.append(("authors' run", figures.THEIRS, xs, ys))
         self.page.figure("learning", figures.lines(curves, "generation", f"mean {self.task.score}"), "learning curves")
         return self._transfer()
 
