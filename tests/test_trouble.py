@@ -121,7 +121,7 @@ def test_a_changed_command_is_taken_after_a_refusal(tmp_path, inside):
     [
         ({"popsize": 7}, "must be an even number"),
         ({"sigma_init": 1e300}, "must be at most 100"),
-        ({"sigma_init": 0.0}, ""),
+        ({"sigma_init": 0.0}, "must be above 0"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_where_they_are_said(values, said):
