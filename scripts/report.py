@@ -50,6 +50,10 @@ class Page:
         """A section."""
         self.parts.append(f"<h2>{html.escape(text)}</h2><p>{html.escape(comment)}</p>")
 
+    def note(self, text: str) -> None:
+        """A line of text."""
+        self.parts.append(f"<p>{html.escape(text)}</p>")
+
     def missing(self, text: str) -> None:
         """What could not be drawn, and why."""
         self.parts.append(f'<p class="missing">Not there yet: {html.escape(text)}</p>')
@@ -197,6 +201,8 @@ class Report:
                 figure = self.figures.histogram(e.scores, e.who, self._published(e.who), self.task.score)
                 self.page.figure(f"scores-{e.who}-seed{e.seed}", figure, f"scores of {e.who}")
         self._probes(real, dreamt)
+        self._survival(found)
+        self._claims()
         return None
 
     def _published(self, who: str) -> tuple[str, float, float] | None:
@@ -225,6 +231,41 @@ class Report:
             figure = self.figures.probes(points, agents, tau)
             self.page.figure(f"probes-tau{tau:.2f}", figure, f"survival in the dream at {tau:g} and in the real game")
         return None
+
+    def _survival(self, found) -> None:
+        """Survival curves and deaths by window in both worlds, of each temperature that anybody dreamed at."""
+        from reporting import survival
+
+        from controller.survival import survival_curve
+
+        lasting = [e for e in found if e.scores == e.lengths]
+        if self.task.world != "dream" or not lasting:
+            return
+        self.page.heading("Survival", "Equal means can hide opposite errors. Bands, intervals: 95 %.")
+        limit, policies = self.run.stages.env.time_limit, self.task.policies
+        for tau in sorted({e.temperature for e in lasting if e.world == "dream"}, reverse=True):
+            lengths = survival.both_worlds(lasting, tau, lambda who: who in policies)
+            if not lengths:
+                continue
+            panels = [
+                (who, [(world, survival_curve(each, limit)) for world, each in zip(survival.WORLDS, both, strict=True)])
+                for who, both in lengths.items()
+            ]
+            title = f"survival in the dream at {tau:g} and in the real task"
+            self.page.figure(f"survival-tau{tau:.2f}", self.figures.survival(panels, limit), title)
+            self.page.table(survival.hazard_rows(lengths, limit))
+            for line in survival.warnings(lengths, limit):
+                self.page.note(line)
+
+    def _claims(self) -> None:
+        """Each of the paper's claims about this task, as far as this run's scores go."""
+        from reporting.claims import CORRECTION, all_claims
+        from reporting.claims_page import page_rows
+
+        claims = [claim for claim in all_claims(self.run.path)[0] if claim.evidence]
+        if claims:
+            self.page.heading("The paper's claims", f"What this run's scores say of them. {CORRECTION}")
+            self.page.table(page_rows(claims))
 
     # --- V and M ---
 

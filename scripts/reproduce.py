@@ -45,10 +45,11 @@ def stages(launcher, run, task, temperature: float, seeds: int) -> list[str]:
     launcher.alone("encode_series.py")
     launcher.alone("train_rnn.py")
     if task.world == "dream":
-        probes = ["--policy", *task.policies, "--seed", SEED, "--temperature", str(temperature)]
+        probes = ["--policy", *task.policies, "collector", "--seed", SEED, "--temperature", str(temperature)]
         launcher.ranked("evaluate.py", *probes, "--world", "real", "dream", "--episodes", str(config.probe_episodes))
         print("\nThe dream, probed before C is trained in it: scripted policies in both worlds\n")
         print_table(run, task, [], temperature)
+        print_survival(run, scripts(run, task), temperature)
     variants = task.presets[run.preset].variants
     names = [controller(launcher, run, task, v, temperature, seed) for v in variants for seed in range(seeds)]
     launcher.ranked("evaluate.py", "--policy", *task.baselines, "--seed", SEED, "--episodes", str(config.episodes))
@@ -76,7 +77,7 @@ def print_table(run, task, controllers: list[str], temperature: float) -> None:
     dream, real = evaluations(run, "dream", temperature), evaluations(run, "real", None)
     rows = [
         (who, row(dream[who]) if who in dream else "", row(real[who]) if who in real else "")
-        for who in [*controllers, *(task.script(name, None).label for name in task.policies)]
+        for who in [*controllers, *scripts(run, task)]
     ]
     published = task.published if controllers else []
     heads = ("policy", f"dream, tau {temperature:.2f}", "real task")
@@ -84,6 +85,34 @@ def print_table(run, task, controllers: list[str], temperature: float) -> None:
     cells = [tuple(line[n] for n in shown) for line in [heads, *rows, *published] if any(line[1:])]
     print(table(cells[1:], cells[0]))
     print(f"mean ± std of the {task.score} [95 % interval of the mean] (episodes)\n", flush=True)
+
+
+def scripts(run, task) -> list[str]:
+    """The labels of the task's scripted policies, the one that collected this run's episodes included."""
+    labels = [task.script(name, None).label for name in task.policies]
+    return list(dict.fromkeys([*labels, task.collector(run.stages.collect).label]))
+
+
+def print_survival(run, names: list[str], temperature: float) -> None:
+    """Deaths per 100 steps by window in both worlds, and a warning where the dream's are not the real task's.
+
+    Only of tasks whose return is the number of steps survived.
+    """
+    from reporting import survival
+
+    from controller.evaluation import table
+
+    dream, real = evaluations(run, "dream", temperature), evaluations(run, "real", None)
+    lengths = {
+        who: tuple(found[who].lengths if who in found else [] for found in (dream, real))
+        for who in names
+        if all(found[who].scores == found[who].lengths for found in (dream, real) if who in found)
+    }
+    if not any(map(any, lengths.values())):
+        return
+    heads, *rows = survival.hazard_rows(lengths, run.stages.env.time_limit)
+    print(table(rows, heads))
+    print("\n".join([*survival.warnings(lengths, run.stages.env.time_limit), ""]), flush=True)
 
 
 def evaluations(run, world: str, temperature):
@@ -95,22 +124,38 @@ def evaluations(run, world: str, temperature):
 
 
 def report(run, task, controllers: list[str], temperature: float) -> None:
-    """The table, and how surely each agent beats each baseline."""
-    from controller.statistics import welch_p
-
+    """The table, and which baselines each agent is shown to beat."""
     print(f"\n{task.name}, preset {run.preset}: {task.score}\n")
     print_table(run, task, controllers, temperature)
+    if task.world == "dream":
+        print_survival(run, controllers, temperature)
     real = evaluations(run, "real", None)
-    for name in controllers:
-        for other in (task.script(name, None).label for name in task.baselines):
-            p = welch_p(real[name].scores, real[other].scores)
-            verb = "beats" if real[name].mean > real[other].mean else "does not beat"
-            print(
-                f"{name} {verb} {other} in the real task: {real[name].mean:.0f} to {real[other].mean:.0f}, "
-                f"Welch's p = {p:.2g}"
-            )
+    pairs = [(name, task.script(other, None).label) for name in controllers for other in task.baselines]
+    for line in comparisons([(real[name], real[other]) for name, other in pairs]):
+        print(line)
     for line in spreads(controllers, {name: real[name].mean for name in controllers}):
         print(line)
+
+
+def comparisons(pairs) -> list[str]:
+    """A line for each pair of evaluations (agent, baseline) in the real task: "beats" only where it is shown.
+
+    All lines are corrected together (Holm, 5 %); the same games are paired.
+    """
+    from controller.statistics import Sample, difference
+    from controller.verdicts import REFUTED, SHOWN, Between, decide, enough, p_words
+
+    samples = [[Sample.pooled([(e.seed, e.scores)]) for e in pair] for pair in pairs]
+    verdicts, _ = decide([Between(difference(a, b), low=0.0) for a, b in samples])
+    verbs = {SHOWN: "beats", REFUTED: "is beaten by"}
+    lines = []
+    for (agent, other), (a, b), verdict in zip(pairs, samples, verdicts, strict=True):
+        short = enough(len(a), len(b))
+        verb = "is not shown to beat" if short else verbs.get(verdict.outcome, "is not shown to beat")
+        why = f"; {short or verdict.further}" if short or verdict.further else ""
+        figures = f"{agent.mean:.0f} to {other.mean:.0f}, {p_words(verdict.p)}{why}"
+        lines.append(f"{agent.who} {verb} {other.who} in the real task: {figures}")
+    return lines
 
 
 def spreads(controllers: list[str], means: dict[str, float]) -> list[str]:

@@ -73,7 +73,8 @@ class Played:
 def command(run: Path, evaluation: Evaluation) -> str:
     """Return the command that makes an evaluation again."""
     e, words = evaluation, [f"python scripts/evaluate.py {evaluation.task} --run {run} --world {evaluation.world}"]
-    words += [f"--controller {e.controller}"] if e.controller else [f"--policy {e.policy}"]
+    script = e.policy if e.policy in cli.task(e.task).policies else "collector"
+    words += [f"--controller {e.controller}"] if e.controller else [f"--policy {script}"]
     words += [f"--period {e.period}"] if e.period else []
     words += [f"--temperature {e.temperature:g}"] if e.temperature is not None else []
     return " ".join([*words, f"--episodes {e.episodes} --seed {e.seed}"])
