@@ -10,13 +10,14 @@ V and the series of all games before them; its M goes on from the old one's weig
 settings of the new run.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import cli
 
 cli.one_thread_a_rank()
 
-from controller.checkpoints import find_controller, load_controller
+from controller.checkpoints import find_controller, load_controller, training_config
 from controller.evaluation import evaluations_of
 from controller.iteration import open_iteration, signature
 from controller.workers import Setup, TaskPlayers, play_setup
@@ -46,7 +47,7 @@ def main() -> None:
         old = old_run(arguments, task)
         folder = find_controller(old.path, arguments.controller, task.usual_controller)
         shape, weights = load_controller(folder, "best")
-        new = open_iteration(old, *new_run(arguments, old), signature(old, folder, weights))
+        new = open_iteration(old, *new_run(arguments, old, folder), signature(old, folder, weights))
         setup = iteration_setup(old, new, shape)
         length = usual_length(old, folder.name, setup.env.time_limit)
         with Farm(TaskPlayers(task, setup), comm, setup) as farm:
@@ -80,9 +81,13 @@ def old_run(arguments, task):
     return old
 
 
-def new_run(arguments, old):
-    """The new run as it is wanted, with the old one's settings but for what --set says, and what was said."""
-    stages, explicit = cli.overridden(old.stages, arguments.overrides)
+def new_run(arguments, old, controller: Path):
+    """The new run as it is wanted, and what was said with --set.
+
+    Its settings are the old run's and, of C, those that the playing controller was trained with.
+    """
+    inherited = replace(old.stages, controller=training_config(controller, old.stages.controller))
+    stages, explicit = cli.overridden(inherited, arguments.overrides)
     if arguments.seed is None:
         return Run(arguments.to, old.task, old.preset, old.seed + 1, stages), explicit
     return Run(arguments.to, old.task, old.preset, arguments.seed, stages), explicit | {"seed"}
