@@ -52,7 +52,7 @@ class Road:
 
 
 class Renderer:
-    """Renders observations of one view ("v3" or "v0"); holds the grid of samples and room to work in.
+    """Renders observations of one view ("v3" or "v0"); holds the grid of samples and the buffers.
 
     stretch: `cropped` stretches the contrast of each frame (see `vae.preprocessing`).
     """
@@ -80,7 +80,7 @@ class Renderer:
         return _resize(_sum(self._samples, self._packed(), KEPT_ROWS), DOWN * ACROSS)
 
     def _packed(self) -> np.ndarray:
-        """The packed colours of the frame just rendered, stretched between its own extremes where that is asked."""
+        """The packed colours of the frame just rendered, stretched between its own extremes where requested."""
         if self._stretched is None:
             return _PACKED
         shown = np.bincount(self._samples[: KEPT_ROWS * DOWN].ravel(), minlength=len(COLORS)) > 0

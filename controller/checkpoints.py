@@ -26,6 +26,19 @@ def save_controller(
     write_json(folder / f"{checkpoint}.json", {**shape.config(), **labels})
 
 
+def save_candidates(folder: Path, candidates: np.ndarray, fitness: np.ndarray) -> None:
+    """Write a generation's candidates [n, P], as rollouts use them, in the order of their fitness [n], best first."""
+    write_npz(folder / "candidates.npz", {"weights": rounded(candidates[np.argsort(-fitness, kind="stable")])})
+
+
+def load_candidates(folder: Path, size: int) -> np.ndarray:
+    """Return the last generation's candidates float32 [n, P = size], best first."""
+    path = folder / "candidates.npz"
+    weights = read_npz(path, {"weights": ArraySpec("float32", ("n", size))}, ADVICE)["weights"]
+    check_finite(weights, "weights", path, ADVICE)
+    return weights
+
+
 def load_controller(folder: Path, checkpoint: str) -> tuple[PolicyShape, np.ndarray]:
     """The shape and flat weights float32 [P] of a trained controller's "best" or "last" checkpoint."""
     path = folder / f"{checkpoint}.json"

@@ -7,23 +7,24 @@ import numpy as np
 
 from experiment.errors import InputError, NumericalError
 from experiment.files import read_json, write_json
+from experiment.forks import refuse_dead_tensorflow
 from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
 
 
 def weight_names(variables: list[Any]) -> list[str]:
-    """Stable array names of Keras variables: ``layer.weight``, without the model's own name."""
+    """Return stable array names of Keras variables: ``layer.weight``, without the model's own name."""
     return [".".join(variable.path.split("/")[-2:]) for variable in variables]
 
 
 def model_arguments(model: Any) -> dict[str, Any]:
-    """The arguments that build a model like this one, as its class lists them in ``ARGUMENTS`` (name: type)."""
+    """Return the arguments that rebuild a model, as its class lists them in ``ARGUMENTS`` (name: type)."""
     return {name: getattr(model, name) for name in model.ARGUMENTS}
 
 
 def save_model(folder: Path, name: str, model: Any, dtype: str = "float32") -> None:
     """Write ``name.npz`` (arrays of `dtype`, float32 or float16) and ``name.json``, which rebuilds the model.
 
-    Raises NumericalError where a weight is no number, or is beyond float16.
+    Raises NumericalError where a weight is NaN, infinite, or overflows float16.
     """
     names = weight_names(model.variables)
     arrays = {key: np.asarray(v).astype(dtype) for key, v in zip(names, model.variables, strict=True)}
@@ -35,11 +36,13 @@ def save_model(folder: Path, name: str, model: Any, dtype: str = "float32") -> N
 
 
 def load_model(kind: type, folder: Path, name: str, advice: str, precision: str | None = None) -> Any:
-    """The model of class `kind` that was saved, in its own or another `precision`.
+    """Return the saved model of class `kind`, in its own or another `precision`.
 
-    InputError where a file is missing, damaged, or does not fit.
+    Raises InputError, ending in `advice`, where a file is missing, damaged, or does not fit, or where TensorFlow cannot
+    run in this forked process.
     """
     config = load_config(folder, name, kind.ARGUMENTS, advice)
+    refuse_dead_tensorflow()
     try:
         model = kind(**config | ({"precision": precision} if precision else {}))
     except ValueError as error:
@@ -49,7 +52,7 @@ def load_model(kind: type, folder: Path, name: str, advice: str, precision: str 
 
 
 def load_config(folder: Path, name: str, kinds: dict[str, type], advice: str) -> dict[str, Any]:
-    """The fields of `kinds` from the configuration beside the weights; InputError where one is missing or wrong."""
+    """Return the fields of `kinds` from the JSON beside the weights; InputError where one is missing or mistyped."""
     config = read_json(folder / f"{name}.json", advice)
     if not isinstance(config, dict) or any(type(config.get(key)) is not kind for key, kind in kinds.items()):
         raise InputError(f"{folder / name}.json: not a model's configuration; {advice}")
@@ -61,7 +64,7 @@ def _line(error: Exception) -> str:
 
 
 def load_arrays(folder: Path, name: str, variables: list[Any], advice: str) -> None:
-    """Assign the arrays of ``name.npz`` to `variables`, by name, with dtypes, shapes and finiteness checked."""
+    """Assign the arrays of ``name.npz`` to `variables` by name; InputError for a wrong dtype or shape, or NaN."""
     names = weight_names(variables)
     specs = {k: ArraySpec("float32|float16", tuple(v.shape)) for k, v in zip(names, variables, strict=True)}
     path = folder / f"{name}.npz"
@@ -72,9 +75,9 @@ def load_arrays(folder: Path, name: str, variables: list[Any], advice: str) -> N
 
 
 def save_checkpoint(folder: Path, variables: list[Any], counters: dict[str, float]) -> None:
-    """Write everything an interrupted training goes on from: all variables by position, and its counters.
+    """Write what an interrupted training resumes from: all variables by position, and its counters.
 
-    Raises NumericalError, and keeps the checkpoint before it, where a variable is no longer a number.
+    Raises NumericalError, and keeps the previous checkpoint, where a variable is NaN or infinite.
     """
     arrays = {f"variable-{i:03d}": np.asarray(v) for i, v in enumerate(variables)}
     if not all(np.isfinite(array).all() for array in arrays.values()):
@@ -85,7 +88,9 @@ def save_checkpoint(folder: Path, variables: list[Any], counters: dict[str, floa
 
 
 def load_checkpoint(folder: Path, variables: list[Any], counters: list[str]) -> dict[str, float] | None:
-    """Assign the variables of ``checkpoint.npz`` and return its counters; None where there is none."""
+    """Assign the variables of ``checkpoint.npz`` and return its counters; None where there is no file.
+
+    Raises InputError where it is damaged or of another model."""
     path = folder / "checkpoint.npz"
     if not path.exists():
         return None

@@ -29,7 +29,7 @@ def setting(
     above: Any = None,
     added: bool = False,
 ) -> Any:
-    """A dataclass field that knows its help line, unit, source and bounds (`least`: >=, `above`: >).
+    """Return a dataclass field with its help line, unit, source and bounds (`least`: >=, `above`: >).
 
     added: the field is newer than some stored records; one without it means the default.
     """
@@ -56,7 +56,7 @@ class Settings:
 
 
 def _problem(item: dataclasses.Field, value: Any) -> str:
-    """Why `value` does not fit the field, or an empty string."""
+    """Return why `value` does not fit the field, or an empty string."""
     meta = item.metadata
     if not isinstance(value, (int, float) if item.type is float else item.type) or (
         isinstance(value, bool) and item.type is not bool
@@ -74,7 +74,7 @@ def _problem(item: dataclasses.Field, value: Any) -> str:
 
 
 def parse_value(item: dataclasses.Field, text: str) -> Any:
-    """The word of a ``--set`` as the field's own type; InputError where it cannot be read as one."""
+    """Return the text of a ``--set`` as the field's own type; InputError where it does not parse."""
     try:
         if item.type is bool:
             return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
@@ -103,7 +103,7 @@ def override(stages: S, word: str) -> S:
 
 
 def from_values(kind: type, values: dict[str, Any], where: str) -> Any:
-    """A stage configuration rebuilt from stored values; InputError where names or types do not fit."""
+    """Return a stage's settings rebuilt from stored values; InputError where names or types do not fit."""
     values, known = completed(kind, values), {item.name for item in fields(kind)}
     if set(values) != known:
         odd = ", ".join(sorted(set(values) ^ known))
@@ -115,7 +115,7 @@ def from_values(kind: type, values: dict[str, Any], where: str) -> Any:
 
 
 def completed(kind: type, values: dict[str, Any]) -> dict[str, Any]:
-    """Stored values with the defaults of the fields that are newer than their record."""
+    """Return stored values with the defaults of the fields that are newer than their record."""
     return {item.name: item.default for item in fields(kind) if item.metadata.get("added")} | values
 
 

@@ -27,7 +27,7 @@ class NumericalError(Exception):
 
 
 def check_losses(values: dict[str, float], where: str, advice: str) -> dict[str, float]:
-    """`values` again; NumericalError naming `where` and `advice` if one is NaN or infinite."""
+    """Return `values`; NumericalError naming `where` and `advice` if one is NaN or infinite."""
     bad = [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]
     if bad:
         raise NumericalError(f"{where}: {', '.join(bad)}; {advice}")
@@ -35,7 +35,7 @@ def check_losses(values: dict[str, float], where: str, advice: str) -> dict[str,
 
 
 def disk_trouble(error: OSError) -> str | None:
-    """The line for a disk that is full, read-only or broken; None for any other error."""
+    """Return the message for a disk that is full, read-only or broken; None for any other error."""
     if error.errno not in DISK_TROUBLE:
         return None
     where = f"{error.filename}: " if error.filename else ""

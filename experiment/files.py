@@ -43,7 +43,7 @@ def atomic_write(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Within, an OSError that names no file names this one: a full disk says only that it is full."""
+    """Make an OSError within name this file where it names none, as for a full disk."""
     try:
         yield
     except OSError as error:
@@ -52,7 +52,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def read_file(path: Path, advice: str = "") -> bytes:
-    """All of a file, held against the manifest beside it where that lists it.
+    """Return the bytes of a file, checked against the manifest beside it where that lists it.
 
     Raises InputError with one line (what, where, `advice`) where it is missing, unreadable, too large or damaged.
     """
@@ -80,7 +80,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path, advice: str = "") -> Any:
-    """The JSON in `path`; InputError with one line (and `advice`) where it is missing or damaged."""
+    """Return the JSON in `path`; InputError with one line (and `advice`) where it is missing or damaged."""
     data = read_file(path, advice)
     try:
         return json.loads(data)
@@ -89,12 +89,12 @@ def read_json(path: Path, advice: str = "") -> Any:
 
 
 def write_sealed(path: Path, value: dict[str, Any]) -> None:
-    """Write an object as JSON that knows when it was damaged (see `seal`), atomically."""
+    """Write an object as JSON with a checksum of its own (see `seal`), atomically."""
     write_json(path, seal(value))
 
 
 def read_sealed(path: Path, advice: str = "") -> dict[str, Any]:
-    """What `write_sealed` wrote; InputError with one line where it is missing, damaged or was edited by hand."""
+    """Return what `write_sealed` wrote; InputError with one line where it is missing, damaged or was edited by hand."""
     value = read_json(path, advice)
     try:
         return unseal(value)
@@ -103,12 +103,12 @@ def read_sealed(path: Path, advice: str = "") -> dict[str, Any]:
 
 
 def seal(value: dict[str, Any]) -> dict[str, Any]:
-    """The object with the CRC-32 of its JSON as its last key."""
+    """Return the object with the CRC-32 of its JSON as its last key."""
     return {**value, CHECKSUM: zlib.crc32(json.dumps(value).encode())}
 
 
 def unseal(value: Any) -> dict[str, Any]:
-    """The object without its checksum; ValueError where this does not fit."""
+    """Return the object without its checksum; ValueError where the checksum does not match."""
     if not isinstance(value, dict) or type(value.get(CHECKSUM)) is not int:
         raise ValueError("not an object with a checksum")
     content = {key: part for key, part in value.items() if key != CHECKSUM}
@@ -132,7 +132,7 @@ def write_manifest(folder: Path) -> None:
 
 
 def check_manifest(folder: Path, advice: str = "") -> None:
-    """InputError where a listed file is missing or has another size; contents are checked as they are read."""
+    """Raise InputError where a listed file is missing or has another size; contents are checked when read."""
     for name, listed in _listed(folder).items():
         path = folder / name
         if not path.is_file():
@@ -142,7 +142,7 @@ def check_manifest(folder: Path, advice: str = "") -> None:
 
 
 def _listed(folder: Path) -> dict[str, dict[str, Any]]:
-    """The files that a folder's manifest lists, by name; none where there is no manifest."""
+    """Return the files that a folder's manifest lists, by name; none without a manifest."""
     path = folder / MANIFEST
     try:
         status = path.stat()
@@ -172,10 +172,10 @@ def _read_manifest(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, on one line of bounded length."""
+    """Return an error's message, on one line of bounded length."""
     return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
 def then(advice: str) -> str:
-    """What to do about it, as the end of a message."""
+    """Return what to do about it, as the end of a message."""
     return f"; {advice}" if advice else ""

@@ -15,7 +15,7 @@ from typing import Any, Generic
 
 from filelock import FileLock, Timeout
 
-from experiment.config import S, completed, from_values
+from experiment.config import S, Settings, completed, from_values
 from experiment.errors import InputError
 from experiment.files import MANIFEST, read_json, read_sealed, write_json, write_manifest, write_sealed
 from experiment.provenance import environment
@@ -36,7 +36,7 @@ class Run(Generic[S]):
     stages: S
 
     def folder(self, stage: str) -> Path:
-        """Where a stage keeps its files."""
+        """Return where a stage keeps its files."""
         return self.path / FOLDERS[stage]
 
     def pinned(self, stage: str) -> dict[str, dict[str, Any]]:
@@ -45,7 +45,7 @@ class Run(Generic[S]):
 
 
 def open_run(path: Path, wanted: Run[S], explicit: set[str], preset_given: bool) -> Run[S]:
-    """The run in `path`, made or continued with the `wanted` settings.
+    """Return the run in `path`, created or continued with the `wanted` settings.
 
     `explicit` names the ``stage.field`` (and "seed") the command set itself: these, and all fields where the preset
     was given and differs from the stored one, must agree with what stages already begun were made with; otherwise
@@ -73,9 +73,10 @@ def load_run(path: Path, like: S, missing_ok: bool = False) -> Run[S] | None:
     if missing_ok and not file.exists():
         return None
     values = read_sealed(file, "run scripts/collect_rollouts.py with --run and --preset first, in a new folder")
+    newer = {item.name: vars(item.default) for item in dataclasses.fields(like) if isinstance(item.default, Settings)}
     try:
         stages = {
-            name: from_values(type(config), values["stages"][name], f"{file} [{name}]")
+            name: from_values(type(config), values["stages"].get(name, newer.get(name)), f"{file} [{name}]")
             for name, config in vars(like).items()
         }
         if type(values["seed"]) is not int or values["seed"] < 0:
@@ -86,7 +87,7 @@ def load_run(path: Path, like: S, missing_ok: bool = False) -> Run[S] | None:
 
 
 def _merge(stored: Run[S], wanted: Run[S], explicit: set[str], whole: bool) -> Run[S]:
-    """The stored run with what this command says over it."""
+    """Return the stored run with this command's settings over it."""
     if whole:
         return dataclasses.replace(wanted, seed=wanted.seed if "seed" in explicit else stored.seed)
     stages = {}
@@ -105,9 +106,9 @@ def _refuse_differences(stored: Run, merged: Run) -> None:
         wanted = merged.pinned(stage)
         for name, old in stored.pinned(stage).items():
             new = wanted[name]
-            differences += [f"{name}.{k} is {old[k]}, asked {new[k]}" for k in old if old[k] != new[k]]
+            differences += [f"{name}.{k} is {old[k]}, requested {new[k]}" for k in old if old[k] != new[k]]
     if begun and stored.seed != merged.seed:
-        differences.append(f"seed is {stored.seed}, asked {merged.seed}")
+        differences.append(f"seed is {stored.seed}, requested {merged.seed}")
     if differences:
         raise InputError(
             f"{stored.path}: made with other settings ({'; '.join(differences)}); leave them out, or name another --run"
@@ -117,7 +118,7 @@ def _refuse_differences(stored: Run, merged: Run) -> None:
 def refuse_other(
     folder: Path, record: dict[str, Any], free: Sequence[str], kinds: dict[str, type] | None = None
 ) -> None:
-    """InputError with the difference where `folder` was begun with another `record`; `free` fields may differ.
+    """Raise InputError with the difference where `folder` was begun with another `record`; `free` fields may differ.
 
     kinds: the settings class of each part of the record that is one, whose newer fields an old record lacks.
     """
@@ -128,12 +129,12 @@ def refuse_other(
     new = _flat(record)
     names = [k for k in sorted(old.keys() | new.keys()) if k not in free and old.get(k) != new.get(k)]
     if names:
-        differences = "; ".join(f"{k} is {old.get(k)}, asked {new.get(k)}" for k in names)
+        differences = "; ".join(f"{k} is {old.get(k)}, requested {new.get(k)}" for k in names)
         raise InputError(f"{folder}: made with other settings ({differences}); --set them back, or name another --run")
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
-    """A record with its stages' fields as ``stage.field``."""
+    """Return a record with its stages' fields as ``stage.field``."""
     nested = {f"{k}.{field}": v for k, part in record.items() if isinstance(part, dict) for field, v in part.items()}
     return nested | {k: v for k, v in record.items() if not isinstance(v, dict)}
 
@@ -170,11 +171,11 @@ def working(folder: Path, record: dict[str, Any]) -> Iterator[None]:
             yield
             holder.unlink(missing_ok=True)
     except Timeout:
-        raise InputError(f"{folder}: {_holder(holder)} is at work in it; wait for it") from None
+        raise InputError(f"{folder}: {_holder(holder)} is using it; wait for it") from None
 
 
 def _holder(file: Path) -> str:
-    """Who holds a lock, as far as it is known."""
+    """Return who holds a lock, as far as it is known."""
     with contextlib.suppress(InputError, KeyError, TypeError):
         who = read_json(file)
         return f"process {who['pid']} on {who['host']}"
@@ -182,7 +183,7 @@ def _holder(file: Path) -> str:
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
-    """What a finished stage left in ``done.json``, or None."""
+    """Return the summary of a finished stage from its ``done.json``, or None."""
     file = folder / "done.json"
     return read_sealed(file, "delete it and run the stage again") if file.exists() else None
 

@@ -10,7 +10,7 @@ from experiment.runs import FOLDERS, Run, finish, finished, working
 
 
 def need(run: Run, stage: str, script: str, flag: str = "--run") -> None:
-    """InputError naming the script to run first where a stage is not finished, or lacks a file it finished with.
+    """Raise InputError naming the script to run first where a stage is not finished, or lacks a file of its manifest.
 
     flag: what stands before the run's folder in that command.
     """

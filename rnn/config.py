@@ -3,6 +3,16 @@
 from dataclasses import dataclass
 
 from experiment.config import PRECISIONS, Settings, setting
+from experiment.errors import InputError
+
+ADVICE = "run scripts/train_rnn.py first, or again after deleting the folder"
+
+
+def checked_temperature(temperature: float) -> float:
+    """Return the temperature of a dream; InputError where it is not above 0."""
+    if not temperature > 0 or temperature == float("inf"):
+        raise InputError(f"temperature {temperature}: must be a number above 0")
+    return float(temperature)
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,7 @@ class RNNConfig(Settings):
     )
     epochs: float = setting(
         20.0,
-        "passes over the training series; 0: M keeps its random initial weights",
+        "passes over the training series; 0: random initial weights",
         unit="passes",
         source="paper, appendix A.2",
         least=0.0,

@@ -21,7 +21,8 @@ Kind = tuple[str, bool]  # (world, whether the policy is a script)
 class Rollout(NamedTuple):
     """One game or dream to play.
 
-    id: its place among the results. world: "dream", "real" or "record" (a real game whose episode is wanted).
+    id: its place among the results. world: "dream", "real", "record" (a real game whose episode is wanted), or
+    "explore" (such a one in which the agent explores).
     stream: of all its random numbers, the engine's too. policy: flat weights float32 [P], or a Script.
     """
 

@@ -36,12 +36,17 @@ class Tiles:
             parts.append(self._tile(_each(arguments, lambda array, part=part: array[part]), part.stop - first))
         return parts[0] if len(parts) == 1 else tf.nest.map_structure(lambda *tiles: np.concatenate(tiles), *parts)
 
-    def _tile(self, arguments: Any, count: int) -> Any:
-        """The results of at most a full tile's rows."""
+    def size(self, arguments: Any, count: int) -> int:
+        """Return the rows of the tile that computes `count` rows, at most a full tile's, of such arguments."""
         size = next((size for size in self._smaller if size >= count), self._rows)
         if size < self._rows and size not in self._tried:
             self._try(arguments, size)
-            return self._tile(arguments, count)
+            return self.size(arguments, count)
+        return size
+
+    def _tile(self, arguments: Any, count: int) -> Any:
+        """The results of at most a full tile's rows."""
+        size = self.size(arguments, count)
         results = self._call(*_each(arguments, lambda array: _filled(array, size)))
         return _each(results, lambda part: np.asarray(part)[:count])
 

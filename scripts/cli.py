@@ -10,10 +10,12 @@ import argparse
 import contextlib
 import importlib
 import os
+import re
 import signal
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from controller.config import Stages
     from controller.task import Task
 
-TASKS = ("doomrnn", "carracing")
+TASKS = ("doomrnn", "carracing", "pendulum")
+OWN_TASK = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")  # module:attribute
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 ONE_THREAD = {
@@ -57,7 +60,10 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         """Return the help; its settings are those of the TASK and --preset among the words."""
         if self.lists_settings:
-            self.epilog = _settings_help(self._words).replace("%", "%%")
+            try:
+                self.epilog = _settings_help(self._words).replace("%", "%%")
+            except InputError as error:
+                self.error(str(error))
         return super().format_help()
 
     def error(self, message: str) -> None:  # type: ignore[override]
@@ -110,7 +116,8 @@ def parser(
     """A parser with the flags every script takes; `doc` is the script's docstring."""
     made = Parser(description=doc, formatter_class=Formatter)
     made.lists_settings = fields
-    made.add_argument("task", choices=TASKS, metavar="TASK", help=f"one of: {', '.join(TASKS)}")
+    which = f"one of: {', '.join(TASKS)}; or one of your own, as module:attribute (docs/your_task.md)"
+    made.add_argument("task", type=task_name, metavar="TASK", help=which)
     made.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     if preset:
         made.add_argument(
@@ -138,7 +145,8 @@ def _settings_help(words: list[str]) -> str:
     pre = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     pre.add_argument("--preset", nargs="?")
     wanted = pre.parse_known_args(words)[0].preset
-    return "\n\n".join(_task_settings(name, wanted) for name in [n for n in TASKS if n in words][:1] or TASKS)
+    named = [word for word in words if word in TASKS or OWN_TASK.fullmatch(word)]
+    return "\n\n".join(_task_settings(name, wanted) for name in named[:1] or TASKS)
 
 
 def _task_settings(name: str, wanted: str | None) -> str:
@@ -146,6 +154,19 @@ def _task_settings(name: str, wanted: str | None) -> str:
     presets = task(name).presets
     preset = presets.get(wanted or "", presets["paper"])
     return f"settings of {name}, preset {preset.name}:\n{describe(preset.stages, preset.all_sources(presets['paper']))}"
+
+
+def task_name(text: str) -> str:
+    """An argument that names a task."""
+    if text in TASKS:
+        return text
+    if OWN_TASK.fullmatch(text):
+        try:
+            task(text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return text
+    raise argparse.ArgumentTypeError(f"{text}: not one of {', '.join(TASKS)}, and no module:attribute")
 
 
 def seed(text: str) -> int:
@@ -173,8 +194,23 @@ def temperature(text: str) -> float:
 
 
 def task(name: str) -> Task:
-    """A task's description, loaded by name."""
-    return importlib.import_module(f"{name}.task").TASK
+    """A task's description, loaded by name, or from a module of the user's (in the current folder, or installed)."""
+    if name in TASKS:
+        return importlib.import_module(f"{name}.task").TASK
+    from controller.task import Task
+
+    module, _, attribute = name.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except InputError:
+        raise
+    except Exception as error:  # whatever somebody else's module raises
+        raise InputError(f"TASK {name}: cannot be loaded ({type(error).__name__}: {error})") from None
+    if not isinstance(found, Task):
+        raise InputError(f"TASK {name}: is a {type(found).__name__}, and must be a controller.task.Task")
+    return replace(found, name=name)
 
 
 def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> Run:
@@ -205,19 +241,27 @@ def open_existing(path: Path) -> Run:
     """The run in a folder, whatever its task; InputError where there is none."""
     stored = read_json(path / "config.json", "name a run's folder with --run")
     name = stored.get("task") if isinstance(stored, dict) else None
-    if name not in TASKS:
+    if not isinstance(name, str) or not (name in TASKS or OWN_TASK.fullmatch(name)):
         raise InputError(f"{path / 'config.json'}: not a run's configuration (task {name!r})")
     return load_run(path, task(name).presets["paper"].stages)
 
 
 def need_telling_dream(run: Run) -> None:
-    """InputError where M foretells neither an end nor rewards, so that all players are alike in its dream."""
+    """InputError where M predicts neither done nor rewards, so that all policies score alike in its dream."""
     config = run.stages.rnn
     if not (config.done_head or config.reward_head):
         raise InputError(
-            f"{run.folder('rnn')}: this M foretells neither an end nor rewards, so that nothing can be learned or "
+            f"{run.folder('rnn')}: this M predicts neither done nor rewards, so that nothing can be learned or "
             "scored in its dream; train one with --set rnn.reward_head=true in another --run"
         )
+
+
+def need_episodes(run: Run) -> None:
+    """InputError where not all episodes are collected yet."""
+    from controller.iteration import is_iteration
+
+    script = ("iterate.py", "--to") if is_iteration(run.path) else ("collect_rollouts.py",)
+    need(run, "collect", *script)
 
 
 def need_models(run: Run) -> None:
@@ -242,7 +286,7 @@ def serve(comm: Any, task: Task, tensorflow: bool = True) -> None:
 
 @contextlib.contextmanager
 def ending_well(comm: Any = None) -> Iterator[None]:
-    """Turn what can go wrong into one line and an exit code; under MPI end all ranks with it.
+    """Report what can go wrong as one line and an exit code; under MPI end all ranks with it.
 
     An error that is not foreseen prints its traceback. SIGTERM ends a process alone as Ctrl-C does; ranks leave it to
     mpirun.

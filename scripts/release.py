@@ -9,9 +9,16 @@ the weights of V and M take half the space; evaluate the copy before you publish
 
 import argparse
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cli
+
+from controller.checkpoints import find_controller, training_config
+from controller.evaluation import load_evaluations, save_evaluation
+from experiment.checkpoints import save_model
+from experiment.errors import InputError, command
+from experiment.files import read_sealed, write_manifest, write_sealed
 
 FILES = {  # what is copied of a stage as it is
     "vae": ("metrics.jsonl", "timing.jsonl", "begun.json", "done.json"),
@@ -34,15 +41,11 @@ def main() -> None:
 
 def release(source: Path, target: Path, dtype: str) -> None:
     """Copy the stages, then list each copied folder's files in a manifest."""
-    from experiment.errors import InputError, command
-    from experiment.files import write_manifest, write_sealed
-
     run = cli.open_existing(source)
     cli.need_models(run)
     if target.exists():
-        raise InputError(f"{target}: is there already; delete it, or name another folder with --to")
+        raise InputError(f"{target}: already exists; delete it, or name another folder with --to")
     cli.load_tensorflow()
-    from experiment.checkpoints import save_model
     from rnn.training import load_rnn
     from vae.training import load_vae
 
@@ -70,10 +73,6 @@ def configuration(run) -> dict:
 
     The run's own are those of the command run last, which may have trained another one.
     """
-    from controller.checkpoints import find_controller, training_config
-    from experiment.errors import InputError
-    from experiment.files import read_sealed
-
     values = read_sealed(run.path / "config.json")
     try:
         folder = find_controller(run.path, usual=cli.task(run.task).usual_controller)
@@ -104,10 +103,6 @@ def keep_frames(run, target: Path) -> None:
 
 def copy_evaluations(source: Path, target: Path) -> None:
     """Copy the scores without the mark by which the run knows them as its own, so that they are played when asked."""
-    from dataclasses import replace
-
-    from controller.evaluation import load_evaluations, save_evaluation
-
     for evaluation in load_evaluations(source):
         save_evaluation(target, replace(evaluation, made_with=""))
 

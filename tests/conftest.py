@@ -22,6 +22,7 @@ settings.load_profile("default")
 ORDER = (
     # no TensorFlow, no game, no other process
     "test_imports.py",
+    "test_public.py",
     "test_config.py",
     "test_files.py",
     "test_random_streams.py",
@@ -48,8 +49,10 @@ ORDER = (
     "test_encoding.py",
     "test_training.py",
     "test_dream.py",
+    "test_dream_env.py",
     "test_agent.py",
     "test_carracing.py",
+    "test_pendulum.py",
     # processes and games
     "test_farm.py",
     "test_many_ranks.py",
@@ -64,6 +67,8 @@ ORDER = (
     "test_report.py",
     "test_dream_page.py",
     "test_carracing_pipeline.py",
+    "test_own_task.py",
+    "test_procedure.py",
 )
 
 

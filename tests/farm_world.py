@@ -123,13 +123,13 @@ SETUP = Setup(CountingConfig(), games_per_rank=5)
 
 
 def rollouts(count: int = ROLLOUTS) -> list[Rollout]:
-    """Games of two scripts, by turns."""
+    """Rollouts of two scripts, alternately."""
     scripts = TakeCoverScript("random"), TakeCoverScript("random_hold")
     return [Rollout(n, "real", Purpose.EVALUATE.stream(3, episode=n), scripts[n % 2]) for n in range(count)]
 
 
 def answer(outcomes: Sequence[Outcome]) -> list[tuple[int, str, int]]:
-    """Outcomes in their order, scores to the last bit."""
+    """Outcomes in their order, scores bit for bit."""
     return sorted((o.id, o.score.hex(), o.length) for o in outcomes)
 
 

@@ -1,4 +1,4 @@
-"""CarRacing from collecting to its table, and a controller grown in its own dream; tiny."""
+"""CarRacing from collecting to its table, and a controller trained in its own dream; tiny."""
 
 import json
 

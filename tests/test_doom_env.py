@@ -166,7 +166,7 @@ def test_an_observation_is_the_screen_seen_through_observe(game):
     observation = game.reset(5)
     assert observation.shape == (64, 64, 3) and observation.dtype == np.uint8
     assert game.screen.shape == (120, 160, 3)
-    assert game.screen[100:].any()  # the status bar is drawn, and cut off
+    assert game.screen[100:].any()  # the status bar is rendered, and cropped
     assert np.array_equal(observation, observe(game.screen))
 
 

@@ -1,35 +1,25 @@
 """The dream: a rollout is the same whatever is dreamt beside it, ends where M says so, and never by chance."""
 
 import os
-import shutil
 import sys
-import warnings
-from pathlib import Path
-from typing import NamedTuple
 
-import gymnasium
 import numpy as np
 import pytest
 from commands import TESTS
 from commands import run as run_command
-from gymnasium.utils.env_checker import check_env
 
-import doomrnn
 from controller.policies import Policy
 from controller.policy_spec import PolicyShape
-from doomrnn.dream import DoomDream
 from doomrnn.scripted import TakeCoverScript
-from experiment.checkpoints import save_model
 from experiment.errors import InputError, NumericalError
 from experiment.random_streams import Purpose
 from rnn.dream import Dream
 from rnn.mdn import sample, split_head
 from rnn.model import MDNRNN
-from rnn.series import InitialLatents, write_initial
+from rnn.series import InitialLatents
 from rollouts.dream_player import DreamPlayer
 from rollouts.rollout import BLOCK, Outcome, Rollout
 from rollouts.tiles import Tiles
-from vae.model import VAE
 
 Z, H = 64, 512  # Doom's
 WEIGHTS = np.random.default_rng(5).normal(0, 0.05, (8, Z + 2 * H)).astype(np.float32).round(4)
@@ -65,7 +55,7 @@ def policy(model: MDNRNN) -> Policy:
 
 
 def rollouts(count: int) -> list[Rollout]:
-    """Dreams of eight controllers by turns, each on a stream of its own."""
+    """Dreams of eight controllers in rotation, each on a stream of its own."""
     return [
         Rollout(n, "dream", Purpose.FITNESS.stream(0, generation=1, candidate=n, rollout=0), WEIGHTS[n % 8])
         for n in range(count)
@@ -93,7 +83,7 @@ def play(player: DreamPlayer, work: list[Rollout]) -> dict[int, Outcome]:
 
 
 def test_rollouts_do_not_depend_on_one_another(dream):
-    """Alone, among others, in batches of any size and any order: the same outcomes, to the last bit of every z."""
+    """Alone, among others, in batches of any size and any order: the same outcomes, bit-identical in every z."""
     work = rollouts(40)
     learned = policy(dream.model)
     expected = play(DreamPlayer(dream, learned, 40, 150), work)
@@ -279,99 +269,3 @@ def test_a_done_logit_that_is_no_number(logit):
     model.head.bias.assign(bias)
     with pytest.raises(NumericalError, match="the done logit is NaN or infinite"):
         play(DreamPlayer(make_dream(model), None, 16, 60), scripted(3, TakeCoverScript("stay")))
-
-
-# --- as an environment --------------------------------------------------------------------------------------
-
-
-class DreamRun(NamedTuple):
-    """A run folder with an untrained V and M, and the dream of it."""
-
-    path: Path
-    dream: Dream
-
-
-@pytest.fixture(scope="module")
-def run(dream, tmp_path_factory) -> DreamRun:
-    """What `DoomDream` reads of a run."""
-    path = tmp_path_factory.mktemp("run")
-    save_model(path / "vae", "weights", VAE(Z, seed=2))
-    save_model(path / "rnn", "weights", dream.model)
-    write_initial(path / "series", dream.initial)
-    return DreamRun(path, dream)
-
-
-def test_gymnasiums_checker_passes(run):
-    """Registered, and in order; observations are [z, c, h], 1,088 numbers."""
-    env = gymnasium.make("WorldModels/DoomDream-v0", run=run.path, temperature=1.0, render_mode="rgb_array")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # z, c and h have no bounds
-        check_env(env.unwrapped)
-    assert doomrnn.__name__ in env.spec.entry_point
-    assert env.observation_space.shape == (1088,) and env.action_space == gymnasium.spaces.Box(-1, 1, (1,), np.float32)
-    env.reset(seed=1)
-    picture = env.render()
-    assert picture.shape == (64, 64, 3) and picture.dtype == np.uint8
-    env.step(np.zeros(1, np.float32))
-    assert not np.array_equal(env.render(), picture)
-    env.close()
-
-
-def test_the_environment_dreams_what_the_engine_dreams(run, monkeypatch):
-    """Given the same first z and noise: the same states but for rounding, and the same end."""
-    env = DoomDream(run.path)
-    work = scripted(12, TakeCoverScript("random_hold"))
-    expected = play(DreamPlayer(run.dream, None, 12, 100), work)
-    for rollout in work[:4]:
-        rng = rollout.rng()
-        first = run.dream.start(rng)
-        actions = rollout.policy.actions(rng, 112)
-        noise = []
-
-        def fill(unused, uniforms, normals, rng=rng, noise=noise):
-            if not noise:
-                block = np.zeros((2, BLOCK, Z), np.float32)
-                run.dream.fill_noise(rng, *block)
-                noise.extend(block.swapaxes(0, 1))
-            uniforms[0], normals[0] = noise.pop(0)
-
-        monkeypatch.setattr(env.dream, "start", lambda unused, first=first: first)
-        monkeypatch.setattr(env.dream, "fill_noise", fill)
-        player = DreamPlayer(run.dream, None, 16, 100)
-        player.add(work[:9])
-        observation, _ = env.reset()
-        assert np.array_equal(observation, np.concatenate([first.z, first.c, first.h]))
-        steps, ended = 0, False
-        while not ended and steps < 100:
-            observation, reward, ended, truncated, _ = env.step(actions[steps])
-            steps += 1
-            assert reward == 1.0 and not truncated
-            if steps % BLOCK == 0 and not ended:
-                player.advance()
-                row = [r.id for r in player._rollouts].index(rollout.id)
-                state = player._state
-                dreamt = np.concatenate([state.z[row], state.c[row], state.h[row]])
-                assert observation == pytest.approx(dreamt, abs=1e-3)
-        assert steps == expected[rollout.id].length
-
-
-def test_the_environments_limits(run, tmp_path):
-    """The step limit truncates, seeds repeat, and what cannot be is refused."""
-    shutil.copytree(run.path, tmp_path, dirs_exist_ok=True)
-    save_model(tmp_path / "rnn", "weights", make_model(done_bias=-9.0))
-    env = DoomDream(tmp_path, time_limit=3)
-    observations = [env.reset(seed=seed)[0] for seed in (4, 4, 5)]
-    assert np.array_equal(observations[0], observations[1]) and not np.array_equal(observations[0], observations[2])
-    assert [env.step(np.ones(1))[2:4] for _ in range(3)] == [(False, False), (False, False), (False, True)]
-    with pytest.raises(RuntimeError, match="reset"):
-        env.step(np.ones(1))
-    env.reset()
-    for action in (np.array([np.nan]), np.zeros(2), np.float32(0)):
-        with pytest.raises(ValueError, match="action"):
-            env.step(action)
-    with pytest.raises(InputError, match="temperature"):
-        DoomDream(run.path, temperature=0)
-    with pytest.raises(ValueError, match="render_mode"):
-        DoomDream(run.path, render_mode="human")
-    with pytest.raises(InputError, match="train_vae.py"):
-        DoomDream(run.path / "nowhere")

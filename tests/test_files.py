@@ -95,7 +95,7 @@ def test_a_damaged_manifest_is_refused(folder):
 
 
 def test_a_stage_at_work_has_no_manifest(tmp_path):
-    """Its files may change; when it ends they are listed anew."""
+    """Its files may change; when it ends they are listed again."""
     with working(tmp_path, {}):
         (tmp_path / "x").write_text("1")
         finish(tmp_path, {})

@@ -47,14 +47,15 @@ def test_each_controller_has_its_own_settings(mixed):
 
 
 def test_the_next_iteration_inherits_from_who_plays(mixed):
-    """Its C has the playing controller's settings, but for what --set says; all else is the run's."""
+    """Its C has the playing controller's settings, but for what `iterate` and --set say; all else is the run's."""
     from iterate import new_run
 
     arguments = SimpleNamespace(overrides=["controller.popsize=32"], seed=None, to=mixed.path / "two")
     new, explicit = new_run(arguments, mixed, mixed.path / "controller" / HOT)
     made = new.stages.controller
-    assert (made.generations, made.validation_games, made.temperature, made.popsize) == (151, 64, 1.15, 32)
-    assert new.stages.rnn == mixed.stages.rnn and new.seed == mixed.seed + 1 and explicit == {"controller.popsize"}
+    assert (made.validation_games, made.temperature, made.popsize) == (64, 1.15, 32)
+    assert made.generations == mixed.stages.iterate.generations and made.evaluate_every == 10
+    assert new.stages.env == mixed.stages.env and new.seed == mixed.seed + 1 and explicit == {"controller.popsize"}
 
 
 def test_a_release_tells_who_plays_by_default(mixed):

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from experiment.config import PRECISIONS, Settings, setting
 
+ADVICE = "run scripts/train_vae.py first, or again after deleting the folder"
+
 
 @dataclass(frozen=True)
 class VAEConfig(Settings):

@@ -170,7 +170,7 @@ def _temperature(book: Book) -> None:
     real = {tau: searches(book, "real", tau) for tau in TAUS}
     for title, says, low in (
         ("1.15 beats 0.10", "training at 1.15 does better in the real game than at 0.10", 0.10),
-        ("1.15 beats 1.30", "training at 1.30, too hot, does worse in the real game than at 1.15", 1.30),
+        ("1.15 beats 1.30", "training at 1.30, too high a temperature, does worse in the real game than at 1.15", 1.30),
     ):
         book.add(
             f"doomrnn: {title}",
@@ -198,8 +198,8 @@ def _temperature(book: Book) -> None:
     )
     fixed = [book.evidence.agent(TASK, "dream", name(1.15), temperature=tau) for tau in TAUS]
     book.add(
-        "doomrnn: heat makes the dream harder",
-        "one fixed controller survives shorter the hotter the dream",
+        "doomrnn: a higher temperature makes the dream harder",
+        "one fixed controller survives shorter the higher the temperature",
         CHEATING,
         f"every step from one temperature to the next lower; {AGENT}",
         lambda *found: falling([(f"{tau:.2f}", played) for tau, played in zip(TAUS, found, strict=True)]),
@@ -222,14 +222,14 @@ def _colder_dreams(book: Book) -> None:
 
 
 def _iteration(book: Book) -> None:
-    """The paper's procedure for harder tasks, tried on take cover (the paper's own task for it is the pendulum)."""
+    """The paper's procedure for harder tasks, tried on take cover (its own task for it: `claims_pendulum`)."""
     second = [
         played
-        for apart_as in ("second-turn", "iteration")
+        for apart_as in ("second-turn", "iteration-02")
         for played in book.evidence.find(TASK, "real", apart_as, who=name(1.15))
     ]
     book.add(
-        "iterative procedure",
+        "doomrnn: a second iteration",
         "act, train M on what was seen too, train C in it from scratch: the second iteration does better in the game",
         "paper, section 5, Iterative Training Procedure",
         f"temperature 1.15; {METHOD}",

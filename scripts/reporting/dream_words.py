@@ -54,6 +54,12 @@ WORDS = {
         "trained in that dream, is almost immortal there, and mortal in the game. On the right the same M throws "
         "fireballs.",
     ),
+    "pendulum": Words(
+        title="Pendulum",
+        about="Swing the rod up and hold it there; the torque is too weak to lift it at once.",
+        end="the end",
+        controls=(Control("torque", Side("right", RIGHT), Side("left", LEFT)),),
+    ),
     "carracing": Words(
         title="Car racing",
         about="Follow the road through its bends, on grass as little as you can.",

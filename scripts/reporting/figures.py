@@ -62,11 +62,15 @@ def lines(curves: list[tuple[str, str, list[float], list[float]]], x: str, y: st
     return figure
 
 
-def probes(points: list[tuple[str, float, float]], agents: list[tuple[str, float, float]], tau: float) -> Figure:
-    """Survival of scripted policies (name, dream, real) in both worlds, with the diagonal of a truthful dream."""
+def probes(
+    points: list[tuple[str, float, float]], agents: list[tuple[str, float, float]], tau: float, score: str
+) -> Figure:
+    """Scores of scripted policies (name, dream, real) in both worlds, with the diagonal of a truthful dream."""
     figure, axis = plt.subplots(figsize=(5.4, 5))
     values = [value for _, dream, real in [*points, *agents] for value in (dream, real)]
-    low, high = 0.8 * min(values), 1.25 * max(values)
+    survival = min(values) > 0  # shown by ratios; returns of any sign by differences
+    room = 0.08 * (max(values) - min(values)) + 1e-3
+    low, high = (0.8 * min(values), 1.25 * max(values)) if survival else (min(values) - room, max(values) + room)
     axis.plot([low, high], [low, high], "--", color=GREY, lw=1, label="a truthful dream")
     for marker, color, label, group in (("o", OURS, "scripted policies", points), ("*", THEIRS, "agents", agents)):
         if group:
@@ -75,10 +79,13 @@ def probes(points: list[tuple[str, float, float]], agents: list[tuple[str, float
             axis.annotate(name, (real, dream), xytext=(6, 4), textcoords="offset points", fontsize=8)
     ticks = [tick for tick in (50, 100, 200, 400, 700, 1000, 2000) if low <= tick <= high]
     for which in (axis.xaxis, axis.yaxis):
+        if not survival:
+            axis.set(**{f"{which.axis_name}lim": (low, high)})
+            continue
         axis.set(**{f"{which.axis_name}scale": "log", f"{which.axis_name}lim": (low, high)})
         which.set_ticks(ticks, [str(tick) for tick in ticks])
         which.set_ticks([], minor=True)
-    axis.set(xlabel="steps survived in the real game", ylabel=f"in the dream, tau {tau:g}")
+    axis.set(xlabel=f"{score} in the real task", ylabel=f"in the dream, tau {tau:g}")
     axis.legend(loc="upper left")
     figure.tight_layout()
     return figure

@@ -1,0 +1,149 @@
+"""A fixed number of dreams side by side, one compiled call a step: what the dreams' environments run on.
+
+Letters: N dreams, Z, H, A as elsewhere, S = Z + 2 H (z, c and h side by side). Weights and compiled functions are
+loaded once in a process, for all its environments.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+import tensorflow as tf
+
+from experiment.errors import NumericalError
+from rnn.dream import Dream
+from rnn.series import InitialLatents
+from rnn.training import load_rnn
+from rollouts.rollout import BLOCK
+from rollouts.tiles import Tiles
+from vae.model import to_uint8
+from vae.training import load_vae
+
+ROWS = 64  # dreams of a tile, as in `rollouts.dream_player`
+FEWER = 2, 4, 8, 16, 32, 48  # of those that do not fill it, where this CPU computes their rows alike
+ALONE = 2  # of a lone dream on every CPU; one row alone is slower (measured)
+
+_shared: WeakValueDictionary[tuple, Any] = WeakValueDictionary()  # until the last environment has let go
+
+
+class CompiledDream:
+    """M of a run at a temperature, its step compiled."""
+
+    def __init__(self, run: Path, initial: InitialLatents, temperature: float):
+        self.rnn = _once(run / "rnn", lambda: load_rnn(run / "rnn"))
+        self.dream = Dream(self.rnn, initial, temperature)
+        self.step = self.dream.compile_step()
+
+
+class Decoder:
+    """V's decoder of a run, compiled."""
+
+    def __init__(self, run: Path):
+        vae = load_vae(run / "vae")
+        traced = tf.function(vae.decode, input_signature=[tf.TensorSpec((None, vae.z_size))])
+        self._decode = traced.get_concrete_function()
+
+    def __call__(self, z: np.ndarray) -> np.ndarray:
+        """Return V's frames uint8 [N, 64, 64, 3] of z [N, Z]."""
+        return to_uint8(self._decode(tf.constant(z)))
+
+
+def decoder(run: Path) -> Decoder:
+    """Return V's decoder of a run, the same for all who ask in this process."""
+    return _once(run / "vae", lambda: Decoder(run))
+
+
+class DreamBatch:
+    """N dreams, each begun and stepped on random numbers of its own; none depends on the others.
+
+    Raises:
+        InputError: M is missing or damaged, or TensorFlow cannot run in this forked process.
+    """
+
+    def __init__(self, run: Path, initial: InitialLatents, temperature: float, count: int):
+        key = temperature, initial.mu.tobytes(), initial.logvar.tobytes()
+        self._compiled = _once(run / "rnn", lambda: CompiledDream(run, initial, temperature), *key)
+        self.dream, self._process = self._compiled.dream, os.getpid()
+        z_size, hidden, action = self.dream.model.z_size, self.dream.model.hidden_size, self.dream.model.action_size
+        widths = [z_size + 2 * hidden, 1, action, z_size, z_size]
+        self._tiles = _tiles(self._compiled.step, count, sum(widths))
+        self._rows = np.zeros((self._tiles[-1].stop, sum(widths)), np.float32)  # what the compiled step is given
+        parts = np.split(self._rows[:count], np.cumsum(widths)[:-1], axis=1)
+        self.state, self._restart, self._actions, self._uniforms, self._normals = parts  # views, `state` [N, S]
+        self._noise = np.zeros((2, count, BLOCK, z_size), np.float32)
+        self._steps = np.zeros(count, np.int64)
+        self._rngs: list[np.random.Generator | None] = [None] * count
+
+    def begin(self, row: int, rng: np.random.Generator, z: np.ndarray | None = None) -> None:
+        """Begin a dream at the z of a stored first frame, or at `z` [Z]; all its random numbers come from `rng`."""
+        start = self.dream.start(rng)
+        self.state[row] = np.concatenate([start.z if z is None else z, start.c, start.h])
+        self._restart[row], self._steps[row], self._rngs[row] = start.restart, 0, rng
+
+    def step(self, rows: Sequence[int], actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Dream one step of the dreams named with actions [n, A]: their rewards float32 [n], and done bool [n].
+
+        Raises:
+            NumericalError: a z is no longer a number.
+            RuntimeError: the process was forked since the dreams were made.
+        """
+        if os.getpid() != self._process:
+            raise RuntimeError("this dream belongs to the process that this one was forked from: make another here")
+        whole = len(rows) == len(self.state)
+        waiting = None if whole else np.setdiff1d(np.arange(len(self.state)), rows)
+        kept = None if whole else self.state[waiting]
+        self._actions[rows] = actions
+        self._draw(rows)
+        rewards, done = self._advance()
+        if not whole:
+            self.state[waiting] = kept
+        self._restart[rows] = 0.0
+        self._steps[rows] += 1
+        if not np.isfinite(self.state).all():
+            bad = int(np.flatnonzero(~np.isfinite(self.state).all(axis=1))[0])
+            raise NumericalError(f"dream {bad}: NaN or infinite after step {self._steps[bad]}; train M again")
+        return rewards[rows], done[rows]
+
+    def _advance(self) -> tuple[np.ndarray, np.ndarray]:
+        """Replace all states by those after the step; rewards [N] and done [N]."""
+        results = [self._compiled.step(tf.constant(self._rows[tile])) for tile in self._tiles]
+        state, rewards, done = (
+            np.asarray(part[0]) if len(part) == 1 else np.concatenate(part) for part in zip(*results, strict=True)
+        )
+        self.state[:] = state[: len(self.state)]
+        return rewards, done
+
+    def _draw(self, rows: Sequence[int]) -> None:
+        """Put the noise of the next step in place, drawn a block at a time from each dream's own stream."""
+        places = self._steps[rows] % BLOCK
+        for row, place in zip(rows, places, strict=True):
+            if place == 0:
+                self.dream.fill_noise(self._rngs[row], *self._noise[:, row])
+        self._uniforms[rows], self._normals[rows] = self._noise[:, rows, places]
+
+
+def _tiles(step: Callable[[tf.Tensor], Any], count: int, width: int) -> list[slice]:
+    """Return the tiles that compute `count` rows of this width, the last one padded."""
+    if count == 1:
+        return [slice(0, ALONE)]
+    full, rest = divmod(count, ROWS)
+    tiles = [slice(ROWS * number, ROWS * (number + 1)) for number in range(full)]
+    if rest:
+        example = (np.zeros((1, width), np.float32),)
+        size = Tiles(lambda rows: step(tf.constant(rows)), ROWS, FEWER).size(example, rest)
+        tiles.append(slice(ROWS * full, ROWS * full + size))
+    return tiles
+
+
+def _once(folder: Path, make: Callable[[], Any], *key: Any) -> Any:
+    """Return what `make` returns, made once in this process for the weights that are in `folder` now."""
+    files = [(folder / name).stat() for name in ("weights.npz", "weights.json") if (folder / name).exists()]
+    stamps = tuple((file.st_mtime_ns, file.st_size, file.st_ino) for file in files)
+    key = (os.getpid(), folder.resolve(), stamps, *key)
+    found = _shared.get(key)
+    if found is None:
+        found = _shared[key] = make()
+    return found
