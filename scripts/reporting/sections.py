@@ -8,7 +8,9 @@ from typing import Any
 import cli
 import gymnasium
 import numpy as np
-from reporting import figures
+from reporting import figures, survival
+from reporting.claims import CORRECTION, all_claims
+from reporting.claims_page import page_rows
 from reporting.page import Page
 
 from controller.agent import Agent
@@ -16,6 +18,7 @@ from controller.checkpoints import find_controller, load_controller, training_te
 from controller.dream_env import DreamEnv
 from controller.evaluation import Evaluation, evaluations_of, row
 from controller.policies import Policy
+from controller.survival import survival_curve
 from controller.task import temperature_text
 from controller.training import read_evaluations
 from controller.trajectories import (
@@ -107,6 +110,8 @@ class Report:
                 figure = figures.histogram(e.scores, e.who, self._published(e.who), self.task.score)
                 self.page.figure(f"scores-{e.who}-seed{e.seed}", figure, f"scores of {e.who}")
         self._probes(real, dreamt)
+        self._survival(found)
+        self._claims()
         return None
 
     def _published(self, who: str) -> tuple[str, float, float] | None:
@@ -136,6 +141,35 @@ class Report:
             name = temperature_text(tau)
             self.page.figure(f"probes-tau{name}", figure, f"survival in the dream at {name} and in the real game")
         return None
+
+    def _survival(self, found: list[Evaluation]) -> None:
+        """Survival curves and deaths by window in both worlds, of each temperature that anybody dreamed at."""
+        lasting = [e for e in found if e.scores == e.lengths]
+        if self.task.world != "dream" or not lasting:
+            return
+        self.page.heading("Survival", "Equal means can hide opposite errors. Bands, intervals: 95 %.")
+        limit, policies = self.run.stages.env.time_limit, self.task.policies
+        for tau in sorted({e.temperature for e in lasting if e.temperature is not None}, reverse=True):
+            lengths = survival.both_worlds(lasting, tau, lambda who: who in policies)
+            if not lengths:
+                continue
+            panels = [
+                (who, [(world, survival_curve(each, limit)) for world, each in zip(survival.WORLDS, both, strict=True)])
+                for who, both in lengths.items()
+            ]
+            name = temperature_text(tau)
+            title = f"survival in the dream at {name} and in the real task"
+            self.page.figure(f"survival-tau{name}", figures.survival(panels, limit), title)
+            self.page.table(survival.hazard_rows(lengths, limit))
+            for line in survival.warnings(lengths, limit):
+                self.page.note(line)
+
+    def _claims(self) -> None:
+        """Each of the paper's claims about this task, as far as this run's scores go."""
+        claims = [claim for claim in all_claims(self.run.path)[0] if claim.evidence]
+        if claims:
+            self.page.heading("The paper's claims", f"What this run's scores say of them. {CORRECTION}")
+            self.page.table(page_rows(claims))
 
     # --- V and M ---
 
