@@ -19,8 +19,8 @@ class PendulumScript(Script):
 
     random draws a torque from [-2, 2] at each step; random_hold draws, for each episode, an amplitude up to 2, and
     holds each torque drawn within it for 1 to `max_hold` steps, so that M sees the rod all but at rest too; stay
-    applies no torque, left and right the largest one; sweep is the largest one to either side in turn, `period` steps each
-    (22 where none is given).
+    applies no torque, left and right the largest one; sweep is the largest one to either side in turn, `period` steps
+    each (22 where none is given).
 
     Raises InputError for an unknown name, or a period below 1.
     """
