@@ -1,4 +1,4 @@
-"""What all scripts share: their flags, how they end, and where they stand among MPI ranks.
+"""What all commands share: their flags, the task and run that these name, how they end, and their MPI ranks.
 
 Nothing here loads NumPy before it is needed: a rank sets its threads first, and `--help` and wrong arguments answer at
 once.
@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import argparse
 import codecs
-import contextlib
 import importlib
 import os
 import re
-import signal
 import sys
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from running.exits import dropped_if_unread
+from running.exits import ending_well as ending_well
+from running.ranks import ONE_THREAD as ONE_THREAD
+from running.ranks import communicator as communicator
+from running.ranks import fail
+from running.ranks import load_tensorflow as load_tensorflow
+from running.ranks import one_thread_a_rank as one_thread_a_rank
+from running.ranks import rank as rank
+from running.ranks import serve as serve
+
 from experiment.config import describe, override
-from experiment.errors import InputError, NumericalError, command, disk_trouble
+from experiment.errors import InputError, command
 from experiment.files import read_json
 from experiment.runs import Run, load_run, plan_run
 from experiment.stages import need
@@ -48,23 +54,6 @@ for _stream in (sys.stdout, sys.stderr):
         _stream.reconfigure(errors="in-ascii")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
 os.environ["KERAS_BACKEND"] = "tensorflow"
-LAUNCHERS = (
-    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
-    ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI, srun --mpi=pmi2
-    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),  # srun; a batch script itself has no number of tasks of a step
-)
-ONE_THREAD = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "TF_NUM_INTRAOP_THREADS": "1",
-    "TF_NUM_INTEROP_THREADS": "1",
-    "CUDA_VISIBLE_DEVICES": "",
-}
-
-
-def one_thread_a_rank() -> None:
-    """Rollout ranks use one thread each and no GPU; to be called before NumPy is imported."""
-    os.environ.update(ONE_THREAD)
 
 
 class Parser(argparse.ArgumentParser):
@@ -88,71 +77,12 @@ class Parser(argparse.ArgumentParser):
 
     def print_help(self, file: Any = None) -> None:
         """Print the help, as far as somebody reads it."""
-        with _read_or_not():
+        with dropped_if_unread():
             super().print_help(file)
 
     def error(self, message: str) -> None:  # type: ignore[override]
         fail(f"{self.prog}: {message} (see --help)")
         raise SystemExit(2)
-
-
-def fail(line: str) -> None:
-    """One line on standard error, from rank 0 only."""
-    if rank() == 0:
-        print(line, file=sys.stderr, flush=True)
-
-
-def rank() -> int:
-    """This process's MPI rank as its launcher tells it, 0 without one."""
-    return launched()[0]
-
-
-def launched() -> tuple[int, int]:
-    """(rank, size) as a launcher tells them: Open MPI's, another MPI's (PMI), or Slurm's srun; (0, 1) without one."""
-    for place, size in LAUNCHERS:
-        found = os.environ.get(place, ""), os.environ.get(size, "")
-        if all(word.isdigit() for word in found):
-            return int(found[0]), int(found[1])
-    return 0, 1
-
-
-def communicator() -> Any:
-    """MPI's communicator of all ranks, or None for a process started without a launcher.
-
-    Ends the process with code 2 where the launcher and this Python's MPI do not know each other: every rank would take
-    itself for the only one, or wait for a rank 0 that never speaks.
-    """
-    place, size = launched()
-    if size == 1 and "OMPI_COMM_WORLD_SIZE" not in os.environ:
-        return None
-    from mpi4py import MPI
-
-    if (MPI.COMM_WORLD.Get_rank(), MPI.COMM_WORLD.Get_size()) != (place, size):
-        from launch import find_mpirun
-
-        with ending_well():
-            line = f"the launcher says rank {place} of {size}, this Python's MPI sees {MPI.COMM_WORLD.Get_size()}"
-            raise InputError(f"{line}; start the ranks with {command(find_mpirun())} instead")
-    return MPI.COMM_WORLD
-
-
-def load_tensorflow() -> None:
-    """Import TensorFlow without the greetings it prints whatever its log level; they are shown if it fails."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
-        try:
-            import tensorflow as tf
-
-            tf.zeros(1)
-        except BaseException:
-            said.seek(0)
-            os.write(kept, said.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def parser(
@@ -316,86 +246,3 @@ def need_models(run: Run) -> None:
     """InputError naming the script to run first where V, the series or M is not finished."""
     for stage, script in (("vae", "train_vae.py"), ("series", "encode_series.py"), ("rnn", "train_rnn.py")):
         need(run, stage, script)
-
-
-def serve(comm: Any, task: Task, tensorflow: bool = True) -> None:
-    """Play what rank 0 hands out until it leaves its farm: all that any other rank does.
-
-    tensorflow: load it now, while rank 0 prepares.
-    """
-    from controller.workers import TaskPlayers
-    from rollouts import farm
-
-    farm.introduce(comm)
-    if tensorflow:
-        load_tensorflow()
-    farm.serve(TaskPlayers(task, farm.await_setup(comm)), comm)
-
-
-@contextlib.contextmanager
-def ending_well(comm: Any = None) -> Iterator[None]:
-    """Report what can go wrong as one line and an exit code; under MPI end all ranks with it.
-
-    An error that is not foreseen prints its traceback. SIGTERM ends a process alone as Ctrl-C does; ranks leave it to
-    mpirun.
-    """
-    if comm is None:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with _guarded(comm):
-            yield
-            sys.stdout.flush()
-        code = 0
-    except BrokenPipeError:
-        _drop_output()
-        code = _ended("stopped: nobody reads the output any more; what is finished is saved", 1, comm)
-    except InputError as error:
-        code = _ended(f"error: {error}", 2, comm)
-    except NumericalError as error:
-        code = _ended(f"failed: {error}", 1, comm)
-    except OSError as error:
-        line = disk_trouble(error)
-        if line is None:
-            raise
-        code = _ended(f"failed: {line}", 1, comm)
-    except KeyboardInterrupt:
-        code = _ended(
-            "interrupted; everything finished so far is saved, the same command goes on from there", 130, comm
-        )
-    if code:
-        sys.exit(code)
-
-
-@contextlib.contextmanager
-def _read_or_not() -> Iterator[None]:
-    """Within, output that nobody reads any more (``| head -1``) is dropped."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _drop_output()
-
-
-def _drop_output() -> None:
-    """Let standard output go nowhere, so that the interpreter does not fail on what is left of it at its end."""
-    with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-
-
-def _guarded(comm: Any) -> contextlib.AbstractContextManager:
-    if comm is None:
-        return contextlib.nullcontext()
-    from rollouts.farm import guarded
-
-    return guarded(comm)
-
-
-def _ended(line: str, code: int, comm: Any) -> int:
-    print(line, file=sys.stderr, flush=True)
-    if comm is not None and comm.Get_size() > 1:
-        from rollouts.farm import abort
-
-        abort(comm, code)
-    return code

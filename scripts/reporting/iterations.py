@@ -65,7 +65,7 @@ def iteration_runs(folder: Path, iterations: int) -> list:
 
 def row(number: int, seeds: list, tests: list, task) -> Row:
     """The figures of an iteration over all seeds that have it."""
-    from procedure import real_score
+    from running.procedure import real_score
 
     from controller.checkpoints import find_controller
     from controller.training import read_evaluations

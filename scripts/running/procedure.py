@@ -51,7 +51,7 @@ def side_by_side(arguments: argparse.Namespace, folders: list[Path], first: int)
         words += ["--preset", arguments.preset] if arguments.preset else []
         words += ["--temperature", str(arguments.temperature)] if arguments.temperature else []
         words += [part for word in arguments.overrides for part in ("--set", word)]
-        command = [sys.executable, str(Path(__file__).with_name("reproduce.py")), *words]
+        command = [sys.executable, str(Path(__file__).parents[1] / "reproduce.py"), *words]
         lanes.append(Lane(f"seed {number}", command))
     try:
         codes = [lane.wait() for lane in lanes]
