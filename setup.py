@@ -2,7 +2,7 @@
 
 from setuptools import setup
 
-PACKAGES = ["experiment", "vae", "rnn", "rollouts", "controller", "doomrnn", "carracing"]
+PACKAGES = ["experiment", "vae", "rnn", "rollouts", "controller", "doomrnn", "carracing", "pendulum"]
 
 setup(
     name="world-models-tf",

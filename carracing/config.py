@@ -19,9 +19,7 @@ class CarRacingEnvConfig(EnvConfig):
     time_limit: int = setting(1000, "longest episode", unit="steps", source="CarRacing-v0", least=1)
     renderer: str = setting("fast", "this project's fast renderer, or Gymnasium's own", choices=RENDERERS)
     view: str = setting("v3", "view of CarRacing-v3, or of v0 (fast renderer only)", choices=VIEWS)
-    preprocess: str = setting(
-        "plain", "pixels as rendered, stretched in contrast, or as the authors'", choices=PREPROCESSES
-    )
+    preprocess: str = setting("plain", "pixels as rendered, contrast-stretched, or the authors'", choices=PREPROCESSES)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,6 +16,7 @@ from gymnasium.envs.box2d.car_racing import CarRacing
 
 from carracing.config import RENDERERS, VIEWS
 from carracing.render import KEPT_ROWS, SIZE, Renderer, Road, resize
+from experiment.arrays import checked_options
 from vae.preprocessing import PREPROCESSES, stretched, wrapped
 
 LOW, HIGH = np.array([-1.0, 0.0, 0.0], np.float32), np.ones(3, np.float32)  # steer, gas, brake
@@ -24,7 +25,7 @@ LOW, HIGH = np.array([-1.0, 0.0, 0.0], np.float32), np.ones(3, np.float32)  # st
 class Circuit(CarRacing):
     """Gymnasium's CarRacing with its renderer replaced; `observation` is what V sees, uint8 [64, 64, 3].
 
-    view: of `carracing.render`, or None for Gymnasium's own rendering. stretch: the contrast of each frame, as the
+    view: of `carracing.render`, or None for Gymnasium's own renderer. stretch: the contrast of each frame, as the
     authors' resize does (see `vae.preprocessing`).
     """
 
@@ -90,7 +91,7 @@ class CarRacingGame:
     Args:
         time_limit: steps after which an episode is truncated (CarRacing-v0: 1,000).
         renderer: "fast" or "gymnasium".
-        view: "v3", or "v0" for the frame of 2018.
+        view: "v3", or "v0" for the view of 2018.
         preprocess: one of `vae.preprocessing`; "authors" for their released weights.
         endless: neither the lap's end nor the field's edge ends the episode (authors' code, for collecting); what
             comes after one earns nothing, where Gymnasium would pay -100 on every further step.
@@ -193,6 +194,7 @@ class CarRacing64(gymnasium.Env):
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
         """Begin an episode; see `CarRacingGame.reset`. There are no options."""
+        checked_options(options)
         super().reset(seed=seed)
         game_seed = int(self.np_random.integers(2**32)) if seed is None else seed
         return self.game.reset(game_seed), {"seed": game_seed}

@@ -1,4 +1,23 @@
-"""C, the controller: policies, CMA-ES, the agent (V, M and C together), training, evaluation and statistics.
+"""C, the controller: policies, CMA-ES, the agent (V, M and C together), training, evaluation and statistics."""
 
-`controller.agent.load_agent` is the way in for those who want an agent that acts on frames.
-"""
+from experiment.keras_settings import use_tensorflow
+from experiment.public import public
+
+__all__, __getattr__, __dir__ = public(
+    "controller",
+    {
+        "agent": ["Agent", "PlayingAgent", "load_agent"],
+        "checkpoints": ["find_controller", "load_controller", "save_controller"],
+        "cma_es": ["CMAES"],
+        "config": ["ControllerConfig", "EvaluateConfig", "Preset", "Stages"],
+        "dream_env": ["DreamEnv"],
+        "evaluation": ["Evaluation", "load_evaluations"],
+        "policies": ["Policy"],
+        "policy_spec": ["PolicyShape"],
+        "statistics": ["bootstrap_interval", "welch_p"],
+        "task": ["PublishedRow", "Task"],
+        "training": ["ControllerTrainer", "read_evaluations"],
+    },
+)
+
+use_tensorflow()

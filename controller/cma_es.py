@@ -19,11 +19,11 @@ with warnings.catch_warnings():  # it misses matplotlib, for plots that nobody a
 class CMAES:
     """Maximises a fitness over flat weights. Source: paper, appendix A.4; Hansen's `cma` underneath.
 
-    size: length of the weights. popsize: candidates a generation. sigma_init: first step size. The mean starts at 0,
-    and all randomness comes from the seed's own stream.
+    size: length of the weights. popsize: candidates a generation. sigma_init: first step size. mean: where the search
+    starts, [size]; 0 where none is given. All randomness comes from the seed's own stream.
     """
 
-    def __init__(self, size: int, popsize: int, sigma_init: float, seed: int):
+    def __init__(self, size: int, popsize: int, sigma_init: float, seed: int, mean: np.ndarray | None = None):
         rng = Purpose.CMA_ES.stream(seed).generator()
         options = {
             "popsize": popsize,
@@ -33,7 +33,7 @@ class CMAES:
             "verb_log": 0,
         }
         with threadpool_limits(1):
-            self._es = cma.CMAEvolutionStrategy(np.zeros(size), sigma_init, options)
+            self._es = cma.CMAEvolutionStrategy(np.zeros(size) if mean is None else mean, sigma_init, options)
         self._scale = sigma_init
 
     def ask(self) -> np.ndarray:

@@ -23,12 +23,17 @@ class ControllerConfig(Settings):
         40, "hidden tanh units of variant z_hidden", unit="units", source="paper, appendix A.4", least=1
     )
     popsize: int = setting(
-        64, "candidates in a generation, an even number", unit="candidates", source="paper, appendix A.4", least=4
+        64,
+        "candidates in a generation, an even number",
+        unit="candidates",
+        source="paper, appendix A.4",
+        least=4,
+        even=True,
     )
     rollouts: int = setting(
         16, "rollouts averaged into a candidate's fitness", unit="rollouts", source="paper, appendix A.4", least=1
     )
-    sigma_init: float = setting(0.1, "CMA-ES's initial step size", source="authors' code", above=0.0)
+    sigma_init: float = setting(0.1, "CMA-ES's initial step size", source="authors' code", above=0.0, most=100.0)
     generations: int = setting(1800, "generations of CMA-ES", unit="generations", source="authors' code", least=1)
     temperature: float = setting(1.15, "dream temperature", source="paper, table 2", above=0.0)
     time_limit: int = setting(
@@ -93,6 +98,33 @@ class EvaluateConfig(Settings):
 
 
 @dataclass(frozen=True)
+class IterateConfig(Settings):
+    """The iterative procedure: what each iteration after the first does differently (paper, section 5)."""
+
+    episodes: int = setting(1000, "episodes of the agent to collect", unit="episodes", least=2)
+    minimum_length: int = setting(1, "shortest of them to keep", unit="steps", least=1)
+    explore_share: float = setting(0.5, "share of them in which the agent explores", least=0.0)
+    explore_noise: float = setting(0.3, "std of the noise on C's outputs while exploring", least=0.0)
+    # of CMA-ES's last generation, in turn; 1: the agent itself
+    candidates: int = setting(1, "how many of the best candidates explore; 1: the agent", unit="candidates", least=1)
+    new_share: float = setting(0.5, "share of new data in V's and M's batches; 0: as it comes", least=0.0)
+    # of vae.max_frames frames where these are fewer than all
+    vae_epochs: float = setting(0.0, "passes of V over all frames; 0: V is frozen", unit="passes", least=0.0)
+    vae_learning_rate: float = setting(3e-4, "V's Adam step size", above=0.0)
+    rnn_epochs: float = setting(2.0, "passes of M over all series", unit="passes", above=0.0)
+    rnn_learning_rate: float = setting(3e-4, "M's first Adam step size", above=0.0)
+    generations: int = setting(100, "generations of CMA-ES", unit="generations", least=1)
+    keep_mean: bool = setting(True, "CMA-ES starts from the agent, not from 0", source="paper, section 5")
+    patience: int = setting(0, "iterations without a gain before it stops; 0: off", unit="iterations", least=0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("explore_share", "new_share"):
+            if getattr(self, name) > 1:
+                raise InputError(f"{name}={getattr(self, name)}: must be at most 1")
+
+
+@dataclass(frozen=True)
 class Stages:
     """The settings of every stage of a run, in the order of the pipeline; `env` and `collect` are the task's own."""
 
@@ -103,6 +135,7 @@ class Stages:
     rnn: RNNConfig
     controller: ControllerConfig
     evaluate: EvaluateConfig
+    iterate: IterateConfig = IterateConfig()
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,16 @@
-"""A turn of the iterative procedure: a run that goes on from what the agent of another run saw.
+"""An iteration of the paper's iterative procedure: a run that goes on from what the agent of another run saw.
 
-Source: paper, section 5 (the agent acts, M learns from what was seen too, C is grown anew in it, and so on).
+Source: paper, section 5 (the agent acts, M learns from what was seen too, C is trained again in it, and so on).
 
-From its first moment on such a run holds the old run's V as its own, and ``before/``: ``played_by.json`` (whose games
-it collects), ``rnn`` (the M that its own goes on from) and ``series`` (those of all games before).
+From its first moment on such a run holds ``before/``: ``played_by.json`` (whose episodes it collects), ``rnn`` and
+``controller`` (the M and the agent that its own go on from), and everything seen before:
+
+    where V is frozen      the old V as the run's own, and ``series``, the series of all earlier episodes
+    where V goes on        ``vae`` (the V that its own goes on from) and ``rollouts``, all earlier episodes, of which
+                           ``held_out.json`` lists those never trained on; encoding adds ``series``
 """
 
+import dataclasses
 import hashlib
 import os
 import shutil
@@ -14,74 +19,143 @@ from typing import Any
 
 import numpy as np
 
+from controller.config import Stages
 from experiment.errors import InputError
 from experiment.files import atomic_write, check_manifest, read_file, read_sealed, write_manifest, write_sealed
 from experiment.provenance import digest
 from experiment.runs import Run, open_run
 from rnn.series import shard_path
+from vae.episodes import episode_path, list_episodes, split_episodes
 
 BEFORE = "before"
 PLAYED_BY = "played_by.json"
+HELD_OUT = "held_out.json"
+SHAPES = ("hidden_size", "mixtures", "done_head", "reward_head", "precision")  # of M, which goes on
 
 
 def is_iteration(run: Path) -> bool:
-    """Whether a run's games are those of another run's agent."""
+    """Return whether a run's episodes are those of another run's agent."""
     return (run / BEFORE).exists()
 
 
 def previous(run: Path, part: str) -> Path:
-    """The folder of what was there before the turn: "series" or "rnn"."""
+    """Return the folder of what was there before: "series", "rnn", "controller", and "vae", "rollouts" if V goes on."""
     folder = run / BEFORE / part
-    check_manifest(folder, f"begin the turn anew: delete {run} and run scripts/iterate.py again")
+    check_manifest(folder, f"begin the iteration anew: delete {run} and run scripts/iterate.py again")
     return folder
 
 
-def signature(old: Run, controller: Path, weights: np.ndarray) -> dict[str, Any]:
-    """Who plays: the controller's name, and what tells its weights [P] and those of V and M from all others."""
+def vae_goes_on(run: Path) -> bool:
+    """Return whether an iteration trains V further."""
+    return (run / BEFORE / "vae").exists()
+
+
+def earlier_episodes(run: Path) -> tuple[list[Path], list[Path]]:
+    """Return the (training, held-out) episodes of all iterations before, which a run keeps where V goes on."""
+    paths = list_episodes(previous(run, "rollouts"))
+    held = set(read_sealed(run / BEFORE / HELD_OUT)["numbers"])
+    return [p for n, p in enumerate(paths) if n not in held], [p for n, p in enumerate(paths) if n in held]
+
+
+def following_stages(stages: Stages) -> Stages:
+    """Return the settings of the next iteration: those that `stages.iterate` changes."""
+    wanted, vae = stages.iterate, stages.vae
+    if wanted.vae_epochs:
+        rate = wanted.vae_learning_rate
+        vae = dataclasses.replace(vae, epochs=wanted.vae_epochs, learning_rate=rate, final_learning_rate=0.0)
+    return dataclasses.replace(
+        stages,
+        collect=dataclasses.replace(stages.collect, episodes=wanted.episodes, minimum_length=wanted.minimum_length),
+        vae=vae,
+        rnn=dataclasses.replace(stages.rnn, epochs=wanted.rnn_epochs, learning_rate=wanted.rnn_learning_rate),
+        controller=dataclasses.replace(stages.controller, generations=wanted.generations),
+    )
+
+
+def explores(attempt: int, share: float) -> bool:
+    """Return whether the agent explores in an attempt; these are spread evenly, and the first one never does."""
+    return int((attempt + 1) * share) > int(attempt * share)
+
+
+def signature(old: Run[Stages], controller: Path, weights: np.ndarray) -> dict[str, Any]:
+    """Return who plays: the controller's name, and what tells its weights [P] and those of V and M from all others."""
     files = {stage: read_file(old.folder(stage) / "weights.npz") for stage in ("vae", "rnn")}
     digests = {stage: hashlib.sha256(data).hexdigest() for stage, data in files.items()}
     return {"controller": controller.name, "weights": digest(weights.tolist()), **digests}
 
 
-def open_iteration(old: Run, wanted: Run, explicit: set[str], agent: dict[str, Any]) -> Run:
-    """The turn in ``wanted.path`` of the `agent` of `old`, begun or continued.
+def open_iteration(
+    old: Run[Stages], wanted: Run[Stages], explicit: set[str], agent: dict[str, Any], controller: Path
+) -> Run[Stages]:
+    """Return the iteration in ``wanted.path`` of the `agent` of `old`, in the folder `controller`; begun or continued.
 
     `explicit`: as of `open_run`. InputError where something else is there, or settings were asked that cannot differ.
     """
-    kept = [("vae", key) for key in vars(old.stages.vae)]
-    kept += [("rnn", key) for key in ("hidden_size", "mixtures", "done_head", "reward_head", "precision")]
-    for stage, key in kept:
-        was, asked = (getattr(getattr(run.stages, stage), key) for run in (old, wanted))
-        if was != asked:
-            raise InputError(f"--set {stage}.{key}={asked}: is {was} in {old.path}, whose V and M go on; leave it out")
+    _refuse_other_shapes(old, wanted)
     if not wanted.path.exists():
-        _begin(old, wanted, agent)
+        _begin(old, wanted, agent, controller)
     elif not is_iteration(wanted.path):
-        raise InputError(f"--to {wanted.path}: is there already, and no turn of {old.path}; name another folder")
+        raise InputError(f"--to {wanted.path}: already exists, and is no iteration of {old.path}; name another folder")
     signed = read_sealed(wanted.path / BEFORE / PLAYED_BY)
     if any(signed.get(key) != value for key, value in agent.items()):
         raise InputError(f"--to {wanted.path}: another agent plays there, or this one has changed; name another folder")
     return open_run(wanted.path, wanted, explicit, preset_given=False)
 
 
-def _begin(old: Run, wanted: Run, agent: dict[str, Any]) -> None:
+def _refuse_other_shapes(old: Run[Stages], wanted: Run[Stages]) -> None:
+    """InputError where settings differ that belong to a V and an M which go on."""
+    frozen = not wanted.stages.iterate.vae_epochs
+    names = [("vae", key) for key in (vars(old.stages.vae) if frozen else ("z_size", "precision"))]
+    for stage, key in [*names, *(("rnn", key) for key in SHAPES)]:
+        was, asked = (getattr(getattr(run.stages, stage), key) for run in (old, wanted))
+        if was != asked:
+            raise InputError(f"--set {stage}.{key}={asked}: is {was} in {old.path}, whose V and M go on; leave it out")
+
+
+def _begin(old: Run[Stages], wanted: Run[Stages], agent: dict[str, Any], controller: Path) -> None:
     """Make the new run's folder whole, beside its place, and move it there."""
     half = wanted.path.with_name(f".{wanted.path.name}.{os.getpid()}.tmp")
+    weights = ("weights.npz", "weights.json")
     try:
-        _copy([path for path in old.folder("vae").iterdir() if path.is_file()], half / "vae")
-        _copy([old.folder("rnn") / name for name in ("weights.npz", "weights.json")], half / BEFORE / "rnn")
-        folders = [old.path / BEFORE / "series"] if is_iteration(old.path) else []
-        shards = [path for folder in [*folders, old.folder("series")] for path in sorted(folder.glob("series-*.npz"))]
-        (half / BEFORE / "series").mkdir()
-        for number, path in enumerate(shards):
-            _link(path, shard_path(half / BEFORE / "series", number))
-        for part in ("rnn", "series"):
-            write_manifest(half / BEFORE / part)
+        _copy([old.folder("rnn") / name for name in weights], half / BEFORE / "rnn")
+        _copy([controller / name for name in ("best.npz", "best.json")], half / BEFORE / "controller")
+        if wanted.stages.iterate.vae_epochs:
+            _copy([old.folder("vae") / name for name in weights], half / BEFORE / "vae")
+            _keep_episodes(old, half / BEFORE)
+        else:
+            _copy([path for path in old.folder("vae").iterdir() if path.is_file()], half / "vae")
+            _keep_series(old, half / BEFORE / "series")
+        for folder in sorted((half / BEFORE).iterdir()):
+            if folder.is_dir():
+                write_manifest(folder)
         write_sealed(half / BEFORE / PLAYED_BY, agent)
         open_run(half, Run(half, wanted.task, wanted.preset, wanted.seed, wanted.stages), set(), preset_given=False)
         half.rename(wanted.path)
     finally:
         shutil.rmtree(half, ignore_errors=True)
+
+
+def _keep_series(old: Run[Stages], target: Path) -> None:
+    """Link the series of all episodes up to those of the old run."""
+    folders = [old.path / BEFORE / "series"] if is_iteration(old.path) else []
+    shards = [path for folder in [*folders, old.folder("series")] for path in sorted(folder.glob("series-*.npz"))]
+    target.mkdir(parents=True)
+    for number, path in enumerate(shards):
+        _link(path, shard_path(target, number))
+
+
+def _keep_episodes(old: Run[Stages], target: Path) -> None:
+    """Link all episodes up to those of the old run, and note which of them are held out."""
+    training, held = split_episodes(list_episodes(old.folder("collect")), old.seed)
+    if is_iteration(old.path):
+        if not (old.path / BEFORE / "rollouts").exists():
+            raise InputError(f"{old.path}: its V was frozen, so that the frames before it are gone; V cannot go on")
+        earlier = earlier_episodes(old.path)
+        training, held = earlier[0] + training, earlier[1] + held
+    (target / "rollouts").mkdir(parents=True)
+    for number, path in enumerate(held + training):
+        _link(path, episode_path(target / "rollouts", number))
+    write_sealed(target / HELD_OUT, {"numbers": list(range(len(held)))})
 
 
 def _copy(files: list[Path], target: Path) -> None:

@@ -20,8 +20,11 @@ class Policy:
     def __init__(self, shape: PolicyShape, squash: Callable[[Tensor], Tensor] | None = None):
         self.shape, self.size, self.squash = shape, shape.size, squash or (lambda action: action)
 
-    def act(self, weights: Tensor, z: Tensor, c: Tensor, h: Tensor) -> Tensor:
-        """The actions [B, A] of B controllers weights [B, P], each on its own z [B, Z] and state c, h [B, H]."""
+    def act(self, weights: Tensor, z: Tensor, c: Tensor, h: Tensor, noise: Tensor | None = None) -> Tensor:
+        """The actions [B, A] of B controllers weights [B, P], each on its own z [B, Z] and state c, h [B, H].
+
+        noise: [B, A], added to the outputs, which stay in [-1, 1], before they are squashed.
+        """
         parts = {"z": [z], "z_hidden": [z], "zh": [z, h], "zch": [z, c, h]}[self.shape.variant]
         signal, used = ops.concatenate(parts, axis=-1), 0
         for inputs, outputs in self.shape.layers:
@@ -30,7 +33,7 @@ class Policy:
             kernel = weights[:, used : used + inputs * outputs]
             used += inputs * outputs
             signal = ops.tanh(rowwise_product(signal, kernel, outputs) + bias)
-        return self.squash(signal)
+        return self.squash(signal if noise is None else ops.clip(signal + noise, -1.0, 1.0))
 
 
 def rowwise_product(x: Tensor, kernel: Tensor, outputs: int) -> Tensor:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from controller.checkpoints import save_controller
+from controller.checkpoints import save_candidates, save_controller
 from controller.cma_es import CMAES, fingerprint
 from controller.config import ControllerConfig
 from controller.policy_spec import PolicyShape, rounded
@@ -108,15 +108,24 @@ def scheduled_rollouts(config: ControllerConfig, best: float) -> int:
 
 
 class ControllerTrainer:
-    """One controller's training in one folder."""
+    """One controller's training in one folder; `start`: weights [P] that CMA-ES begins at, in place of 0."""
 
-    def __init__(self, folder: Path, farm: Farm, config: ControllerConfig, shape: PolicyShape, world: str, seed: int):
+    def __init__(
+        self,
+        folder: Path,
+        farm: Farm,
+        config: ControllerConfig,
+        shape: PolicyShape,
+        world: str,
+        seed: int,
+        start: np.ndarray | None = None,
+    ):
         if config.popsize % 2:
             raise InputError(
                 f"controller.popsize={config.popsize}: must be even, since candidates share seeds in pairs"
             )
         self.folder, self.farm, self.config, self.shape, self.world = folder, farm, config, shape, world
-        self.es = CMAES(shape.size, config.popsize, config.sigma_init, seed)
+        self.es = CMAES(shape.size, config.popsize, config.sigma_init, seed, start)
         self.seed = seed
         self.best_fitness = -math.inf  # the highest mean fitness of a generation so far
 
@@ -150,6 +159,8 @@ class ControllerTrainer:
                 say(f"C: from generation {number} on, candidates are not those recorded (another CPU?); going on")
                 said = True
             self._tell(candidates, np.array(row["fitness"]))
+            if number == len(rows):
+                save_candidates(self.folder, candidates, np.array(row["fitness"]))
         write_journal(file, rows)
         return len(rows)
 
@@ -180,6 +191,7 @@ class ControllerTrainer:
         )  # after the metrics, which a resume cuts back to what stands here
         self.table.clear()
         self._save("last", self.es.mean, generation, None)
+        save_candidates(self.folder, candidates, fitness)
         played = f"{rollouts} rollouts, {rate:,.0f} steps/s"
         return f"fitness {fitness.mean():.0f} (best {fitness.max():.0f}), {played}"
 

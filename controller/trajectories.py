@@ -1,6 +1,6 @@
-"""What a run has learned, made visible: played, reconstructions, predictions and dreams as arrays of pictures.
+"""What a run has learned, made visible: episodes, reconstructions, predictions and dreams as arrays of frames.
 
-Letters: T steps, Z, A, H as elsewhere. Pictures are uint8 [64, 64, 3].
+Letters: T steps, Z, A, H as elsewhere. Frames are uint8 [64, 64, 3].
 """
 
 from typing import Any, NamedTuple
@@ -28,9 +28,9 @@ class Trajectory(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What M says along a drive, of each step from the ones before it.
+    """M's predictions along a trajectory, of each step from the ones before it.
 
-    frames: V's pictures of the expected next z, uint8 [T - 1, 64, 64, 3]. done: probability of the end [T] or None.
+    frames: V's decoding of the expected next z, uint8 [T - 1, 64, 64, 3]. done: probability of the end [T] or None.
     density: of one latent dimension's next value, float [T - 1, n] at `grid` [n]; values: what came [T - 1].
     """
 
@@ -86,7 +86,7 @@ def dream_trajectory(
 
 
 def replay_in_dream(env: DreamEnv, actions: np.ndarray, z: np.ndarray, seed: int) -> np.ndarray:
-    """Pictures of the dream under given actions [T, A] from the first z; shorter where the dream ends."""
+    """Frames of the dream under given actions [T, A] from the first z; shorter where the dream ends."""
     env.reset(seed=seed, options={"z": z})
     frames = []
     for action in actions:
@@ -104,12 +104,12 @@ def encode(vae: VAE, frames: np.ndarray) -> np.ndarray:
 
 
 def decode(vae: VAE, z: np.ndarray) -> np.ndarray:
-    """V's pictures uint8 [T, 64, 64, 3] of z [T, Z]."""
+    """V's decoding uint8 [T, 64, 64, 3] of z [T, Z]."""
     return np.concatenate([to_uint8(vae.decode(z[i : i + 64])) for i in range(0, len(z), 64)])
 
 
 def predict(vae: VAE, rnn: MDNRNN, trajectory: Trajectory, points: int = 120) -> Prediction:
-    """M's predictions along a drive, fed the true z of every step."""
+    """M's predictions along a trajectory, fed the true z of every step."""
     z = encode(vae, trajectory.frames)
     restart = np.eye(1, len(z), dtype=np.float32) if rnn.done_head else None
     state = rnn.zero_state(1)
@@ -125,3 +125,30 @@ def predict(vae: VAE, rnn: MDNRNN, trajectory: Trajectory, points: int = 120) ->
     )
     density = np.sum(share * np.exp(-0.5 * ((grid - mean) / std) ** 2) / (std * np.sqrt(2 * np.pi)), axis=1)
     return Prediction(decode(vae, np.asarray(expected)), done, density, grid, z[1:, liveliest])
+
+
+def prediction_errors(vae: VAE, rnn: MDNRNN, trajectory: Trajectory) -> np.ndarray:
+    """How far V's picture of M's expected next z is from the frame that came, float [T - 1].
+
+    Squared differences of pixels in [0, 1], summed over a frame as in V's loss, so that pairs of V and M whose latents
+    have nothing in common can be compared.
+    """
+    predicted, came = predict(vae, rnn, trajectory).frames, trajectory.frames[1:]
+    return np.square((predicted.astype(np.float32) - came) / 255.0).sum(axis=(1, 2, 3))
+
+
+def dream_on(vae: VAE, rnn: MDNRNN, trajectory: Trajectory, start: int, steps: int) -> np.ndarray:
+    """V's pictures uint8 [steps, 64, 64, 3] of what M expects after the first `start` steps, at least 1.
+
+    Up to there M is fed what came; from there on its own most likely z, and its actions.
+    """
+    z = encode(vae, trajectory.frames[: start + 1])
+    restart = np.eye(1, start, dtype=np.float32) if rnn.done_head else None
+    _, h, c = rnn.sequence(z[None, :start], trajectory.actions[None, :start], restart, *rnn.zero_state(1))
+    now, zs = z[start:], []
+    for action in trajectory.actions[start : start + steps]:
+        parameters, h, c = rnn.step(now, action[None], np.zeros((1, 1), np.float32) if rnn.done_head else None, h, c)
+        likeliest = tf.argmax(parameters.logmix, axis=1)[:, None]
+        now = np.take_along_axis(np.asarray(parameters.mean), np.asarray(likeliest), axis=1)[:, 0]
+        zs.append(now[0])
+    return decode(vae, np.stack(zs))

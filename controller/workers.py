@@ -43,7 +43,8 @@ class Setup:
 
     env: the settings of the real environment. games_per_rank: real games side by side. minimum_length: steps of the
     shortest episode that is recorded. initial, temperature, time_limit: of the dream, which counts its own steps.
-    batch_size: dreams side by side. policy: the shape of C. stall_limit: see `GamePlayer`.
+    batch_size: dreams side by side. policy: the shape of C. stall_limit: see `GamePlayer`. noise: of the agent in world
+    "explore".
     """
 
     env: EnvConfig
@@ -56,6 +57,7 @@ class Setup:
     time_limit: int = 2100
     batch_size: int = 512
     policy: PolicyShape | None = None
+    noise: float = 0.0
     stall_limit: int = 0
 
 
@@ -78,14 +80,16 @@ class TaskPlayers:
 
             dream = self._dream()
             return DreamPlayer(dream, None if scripted else self._policy(), self.capacity(kind), self.setup.time_limit)
-        games = self.task.games(self.capacity(kind), self.setup.env, world == "record")
+        recording = world in ("record", "explore")
+        games = self.task.games(self.capacity(kind), self.setup.env, recording)
         if scripted:
             actor = ScriptActor(len(games), self.setup.env.time_limit, self.task.action_size)
         else:
             from controller.agent import Agent, AgentActor
 
-            actor = AgentActor(Agent(self._vae(), self._rnn(), self._policy()), len(games))
-        recorded = self.setup.minimum_length if world == "record" else None
+            noise = self.setup.noise if world == "explore" else 0.0
+            actor = AgentActor(Agent(self._vae(), self._rnn(), self._policy(), noise), len(games))
+        recorded = self.setup.minimum_length if recording else None
         return GamePlayer(games, actor, recorded, self.setup.stall_limit, self.setup.env.time_limit)
 
     def _dream(self) -> Any:
@@ -124,11 +128,12 @@ def play_setup(
     dream_limit: int | None = None,
     games_per_rank: int | None = None,
     minimum_length: int = 1,
+    noise: float = 0.0,
 ) -> Setup:
     """Return what the ranks need to play in these worlds, with what a run has trained.
 
     policy: the shape of C, or None where only scripts play. temperature: of the dream. env, dream_limit (steps) and
-    games_per_rank: instead of the run's own settings.
+    games_per_rank: instead of the run's own settings. noise: of an exploring agent.
 
     Raises InputError where V, M or the series is needed and missing or damaged.
     """
@@ -146,6 +151,7 @@ def play_setup(
         batch_size=config.batch_size,
         policy=policy,
         stall_limit=config.stall_limit,
+        noise=noise,
     )
 
 

@@ -11,9 +11,23 @@ counter around them would have to agree with their `time_limit`.
 
 import gymnasium
 
+from experiment.public import public
+
 gymnasium.register("WorldModels/DoomTakeCover-v0", entry_point="doomrnn.env:DoomTakeCover")
 gymnasium.register(
     "WorldModels/DoomDream-v0",
     entry_point="doomrnn.dream:DoomDream",
     vector_entry_point="doomrnn.dream:DoomDreams",  # many dreams in one compiled batch, for `gymnasium.make_vec`
+)
+
+__all__, __getattr__, __dir__ = public(
+    "doomrnn",
+    {
+        "config": ["DoomEnvConfig", "TakeCoverCollectConfig"],
+        "dream": ["DoomDream", "DoomDreams"],
+        "env": ["DoomTakeCover"],
+        "presets": ["PRESETS"],
+        "scripted": ["TakeCoverScript"],
+        "task": ["TASK"],
+    },
 )

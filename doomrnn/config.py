@@ -17,9 +17,7 @@ class DoomEnvConfig(EnvConfig):
         14, "engine time before the first observation", unit="tics", source="ViZDoom's scenario", least=1
     )
     width: int = setting(160, "width of the rendered screen, pixels (height: 3/4 of it)", choices=(160, 320, 640))
-    preprocess: str = setting(
-        "plain", "pixels as rendered, stretched in contrast, or as the authors'", choices=PREPROCESSES
-    )
+    preprocess: str = setting("plain", "pixels as rendered, contrast-stretched, or the authors'", choices=PREPROCESSES)
 
 
 @dataclass(frozen=True)

@@ -6,25 +6,25 @@ from typing import Any
 import numpy as np
 
 from experiment.errors import InputError, NumericalError
-from experiment.files import read_json, write_json
+from experiment.files import read_json, then, write_json
 from experiment.forks import refuse_dead_tensorflow
 from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
 
 
 def weight_names(variables: list[Any]) -> list[str]:
-    """Stable array names of Keras variables: ``layer.weight``, without the model's own name."""
+    """Return stable array names of Keras variables: ``layer.weight``, without the model's own name."""
     return [".".join(variable.path.split("/")[-2:]) for variable in variables]
 
 
 def model_arguments(model: Any) -> dict[str, Any]:
-    """The arguments that build a model like this one, as its class lists them in ``ARGUMENTS`` (name: type)."""
+    """Return the arguments that rebuild a model, as its class lists them in ``ARGUMENTS`` (name: type)."""
     return {name: getattr(model, name) for name in model.ARGUMENTS}
 
 
 def save_model(folder: Path, name: str, model: Any, dtype: str = "float32") -> None:
     """Write ``name.npz`` (arrays of `dtype`, float32 or float16) and ``name.json``, which rebuilds the model.
 
-    Raises NumericalError where a weight is no number, or is beyond float16.
+    Raises NumericalError where a weight is NaN, infinite, or overflows float16.
     """
     names = weight_names(model.variables)
     arrays = {key: np.asarray(v).astype(dtype) for key, v in zip(names, model.variables, strict=True)}
@@ -36,25 +36,28 @@ def save_model(folder: Path, name: str, model: Any, dtype: str = "float32") -> N
 
 
 def load_model(kind: type, folder: Path, name: str, advice: str, precision: str | None = None) -> Any:
-    """The model of class `kind` that was saved, in its own or another `precision`.
+    """Return the saved model of class `kind`, in its own or another `precision`.
 
-    InputError where a file is missing, damaged, or does not fit, or TensorFlow cannot run in this forked process.
+    Raises InputError, ending in `advice`, where a file is missing, damaged, or does not fit, or where TensorFlow cannot
+    run in this forked process.
     """
     config = load_config(folder, name, kind.ARGUMENTS, advice)
     refuse_dead_tensorflow()
     try:
         model = kind(**config | ({"precision": precision} if precision else {}))
     except ValueError as error:
-        raise InputError(f"{folder / name}.json: not a model's configuration ({_line(error)}); {advice}") from None
+        raise InputError(
+            f"{folder / name}.json: not a model's configuration ({_line(error)}){then(advice, folder / name)}"
+        ) from None
     load_arrays(folder, name, model.variables, advice)
     return model
 
 
 def load_config(folder: Path, name: str, kinds: dict[str, type], advice: str) -> dict[str, Any]:
-    """The fields of `kinds` from the configuration beside the weights; InputError where one is missing or wrong."""
+    """Return the fields of `kinds` from the JSON beside the weights; InputError where one is missing or mistyped."""
     config = read_json(folder / f"{name}.json", advice)
     if not isinstance(config, dict) or any(type(config.get(key)) is not kind for key, kind in kinds.items()):
-        raise InputError(f"{folder / name}.json: not a model's configuration; {advice}")
+        raise InputError(f"{folder / name}.json: not a model's configuration{then(advice, folder / name)}")
     return {key: config[key] for key in kinds}
 
 
@@ -63,7 +66,7 @@ def _line(error: Exception) -> str:
 
 
 def load_arrays(folder: Path, name: str, variables: list[Any], advice: str) -> None:
-    """Assign the arrays of ``name.npz`` to `variables`, by name, with dtypes, shapes and finiteness checked."""
+    """Assign the arrays of ``name.npz`` to `variables` by name; InputError for a wrong dtype or shape, or NaN."""
     names = weight_names(variables)
     specs = {k: ArraySpec("float32|float16", tuple(v.shape)) for k, v in zip(names, variables, strict=True)}
     path = folder / f"{name}.npz"
@@ -73,21 +76,30 @@ def load_arrays(folder: Path, name: str, variables: list[Any], advice: str) -> N
         variable.assign(arrays[key])
 
 
-def save_checkpoint(folder: Path, variables: list[Any], counters: dict[str, float]) -> None:
-    """Write everything an interrupted training goes on from: all variables by position, and its counters.
+def begin_again(folder: Path, change: str) -> str:
+    """Return the advice for a training that went wrong: with the `change`, from the start."""
+    if (folder / "checkpoint.npz").exists():
+        return f"{folder} keeps the last good checkpoint; delete it and {change}"
+    return f"nothing was saved yet; delete {folder} and {change}" if folder.exists() else change
 
-    Raises NumericalError, and keeps the checkpoint before it, where a variable is no longer a number.
+
+def save_checkpoint(folder: Path, variables: list[Any], counters: dict[str, float]) -> None:
+    """Write what an interrupted training resumes from: all variables by position, and its counters.
+
+    Raises NumericalError, and keeps the previous checkpoint, where a variable is NaN or infinite.
     """
     arrays = {f"variable-{i:03d}": np.asarray(v) for i, v in enumerate(variables)}
     if not all(np.isfinite(array).all() for array in arrays.values()):
-        advice = "the folder keeps the last good checkpoint; delete it and try a smaller learning_rate"
+        advice = begin_again(folder, "try a smaller learning_rate")
         raise NumericalError(f"{folder}: weights are NaN or infinite; {advice}")
     counts = {f"counter-{key}": np.float64(value).reshape(1) for key, value in counters.items()}
     write_npz(folder / "checkpoint.npz", {**arrays, **counts}, level=0)  # weights hardly shrink
 
 
 def load_checkpoint(folder: Path, variables: list[Any], counters: list[str]) -> dict[str, float] | None:
-    """Assign the variables of ``checkpoint.npz`` and return its counters; None where there is none."""
+    """Assign the variables of ``checkpoint.npz`` and return its counters; None where there is no file.
+
+    Raises InputError where it is damaged or of another model."""
     path = folder / "checkpoint.npz"
     if not path.exists():
         return None

@@ -27,14 +27,18 @@ def setting(
     choices: tuple = (),
     least: Any = None,
     above: Any = None,
+    most: Any = None,
+    even: bool = False,
     added: bool = False,
 ) -> Any:
-    """A dataclass field that knows its help line, unit, source and bounds (`least`: >=, `above`: >).
+    """A dataclass field that knows its help line, unit, source and bounds (`least`: >=, `above`: >, `most`: <=).
+
+    even: it must be an even number.
 
     added: the field is newer than some stored records; one without it means the default.
     """
     meta = {"help": help, "unit": unit, "source": source, "choices": choices, "least": least, "above": above}
-    return field(default=default, metadata={**meta, "added": added})
+    return field(default=default, metadata={**meta, "most": most, "even": even, "added": added})
 
 
 def check_precision(precision: str) -> str:
@@ -56,7 +60,7 @@ class Settings:
 
 
 def _problem(item: dataclasses.Field, value: Any) -> str:
-    """Why `value` does not fit the field, or an empty string."""
+    """Return why `value` does not fit the field, or an empty string."""
     meta = item.metadata
     if not isinstance(value, (int, float) if item.type is float else item.type) or (
         isinstance(value, bool) and item.type is not bool
@@ -68,13 +72,17 @@ def _problem(item: dataclasses.Field, value: Any) -> str:
         return f"must be one of {', '.join(map(str, meta['choices']))}"
     if meta["least"] is not None and value < meta["least"]:
         return f"must be at least {meta['least']}"
+    if meta["most"] is not None and value > meta["most"]:
+        return f"must be at most {meta['most']}"
+    if meta["even"] and value % 2:
+        return "must be an even number"
     if meta["above"] is not None and not value > meta["above"]:
         return f"must be above {meta['above']}"
     return ""
 
 
 def parse_value(item: dataclasses.Field, text: str) -> Any:
-    """The word of a ``--set`` as the field's own type; InputError where it cannot be read as one."""
+    """Return the text of a ``--set`` as the field's own type; InputError where it does not parse."""
     try:
         if item.type is bool:
             return {"true": True, "false": False, "1": True, "0": False}[text.lower()]
@@ -103,7 +111,7 @@ def override(stages: S, word: str) -> S:
 
 
 def from_values(kind: type, values: dict[str, Any], where: str) -> Any:
-    """A stage configuration rebuilt from stored values; InputError where names or types do not fit."""
+    """Return a stage's settings rebuilt from stored values; InputError where names or types do not fit."""
     values, known = completed(kind, values), {item.name for item in fields(kind)}
     if set(values) != known:
         odd = ", ".join(sorted(set(values) ^ known))
@@ -115,7 +123,7 @@ def from_values(kind: type, values: dict[str, Any], where: str) -> Any:
 
 
 def completed(kind: type, values: dict[str, Any]) -> dict[str, Any]:
-    """Stored values with the defaults of the fields that are newer than their record."""
+    """Return stored values with the defaults of the fields that are newer than their record."""
     return {item.name: item.default for item in fields(kind) if item.metadata.get("added")} | values
 
 

@@ -14,7 +14,7 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def usable_cores(groups: Path = GROUPS, membership: Path = MEMBERSHIP) -> int:
-    """The cores that this process may run on, at most what its control groups grant, and at least 1.
+    """Return the number of cores that this process may run on, at most what its control groups grant, and at least 1.
 
     groups, membership: where the system mounts control groups, and names those of this process.
     """
@@ -24,7 +24,7 @@ def usable_cores(groups: Path = GROUPS, membership: Path = MEMBERSHIP) -> int:
 
 
 def _folders(groups: Path, membership: Path) -> list[Path]:
-    """The folders of this process's groups and of all above them; a quota of any of them binds it."""
+    """Return the folders of this process's groups and of all above them; a quota of any of them binds it."""
     folders = []
     with contextlib.suppress(OSError):
         for line in membership.read_text().splitlines():
@@ -39,7 +39,7 @@ def _folders(groups: Path, membership: Path) -> list[Path]:
 
 
 def _quotas(folder: Path) -> list[float]:
-    """The cores' worth of time that a group grants: of the second version's file, or of the first's two."""
+    """Return the cores' worth of time that a group grants: of the second version's file, or of the first's two."""
     with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
         quota, period = (folder / "cpu.max").read_text().split()
         return [int(quota) / int(period)]  # "max" is no number: no limit

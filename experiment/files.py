@@ -43,7 +43,7 @@ def atomic_write(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Within, an OSError that names no file names this one: a full disk says only that it is full."""
+    """Make an OSError within name this file where it names none, as for a full disk."""
     try:
         yield
     except OSError as error:
@@ -52,23 +52,37 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def read_file(path: Path, advice: str = "") -> bytes:
-    """All of a file, held against the manifest beside it where that lists it.
+    """Return the bytes of a file, checked against the manifest beside it where that lists it.
 
     Raises InputError with one line (what, where, `advice`) where it is missing, unreadable, too large or damaged.
     """
     try:
         size = path.stat().st_size
         if size > LARGEST_FILE:
-            raise InputError(f"{path}: {size} bytes are more than any file of this project has{then(advice)}")
+            raise InputError(f"{path}: {size} bytes are more than any file of this project has{then(advice, path)}")
         data = path.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{path}: not there{then(advice)}") from None
+        raise InputError(f"{path}: not there{then(advice, path)}") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}){then(advice)}") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror}){then(advice, path)}") from None
     listed = _listed(path.parent).get(path.name)
     if listed is not None and (listed["bytes"] != len(data) or listed["sha256"] != hashlib.sha256(data).hexdigest()):
-        raise InputError(f"{path}: damaged, it is not the file that {MANIFEST} lists{then(advice)}")
+        unix = data.replace(b"\r\n", b"\n")
+        if listed["sha256"] == hashlib.sha256(unix).hexdigest():
+            advice = "clone again, with git's core.autocrlf=false"
+            raise InputError(f"{path}: its line ends were changed on the way{then(advice)}")
+        raise InputError(f"{path}: damaged, it is not the file that {MANIFEST} lists{then(advice, path)}")
     return data
+
+
+def check_writable(folder: Path, advice: str = "") -> None:
+    """InputError where no file can be written in a folder, or where it could not be made: asked before long work."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror}){then(advice)}") from None
 
 
 # --- JSON ---
@@ -80,35 +94,35 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path, advice: str = "") -> Any:
-    """The JSON in `path`; InputError with one line (and `advice`) where it is missing or damaged."""
+    """Return the JSON in `path`; InputError with one line (and `advice`) where it is missing or damaged."""
     data = read_file(path, advice)
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not readable as JSON ({first_line(error)}){then(advice)}") from None
+        raise InputError(f"{path}: not readable as JSON ({first_line(error)}){then(advice, path)}") from None
 
 
 def write_sealed(path: Path, value: dict[str, Any]) -> None:
-    """Write an object as JSON that knows when it was damaged (see `seal`), atomically."""
+    """Write an object as JSON with a checksum of its own (see `seal`), atomically."""
     write_json(path, seal(value))
 
 
 def read_sealed(path: Path, advice: str = "") -> dict[str, Any]:
-    """What `write_sealed` wrote; InputError with one line where it is missing, damaged or was edited by hand."""
+    """Return what `write_sealed` wrote; InputError with one line where it is missing, damaged or was edited by hand."""
     value = read_json(path, advice)
     try:
         return unseal(value)
     except ValueError as error:
-        raise InputError(f"{path}: {error}{then(advice)}") from None
+        raise InputError(f"{path}: {error}{then(advice, path)}") from None
 
 
 def seal(value: dict[str, Any]) -> dict[str, Any]:
-    """The object with the CRC-32 of its JSON as its last key."""
+    """Return the object with the CRC-32 of its JSON as its last key."""
     return {**value, CHECKSUM: zlib.crc32(json.dumps(value).encode())}
 
 
 def unseal(value: Any) -> dict[str, Any]:
-    """The object without its checksum; ValueError where this does not fit."""
+    """Return the object without its checksum; ValueError where the checksum does not match."""
     if not isinstance(value, dict) or type(value.get(CHECKSUM)) is not int:
         raise ValueError("not an object with a checksum")
     content = {key: part for key, part in value.items() if key != CHECKSUM}
@@ -132,17 +146,17 @@ def write_manifest(folder: Path) -> None:
 
 
 def check_manifest(folder: Path, advice: str = "") -> None:
-    """InputError where a listed file is missing or has another size; contents are checked as they are read."""
+    """Raise InputError where a listed file is missing or has another size; contents are checked when read."""
     for name, listed in _listed(folder).items():
         path = folder / name
         if not path.is_file():
-            raise InputError(f"{path}: not there, though {MANIFEST} lists it{then(advice)}")
+            raise InputError(f"{path}: not there, though {MANIFEST} lists it{then(advice, path)}")
         if path.stat().st_size != listed["bytes"]:
-            raise InputError(f"{path}: damaged, {MANIFEST} lists {listed['bytes']} bytes{then(advice)}")
+            raise InputError(f"{path}: damaged, {MANIFEST} lists {listed['bytes']} bytes{then(advice, path)}")
 
 
 def _listed(folder: Path) -> dict[str, dict[str, Any]]:
-    """The files that a folder's manifest lists, by name; none where there is no manifest."""
+    """Return the files that a folder's manifest lists, by name; none without a manifest."""
     path = folder / MANIFEST
     try:
         status = path.stat()
@@ -165,17 +179,28 @@ def _read_manifest(path: Path) -> dict[str, dict[str, Any]]:
             raise ValueError("lists a file elsewhere")
         return files
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not a manifest ({first_line(error)}); {advice}") from None
+        raise InputError(f"{path}: not a manifest ({first_line(error)}){then(advice, path)}") from None
 
 
 # --- words of error messages ---
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, on one line of bounded length."""
+    """Return an error's message, on one line of bounded length."""
     return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
-def then(advice: str) -> str:
-    """What to do about it, as the end of a message."""
+def then(advice: str, path: Path | None = None) -> str:
+    """Return what to do about it, as the end of a message.
+
+    path: the file in question. A release is not made again where it is used, so nobody is told to delete it.
+    """
+    if path is not None and "delet" in advice and _in_release(path):
+        advice = f"a release is not made again here: take {path.parent} anew from where it came (git checkout, say)"
     return f"; {advice}" if advice else ""
+
+
+def _in_release(path: Path) -> bool:
+    """Whether a file is in a run that holds no episodes, nor ever began to: a release, or imported weights."""
+    runs = [folder for folder in list(path.absolute().parents)[:4] if (folder / "config.json").exists()]
+    return bool(runs) and not (runs[0] / "rollouts").exists()

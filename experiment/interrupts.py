@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at a safe place: the loop asks, saves, and only then stops."""
+"""Ctrl-C and SIGTERM at a safe point: a loop checks for them, saves, and only then stops."""
 
 import contextlib
 import signal
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 
 class Interrupt:
-    """Whether the user asked to stop."""
+    """Whether the user requested a stop."""
 
     requested = False
 
 
 @contextlib.contextmanager
 def deferred_interrupts() -> Iterator[Interrupt]:
-    """Within, SIGINT and SIGTERM only set ``requested``; a second SIGINT interrupts at once."""
+    """Let SIGINT and SIGTERM within only set ``requested``; a second signal interrupts at once."""
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield interrupt

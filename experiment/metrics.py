@@ -10,7 +10,8 @@ from experiment.jsonl import append_row, read_journal, write_journal
 class Metrics:
     """The records of a stage: ``metrics.jsonl`` (deterministic), ``timing.jsonl`` (rates, wall times), TensorBoard.
 
-    Both files are journals. A resumed stage cuts them back to the step of its checkpoint, so that no step stands twice.
+    Both files are journals. A resumed stage truncates them to the step of its checkpoint, so that no step is recorded
+    twice.
     """
 
     def __init__(self, folder: Path, resume_step: int = 0):
@@ -20,7 +21,7 @@ class Metrics:
         self._writer: Any = None
 
     def log(self, step: int, values: dict[str, float], timing: dict[str, float] | None = None) -> None:
-        """Append the values of a step, durably, and show them in TensorBoard."""
+        """Append the values of a step, durably, and write them for TensorBoard."""
         append_row(self.folder / "metrics.jsonl", {"step": step, **values})
         if timing:
             append_row(self.folder / "timing.jsonl", {"step": step, "time": round(time.time(), 1), **timing})
@@ -42,5 +43,5 @@ class Metrics:
 
 
 def read_metrics(folder: Path, name: str = "metrics.jsonl") -> list[dict[str, Any]]:
-    """The rows of a stage's ``metrics.jsonl`` or ``timing.jsonl``, none where there is no such file."""
+    """Return the rows of a stage's ``metrics.jsonl`` or ``timing.jsonl``, none where there is no such file."""
     return read_journal(folder / name, {"step": int}, f"delete {folder} to start its stage again")

@@ -1,7 +1,7 @@
 """Arrays on disk, and the one hardened reader for them.
 
-Nothing is loaded by pickle. `read_npz` knows beforehand which names, types and shapes a file must have, and checks
-them against the file's own headers before it allocates anything.
+Nothing is loaded by pickle. `read_npz` is told which names, types and shapes a file must have, and checks them against
+the file's own headers before it allocates anything.
 """
 
 import ast
@@ -20,7 +20,7 @@ import numpy as np
 from experiment.errors import InputError
 from experiment.files import atomic_write, first_line, read_file, then
 
-LARGEST_ARRAY = 2 << 30  # bytes; no file of this project comes near it
+LARGEST_ARRAY = 2 << 30  # bytes; files of this project are far below
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ArraySpec:
 
 
 def npz_bytes(arrays: dict[str, np.ndarray], level: int = 1) -> bytes:
-    """The bytes of an `.npz` that NumPy reads, deflated at `level` (1: four times faster than NumPy's own 6)."""
+    """Return the bytes of an `.npz` that NumPy reads, deflated at `level` (1: four times faster than NumPy's 6)."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
         for name, array in arrays.items():
@@ -59,7 +59,7 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray], level: int = 1) -> None
 
 
 def read_npz(path: Path, specs: dict[str, ArraySpec], advice: str = "") -> dict[str, np.ndarray]:
-    """The arrays of `path`, which must be exactly those of `specs`.
+    """Return the arrays of `path`, which must be exactly those of `specs`.
 
     Raises InputError with one line (what, where, `advice`) for a file that is missing, truncated, damaged, pickled, or
     whose names, dtypes or shapes differ.
@@ -72,19 +72,19 @@ def read_npz(path: Path, specs: dict[str, ArraySpec], advice: str = "") -> dict[
 
 
 def npz_shape(path: Path, name: str, advice: str = "") -> tuple[int, ...]:
-    """The shape of one array of `path`, from its header alone; InputError as `read_npz`."""
+    """Return the shape of one array of `path`, from its header alone; InputError as `read_npz`."""
     with _opened(path, path, advice) as archive, archive.open(f"{name}.npy") as member:
         return _npy_header(member, name)[0]
 
 
 @contextlib.contextmanager
 def _opened(path: Path, source: Path | io.BytesIO, advice: str) -> Iterator[zipfile.ZipFile]:
-    """The archive in `source`, with everything that can be wrong with it turned into one InputError about `path`."""
+    """Open the archive in `source`; every way it can be damaged raises InputError about `path`."""
     try:
         with zipfile.ZipFile(source) as archive:
             yield archive
     except FileNotFoundError:
-        raise InputError(f"{path}: not there{then(advice)}") from None
+        raise InputError(f"{path}: not there{then(advice, path)}") from None
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -100,7 +100,9 @@ def _opened(path: Path, source: Path | io.BytesIO, advice: str) -> Iterator[zipf
         TypeError,
         KeyError,
     ) as error:
-        raise InputError(f"{path}: damaged or not what it should be ({first_line(error)}){then(advice)}") from None
+        raise InputError(
+            f"{path}: damaged or not what it should be ({first_line(error)}){then(advice, path)}"
+        ) from None
 
 
 def _check_names(archive: zipfile.ZipFile, specs: dict[str, ArraySpec]) -> None:
@@ -113,7 +115,7 @@ def _check_names(archive: zipfile.ZipFile, specs: dict[str, ArraySpec]) -> None:
 def _read_member(
     archive: zipfile.ZipFile, name: str, spec: ArraySpec, lengths: dict[str, int], archive_size: int
 ) -> np.ndarray:
-    """One array, its header checked before its data is read."""
+    """Return one array, its header checked before its data is read."""
     if archive.getinfo(f"{name}.npy").compress_size > archive_size:
         raise ValueError(f"{name} is cut short")  # else zipfile would allocate what the directory promises
     with archive.open(f"{name}.npy") as member:
@@ -131,7 +133,7 @@ def _read_member(
 
 
 def _npy_header(member: Any, name: str) -> tuple[tuple[int, ...], np.dtype, int]:
-    """(shape, dtype, header size) of an `.npy` of version 1.0, its plain literal parsed without eval."""
+    """Return (shape, dtype, header size) of an `.npy` of version 1.0, its literal parsed without eval."""
     prefix = member.read(10)
     if len(prefix) != 10 or prefix[:8] != b"\x93NUMPY\x01\x00":
         raise ValueError(f"{name} is not an array of NumPy's format 1.0")
@@ -150,7 +152,7 @@ def _npy_header(member: Any, name: str) -> tuple[tuple[int, ...], np.dtype, int]
 
 
 def _check_shape(name: str, shape: tuple[int, ...], spec: ArraySpec, lengths: dict[str, int]) -> None:
-    """Hold `shape` against the spec; lettered lengths must agree across the file."""
+    """Raise ValueError where `shape` does not fit the spec; lettered lengths must agree across the file."""
     fits = len(shape) == len(spec.shape)
     for found, wanted in zip(shape, spec.shape, strict=False):
         if isinstance(wanted, str):
@@ -162,7 +164,7 @@ def _check_shape(name: str, shape: tuple[int, ...], spec: ArraySpec, lengths: di
 
 
 def check_finite(array: np.ndarray, what: str, path: Path, advice: str = "") -> None:
-    """InputError where a floating-point array from a file holds NaN or infinity."""
+    """Raise InputError where a floating-point array from a file holds NaN or infinity."""
     if not np.isfinite(array).all():
         first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise InputError(f"{path}: {what} holds NaN or infinity at {first}{then(advice)}")
+        raise InputError(f"{path}: {what} holds NaN or infinity at {first}{then(advice, path)}")

@@ -9,7 +9,7 @@ SECONDS_BETWEEN_LINES = 15.0
 
 
 class Progress:
-    """Counts towards `total` in `unit`s; use as a context manager."""
+    """Counts towards `total` in `unit`s, `done` of them before this call; use as a context manager."""
 
     def __init__(self, label: str, total: int, unit: str, done: int = 0):
         self.label, self.total, self.unit, self.done = label, total, unit, done
@@ -32,7 +32,7 @@ class Progress:
         return (self.done - self._first) / max(1e-9, time.monotonic() - self._start)
 
     def update(self, amount: int, note: str = "") -> None:
-        """`amount` more units are done; `note` stands behind them."""
+        """Count `amount` more units, and show `note` after them."""
         self.done += amount
         if self._bar is not None:
             self._bar.set_postfix_str(note, refresh=False)

@@ -16,7 +16,7 @@ PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy", "vizdoom",
 
 
 def environment() -> dict[str, Any]:
-    """Versions, commit, CPU model and threads, for the record."""
+    """Return versions, commit, CPU model and usable cores, for ``config.json``."""
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "commit": commit(),
@@ -38,7 +38,7 @@ def _version(package: str) -> str:
 
 
 def commit() -> str:
-    """The commit of the source tree, "-dirty" where files differ from it, or "unknown" outside a checkout of its own.
+    """Return the commit of the source tree, "-dirty" where files differ, or "unknown" outside its own checkout.
 
     A copy inside another repository, or a package installed into one, has that repository around it: not its commit.
     """

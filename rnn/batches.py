@@ -12,13 +12,13 @@ from vae.latents import sample_z
 
 
 class Batch(NamedTuple):
-    """What one update of M reads. Letters: B rows, T steps.
+    """The input of one update of M. Letters: B rows, T steps.
 
-    z: float32 [B, T + 1, Z], freshly drawn from mu and logvar; z[:, 1:] is what is to be predicted.
+    z: float32 [B, T + 1, Z], freshly drawn from mu and logvar; z[:, 1:] are the targets.
     action: float32 [B, T, A], taken at each step.
     restart: float32 [B, T], 1 where an episode starts.
-    done: float32 [B, T], 1 where the action ends the episode (a game cut at its step limit does not die).
-    reward: float32 [B, T], of each step.
+    done: float32 [B, T], 1 where the episode terminates with the action; truncation is not termination.
+    reward: float32 [B, T], that of each step.
     mask: float32 [B, T], 0 for steps after the end of the data.
     z_mask: float32 [B, T], 0 where the next z belongs to another episode, or is not known.
     """
@@ -56,22 +56,50 @@ def join(series: list[Series]) -> Joined:
 
 
 def draw_z(mu: np.ndarray, logvar: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A fresh z float32 [..., Z] from stored mu and logvar of any float type."""
+    """Return a newly drawn z float32 [..., Z] from stored mu, logvar [..., Z] of any float type."""
     eps = rng.standard_normal(mu.shape, np.float32)
     return sample_z(mu.astype(np.float32), logvar.astype(np.float32), eps)
+
+
+def draw_episodes(sizes: list[int], new: int, new_share: float, rng: np.random.Generator) -> list[int]:
+    """Return which episodes an epoch reads, in a random order; their sizes sum to at least those of all.
+
+    sizes: of each episode, the first `new` of which are the newest. new_share: the share of the epoch that these make
+    up, by size, each part in shuffled rounds of its own; 0 reads every episode once.
+    """
+    if not new_share or not 0 < new < len(sizes):
+        return rng.permutation(len(sizes)).tolist()
+    wanted, drawn = np.ceil(new_share * sum(sizes)), []
+    for part, enough in ((range(new), wanted), (range(new, len(sizes)), sum(sizes) - wanted)):
+        read = 0
+        while read < enough:
+            for episode in rng.permutation(part).tolist():
+                if read < enough:
+                    drawn.append(episode)
+                    read += sizes[episode]
+    return [drawn[i] for i in rng.permutation(len(drawn))]
 
 
 class ConcatenatedBatches:
     """The authors' Doom regime: each epoch joins the shuffled episodes and cuts them into B rows.
 
-    The rows are read T steps at a time, so that batch n + 1 goes on where batch n ended and the state can be carried.
+    The rows are read T steps at a time, so that batch n + 1 continues where batch n ended and the state is carried.
     """
 
     carries_state = True
 
-    def __init__(self, series: list[Series], batch_size: int, length: int, seed: int, across_seam: bool = False):
+    def __init__(
+        self,
+        series: list[Series],
+        batch_size: int,
+        length: int,
+        seed: int,
+        across_seam: bool = False,
+        new: int = 0,
+        new_share: float = 0.0,
+    ):
         self.series, self.batch_size, self.length, self.seed = series, batch_size, length, seed
-        self.across_seam = across_seam
+        self.across_seam, self.new, self.new_share = across_seam, new, new_share
         self.per_epoch = (sum(len(s) for s in series) - 1) // (batch_size * length)
         if self.per_epoch < 1:
             raise InputError(
@@ -80,8 +108,9 @@ class ConcatenatedBatches:
             )
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from the `first` on."""
-        order = Purpose.RNN_EPISODE_ORDER.stream(self.seed, epoch=number).generator().permutation(len(self.series))
+        """Yield the batches of epoch `number`, from the `first` on."""
+        rng = Purpose.RNN_EPISODE_ORDER.stream(self.seed, epoch=number).generator()
+        order = draw_episodes([len(s) for s in self.series], self.new, self.new_share, rng)
         data = join([self.series[i] for i in order])
         rows = np.arange(self.batch_size)[:, None] * (self.per_epoch * self.length)
         for index in range(first, self.per_epoch):
@@ -108,8 +137,18 @@ class EpisodeBatches:
 
     carries_state = False
 
-    def __init__(self, series: list[Series], batch_size: int, length: int, seed: int, across_seam: bool = False):
+    def __init__(
+        self,
+        series: list[Series],
+        batch_size: int,
+        length: int,
+        seed: int,
+        across_seam: bool = False,
+        new: int = 0,
+        new_share: float = 0.0,
+    ):
         self.series, self.batch_size, self.length, self.seed = series, batch_size, length, seed
+        self.new, self.new_share = new, new_share
         self.per_epoch = len(series) // batch_size
         if self.per_epoch < 1:
             raise InputError(
@@ -118,8 +157,9 @@ class EpisodeBatches:
             )
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch from the `first` on."""
-        order = Purpose.RNN_EPISODE_ORDER.stream(self.seed, epoch=number).generator().permutation(len(self.series))
+        """Yield the batches of epoch `number`, from the `first` on."""
+        rng = Purpose.RNN_EPISODE_ORDER.stream(self.seed, epoch=number).generator()
+        order = draw_episodes([1] * len(self.series), self.new, self.new_share, rng)
         for index in range(first, self.per_epoch):
             chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
             rng = Purpose.RNN_LATENTS.stream(self.seed, epoch=number, batch=index).generator()
@@ -127,7 +167,7 @@ class EpisodeBatches:
 
 
 def _pad(series: Series, length: int, rng: np.random.Generator) -> Batch:
-    """One episode as a Batch without its first axis."""
+    """Return one episode as a Batch without its first axis."""
     steps = min(len(series), length)
     z = draw_z(series.mu[: length + 1], series.logvar[: length + 1], rng)
     ends = {key: np.zeros(length, np.float32) for key in ("restart", "done", "reward", "mask", "z_mask")}
@@ -144,5 +184,5 @@ def _pad(series: Series, length: int, rng: np.random.Generator) -> Batch:
 
 
 def stack(rows: list[Batch]) -> Batch:
-    """Rows without a batch axis as one batch."""
+    """Return rows without a batch axis as one batch."""
     return Batch(*(np.stack(column) for column in zip(*rows, strict=True)))

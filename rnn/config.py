@@ -50,7 +50,7 @@ class RNNConfig(Settings):
     )
     epochs: float = setting(
         20.0,
-        "passes over the training series; 0: M keeps its random initial weights",
+        "passes over the training series; 0: random initial weights",
         unit="passes",
         source="paper, appendix A.2",
         least=0.0,

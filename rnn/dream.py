@@ -23,7 +23,7 @@ Block = Callable[["DreamState", tf.Tensor, "Noise"], tuple["DreamState", tf.Tens
 
 
 class DreamState(NamedTuple):
-    """Where dreams are: z float32 [B, Z], M's state c, h [B, H], restart [B, 1] (1 before the first step)."""
+    """The state of B dreams: z float32 [B, Z], M's state c, h [B, H], restart [B, 1] (1 before the first step)."""
 
     z: np.ndarray | tf.Tensor
     c: np.ndarray | tf.Tensor
@@ -32,7 +32,7 @@ class DreamState(NamedTuple):
 
 
 class Noise(NamedTuple):
-    """What chance brings to a block: uniforms, normals float32 [B, L, Z]."""
+    """The noise of a block: uniforms in [0, 1), standard normals, both float32 [B, L, Z]."""
 
     uniforms: np.ndarray | tf.Tensor
     normals: np.ndarray | tf.Tensor
@@ -48,25 +48,25 @@ class Dream:
         self.model, self.initial, self.temperature = model, initial, checked_temperature(temperature)
 
     def start(self, rng: np.random.Generator) -> DreamState:
-        """The state of one new dream, without a batch axis; draws its first z from `rng`."""
+        """Return the state of one new dream, without a batch axis; its first z is drawn from `rng`."""
         zero = np.zeros(self.model.hidden_size, np.float32)
         return DreamState(self.initial.draw(rng), zero, zero, np.ones(1, np.float32))
 
     def fill_noise(self, rng: np.random.Generator, uniforms: np.ndarray, normals: np.ndarray) -> None:
-        """Fill one row's noise of a block, both [L, Z], from its rollout's own stream."""
+        """Fill one row's noise of a block, uniforms and normals float32 [L, Z], from its rollout's own stream."""
         rng.random(out=uniforms, dtype=np.float32)
         rng.standard_normal(out=normals, dtype=np.float32)
 
     def compile(self, act: Act, inputs: tuple[int | None, ...]) -> Block:
-        """The function that dreams a block of L steps with the policy `act(inputs, z, c, h, step) -> action [B, A]`.
+        """Return a function that runs L steps of the dream with a policy `act(inputs, z, c, h, step) -> action [B, A]`.
 
         inputs: the shape of one row of the policy's inputs. All numbers of rows and steps share one graph, so that
         nothing depends on which came first.
 
         It takes the state, the policy's inputs [B, ...] and the noise, and returns the state after the block, the
-        number of steps each row lived in it, int32 [B], and the reward of each step, float32 [B, L]. The step whose
-        done logit rises above 0 counts, and L + 1 says that the row is still alive. What a row does after its end is
-        of no account. The reward is M's expectation of it, or 1 where M has no reward head (paper, section 4.1).
+        number of steps each row survived in it, int32 [B], and the reward of each step, float32 [B, L]. The step whose
+        done logit rises above 0 counts, and L + 1 says that the row is still alive. Steps of a row after its end are
+        ignored. The reward is M's expectation of it, or 1 where M has no reward head (paper, section 4.1).
         M's weights are those of now.
         """
         advance = functools.partial(self._step, act, self.model.step_weights())
@@ -113,7 +113,7 @@ class Dream:
     def _step(
         self, act: Act, weights: StepWeights, state: DreamState, inputs: tf.Tensor, noise: Noise, step: tf.Tensor
     ) -> tuple[DreamState, tf.Tensor, tf.Tensor]:
-        """One step of every row, whether it ended there, bool [B], and its reward [B]."""
+        """Return the state after one step, whether each row ended with it, bool [B], and its reward [B]."""
         action = act(inputs, state.z, state.c, state.h, step)
         restart = state.restart if self.model.done_head else None
         params, h, c = self.model.step(state.z, action, restart, state.h, state.c, weights)
@@ -126,9 +126,9 @@ class Dream:
 
     @tf.function(jit_compile=True)  # some 60 small operations as one
     def _draw(self, params: MDNParameters, uniforms: tf.Tensor, normals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The next z [B, Z], and whether the dream ends with it, bool [B]; uniforms, normals [B, Z]."""
+        """Return the next z [B, Z], and whether the dream ends with it, bool [B]; uniforms, normals [B, Z]."""
         z = sample(params, self.temperature, uniforms, normals)
         if params.done_logit is None:
             return z, tf.zeros(tf.shape(z)[:1], tf.bool)
-        z = z + 0.0 * params.done_logit[:, None]  # NaN and infinity are looked for in z alone
+        z = z + 0.0 * params.done_logit[:, None]  # so that a NaN or infinite logit shows in z
         return z, tf.logical_and(params.done_logit > 0, tf.math.is_finite(params.done_logit))

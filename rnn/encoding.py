@@ -18,11 +18,21 @@ Encode = Callable[[np.ndarray], tuple[tf.Tensor, tf.Tensor]]
 
 
 def encode_episodes(
-    folder: Path, rollouts: Path, model: VAE, action_size: int, config: SeriesConfig, seed: int
+    folder: Path,
+    rollouts: Path,
+    model: VAE,
+    action_size: int,
+    config: SeriesConfig,
+    seed: int,
+    held_out: set[Path] | None = None,
 ) -> dict[str, float]:
-    """Encode all episodes of `rollouts` into shards in `folder`, going on after the shards that are there."""
+    """Encode all episodes of `rollouts` into shards in `folder`, resuming after the shards already written.
+
+    held_out: the episodes that are not for training; None: those that the seed holds out.
+    Raises InputError for a damaged episode, NumericalError where V gives NaN or infinity.
+    """
     paths = list_episodes(rollouts)
-    held_out = set(split_episodes(paths, seed)[1])
+    held_out = set(split_episodes(paths, seed)[1]) if held_out is None else held_out
     groups = [paths[i : i + config.shard_episodes] for i in range(0, len(paths), config.shard_episodes)]
     missing = [(n, group) for n, group in enumerate(groups) if not shard_path(folder, n).exists()]
     frames = sum(episode_length(path) for _, group in missing for path in group)
@@ -35,7 +45,7 @@ def encode_episodes(
 
 
 def _read_ahead(paths: list[Path], action_size: int) -> Iterator[Episode]:
-    """Episodes in order, the next one being read while one is used."""
+    """Yield episodes in order, reading the next one ahead."""
     with ThreadPoolExecutor(1) as reader:
         pending = reader.submit(read_episode, paths[0], action_size)
         for following in [*paths[1:], None]:
@@ -46,7 +56,7 @@ def _read_ahead(paths: list[Path], action_size: int) -> Iterator[Episode]:
 
 
 def compile_encoder(model: VAE) -> Encode:
-    """V's encoder for uint8 frames [B, 64, 64, 3], compiled for any B: (mu, logvar) [B, Z]."""
+    """Return V's encoder of uint8 frames [B, 64, 64, 3], compiled for any B, to (mu, logvar) [B, Z]."""
 
     @tf.function(input_signature=[tf.TensorSpec((None, *FRAME_SHAPE), tf.uint8)])
     def encode(frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -58,7 +68,7 @@ def compile_encoder(model: VAE) -> Encode:
 def _encode(
     encode: Encode, paths: list[Path], held_out: set[Path], action_size: int, config: SeriesConfig, progress: Progress
 ) -> list[Series]:
-    """The latents of a shard's episodes, encoded in batches that run on from one episode to the next."""
+    """Return the latents of a shard's episodes, encoded in batches that run across episode boundaries."""
     columns: list[dict[str, np.ndarray]] = []  # of each episode, without its frames
     parts: list[tuple[np.ndarray, np.ndarray]] = []
     waiting = np.empty((0, *FRAME_SHAPE), np.uint8)
@@ -86,13 +96,13 @@ def _encode(
 
 
 def _halves(encode: Encode, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """mu and logvar float16 [n, Z] of frames uint8 [n, 64, 64, 3]."""
+    """Return mu and logvar float16 [n, Z] of frames uint8 [n, 64, 64, 3]."""
     mu, logvar = (np.asarray(part).astype(np.float16) for part in encode(frames))
     return mu, logvar
 
 
 def _write_initial(folder: Path, shards: int, z_size: int, action_size: int, count: int) -> None:
-    """The first frame of the first `count` training episodes."""
+    """Write the latents of the first frame of the first `count` training episodes."""
     first: list[Series] = []
     for number in range(shards):
         if len(first) < count:

@@ -38,15 +38,15 @@ def mdnrnn_loss(
     z_mask: Tensor | None = None,
     positive_weight: float = 10.0,
 ) -> MDNRNNLoss:
-    """The loss of M on a batch of sequences.
+    """Return the loss of M on a batch of sequences.
 
-    params: M's predictions [B, T, ...]; z_next [B, T, Z] the latent vectors that came.
-    done: [B, T], 1 where the episode ended with the next step; needed where params has a done logit.
+    params: M's predictions [B, T, ...]; z_next [B, T, Z]: the true next latent vectors.
+    done: [B, T], 1 where the episode ended with the step; needed where params has a done logit.
     mask: [B, T], 1 for steps that count, 0 for padding; None counts every step.
-    z_mask: [B, T], the same for the z term alone, on top of mask: 0 at a seam, where the next z is another episode's.
+    z_mask: [B, T], the same for the z term alone, on top of mask: 0 at an episode boundary.
     positive_weight: see `rnn.mdn.done_cross_entropy`.
     reward: [B, T], of each step; needed where params has a reward.
-    Raises ValueError where the done logit and done, or the two rewards, do not come together.
+    Raises ValueError where done is given without a done logit or the reverse; likewise the reward.
     """
     if (params.done_logit is None) != (done is None):
         raise ValueError("a head with a done logit needs done, and a head without one takes none")
@@ -68,7 +68,7 @@ def _both(mask: Tensor | None, other: Tensor | None) -> Tensor | None:
 
 
 def _masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean of values [B, T] over the steps of mask [B, T]; 0 where the mask is empty."""
+    """Return the mean of values [B, T] over the steps of mask [B, T]; 0 where the mask is empty."""
     if mask is None:
         return ops.mean(values)
     return ops.sum(values * mask) / ops.maximum(ops.sum(mask), 1.0)

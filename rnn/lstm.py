@@ -3,7 +3,7 @@
 Letters: B batch, T time, H hidden size, I input width. Gate order i, f, g, o, as in Keras.
 
 The cell and its gradient are written out here (`cell`, `cell_gradient`): the sequence keeps what the gradient needs,
-and turns the T small products of the recurrent kernel's gradient into a single large one. Letting TensorFlow
+and computes the T small products of the recurrent kernel's gradient as a single large one. Letting TensorFlow
 differentiate the loop instead adds a matrix of the kernel's size at every step, and takes two to three times as long.
 """
 
@@ -21,7 +21,7 @@ Tensor = Any
 
 
 def product(x: Tensor, weights: Tensor, precision: str) -> Tensor:
-    """x [B, I] times weights [I, O], as float32 [B, O].
+    """Return x [B, I] times weights [I, O], as float32 [B, O].
 
     precision "bfloat16" rounds both factors, and the product once it is summed, to bfloat16.
     """
@@ -41,7 +41,7 @@ class Gates(NamedTuple):
 
 
 def cell(pre: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Gates]:
-    """The gates before their nonlinearities, pre [B, 4H], and cell state c [B, H] to the new h, c [B, H], and gates."""
+    """Map pre-activations pre [B, 4H] and cell state c [B, H] to the new h, c [B, H], and the gates."""
     i, f, g, o = ops.split(pre, 4, axis=-1)
     i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
     c = f * c + i * g
@@ -50,9 +50,9 @@ def cell(pre: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Gates]:
 
 
 def cell_gradient(gates: Gates, c: Tensor, dh: Tensor, dc: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradient of `cell`: from those of the new h and c [B, H] to those of pre [B, 4H] and of the old c [B, H].
+    """Map the gradients of the new h and c [B, H] to those of pre [B, 4H] and of the old c [B, H].
 
-    c is the cell state that went in.
+    c: the old cell state [B, H].
     """
     i, f, g, o, tanh_c = gates
     dc = dc + dh * o * (1.0 - tanh_c * tanh_c)
@@ -66,7 +66,7 @@ def cell_gradient(gates: Gates, c: Tensor, dh: Tensor, dc: Tensor) -> tuple[Tens
 
 
 class JointWeights(NamedTuple):
-    """A layer's weights made ready for many steps."""
+    """A layer's weights, concatenated and cast once for many steps."""
 
     kernel: Tensor  # [I + H, 4H], or of a layer without state [I, O]; in the precision of the products
     bias: Tensor  # [4H] or [O]
@@ -100,21 +100,21 @@ class RestartLSTM(keras.layers.Layer):
         self.built = True
 
     def zero_state(self, rows: int) -> tuple[Tensor, Tensor]:
-        """The state (h, c), both [rows, H], before the first step of an episode."""
-        return ops.zeros((rows, self.hidden_size)), ops.zeros((rows, self.hidden_size))
+        """Return the zero state (h, c), both [rows, H], of an episode's start."""
+        return tf.zeros((rows, self.hidden_size)), tf.zeros((rows, self.hidden_size))
 
     def joint(self) -> "JointWeights":
-        """The weights as they are now, for many a `step`."""
+        """Return a copy of the current weights, for many calls of `step`."""
         kernels = [ops.convert_to_tensor(kernel) for kernel in (self.kernel, self.recurrent_kernel)]
         return JointWeights(ops.cast(ops.concatenate(kernels), self.precision), ops.copy(self.bias))
 
     def step(self, x: Tensor, h: Tensor, c: Tensor, joint: "JointWeights | None" = None) -> tuple[Tensor, Tensor]:
-        """One step for acting and dreaming: x [B, I] and state h, c [B, H] to the new (h, c).
+        """Map x [B, I] and state h, c [B, H] to the new (h, c): one step, for acting and dreaming.
 
-        joint: of one who makes it once for many steps: a single product is faster than two. Next to it the bias may be
-        fused, as TensorFlow knows the number of rows or not, and then is rounded differently; next to the sum of two
-        products it never is. So without `joint` a row is the same in every graph, at the same number of rows, and with
-        it in every call of one graph.
+        joint: made once for many steps, since one product is faster than two. TensorFlow may fuse the bias into a
+        single product, depending on whether it knows the number of rows, and then rounds differently; it never fuses
+        it into a sum of two products. So without `joint` a row is bit-identical in every graph at the same number of
+        rows, and with it in every call of one graph.
         """
         if joint is None:
             pre = (
@@ -126,10 +126,10 @@ class RestartLSTM(keras.layers.Layer):
         return h, c
 
     def sequence(self, x: Tensor, keep: Tensor, h0: Tensor, c0: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """All steps of x [B, T, I] from the state h0, c0 [B, H] to (hs [B, T, H], last h, last c).
+        """Run all steps of x [B, T, I] from the state h0, c0 [B, H]; return (hs [B, T, H], last h, last c [B, H]).
 
-        keep [B, T]: the state is multiplied by keep[:, t] before step t; 0 starts an episode, 1 goes on. Nothing is
-        differentiated with respect to keep, nor twice with respect to anything.
+        keep [B, T]: the state is multiplied by keep[:, t] before step t; 0 starts an episode, 1 continues. Neither
+        gradients with respect to keep nor second derivatives are defined.
         """
         x, keep = tf.transpose(x, [1, 0, 2]), tf.transpose(keep)[:, :, None]
         steps, rows = tf.shape(x)[0], tf.shape(x)[1]
@@ -140,12 +140,12 @@ class RestartLSTM(keras.layers.Layer):
         return tf.transpose(hs, [1, 0, 2]), h, c
 
     def call(self, x: Tensor, keep: Tensor, h0: Tensor, c0: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The same as `sequence`."""
+        """Run `sequence`."""
         return self.sequence(x, keep, h0, c0)
 
 
 class _Tape(NamedTuple):
-    """What the recurrence keeps for its gradient, over T: the state that enters a step, and the step's gates."""
+    """What the recurrence stores for its gradient, over T: the state that enters a step, and the step's gates."""
 
     h: tf.TensorArray  # [B, H], after keep
     c: tf.TensorArray  # [B, H], after keep
@@ -155,7 +155,7 @@ class _Tape(NamedTuple):
 def _recurrence(
     pre: tf.Tensor, keep: tf.Tensor, weights: tf.Tensor, h0: tf.Tensor, c0: tf.Tensor, precision: str
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The steps, time first: pre [T, B, 4H] without the recurrent part, keep [T, B, 1], weights [H, 4H]."""
+    """Run the steps, time first: pre [T, B, 4H] without the recurrent part, keep [T, B, 1], weights [H, 4H]."""
 
     @tf.custom_gradient
     def differentiable(pre, weights, h0, c0):  # type: ignore[no-untyped-def]
@@ -176,7 +176,7 @@ def _recurrence(
 def _forward(
     pre: tf.Tensor, keep: tf.Tensor, weights: tf.Tensor, h0: tf.Tensor, c0: tf.Tensor, precision: str
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, _Tape]:
-    """All steps: every h [T, B, H], the last h and c, and the tape."""
+    """Return every h [T, B, H], the last h and c [B, H], and the tape."""
     steps, array = tf.shape(pre)[0], _arrays(tf.shape(pre)[0], h0.shape)
     tape = _Tape(array(), array(), Gates(*(array() for _ in Gates._fields)))
 
@@ -207,7 +207,7 @@ def _backward(
     dc: tf.Tensor,
     precision: str,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The gradients dpre [T, B, 4H], dh0 and dc0 [B, H], from those of every h and of the last h and c.
+    """Return the gradients dpre [T, B, 4H], dh0 and dc0 [B, H], from those of every h and of the last h and c.
 
     weights: the recurrent kernel transposed, [4H, H].
     """
@@ -227,5 +227,5 @@ def _backward(
 
 
 def _arrays(steps: tf.Tensor, shape: tf.TensorShape) -> Callable[[], tf.TensorArray]:
-    """A maker of arrays of `steps` tensors of one shape."""
+    """Return a function that makes arrays of `steps` tensors of one shape."""
     return lambda: tf.TensorArray(tf.float32, steps, element_shape=shape, clear_after_read=False)

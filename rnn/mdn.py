@@ -20,7 +20,7 @@ Tensor = Any
 
 
 class MDNParameters(NamedTuple):
-    """What M says of the next step.
+    """M's prediction of the next step.
 
     logmix: [..., K, Z] unnormalised log weights of the components.
     mean, logstd: [..., K, Z] of the components; logstd is the natural logarithm of the standard deviation.
@@ -36,12 +36,12 @@ class MDNParameters(NamedTuple):
 
 
 def head_size(z_size: int, mixtures: int, done_head: bool, reward_head: bool = False) -> int:
-    """Width of the head's raw output: 3 * K * Z, 1 for the done logit and 1 for the reward."""
+    """Return the width of the head's raw output: 3 * K * Z, 1 for the done logit and 1 for the reward."""
     return 3 * mixtures * z_size + int(done_head) + int(reward_head)
 
 
 def split_head(raw: Tensor, z_size: int, mixtures: int, reward_head: bool = False) -> MDNParameters:
-    """Name the columns of the head's output raw [..., 3 * K * Z], one wider with a done logit and one with a reward.
+    """Split the head's output raw [..., 3 * K * Z], one wider with a done logit and one with a reward, into parts.
 
     Raises ValueError where the width fits neither with a done logit nor without.
     """
@@ -58,7 +58,7 @@ def split_head(raw: Tensor, z_size: int, mixtures: int, reward_head: bool = Fals
 
 
 def mixture(params: MDNParameters) -> tfd.MixtureSameFamily:
-    """The distribution of the next z: batch shape [..., Z], one scalar mixture of K normals for each dimension."""
+    """Return the distribution of the next z: batch shape [..., Z], a scalar mixture of K normals per dimension."""
     logits, loc, logstd = (_mixtures_last(part) for part in params[:3])
     return tfd.MixtureSameFamily(
         mixture_distribution=tfd.Categorical(logits=logits),
@@ -67,20 +67,20 @@ def mixture(params: MDNParameters) -> tfd.MixtureSameFamily:
 
 
 def negative_log_likelihood(params: MDNParameters, z_next: Tensor) -> Tensor:
-    """-log p(z_next) in nats [..., Z], a term for each latent dimension; z_next [..., Z]."""
+    """Return -log p(z_next) in nats [..., Z], a term for each latent dimension; z_next [..., Z]."""
     return -mixture(params).log_prob(z_next)
 
 
 def sample(params: MDNParameters, temperature: Tensor, uniforms: Tensor, normals: Tensor) -> Tensor:
-    """Draw the next z [..., Z] at a temperature from noise that the caller brings.
+    """Return the next z [..., Z], drawn at a temperature from the caller's noise.
 
     temperature: positive scalar; the log weights are divided by it, the standard deviations multiplied by its root
         (paper, appendix A.2; authors' code).
     uniforms: [..., Z] in [0, 1], choose the components by the inverse of their cumulative weights.
     normals: [..., Z] standard normals.
 
-    Only the first K - 1 cumulative weights are compared, so a uniform of 1, however the sums were rounded, ends in
-    the last component and never beyond it.
+    Only the first K - 1 cumulative weights are compared, so a uniform of 1 selects the last component, however the sums
+    were rounded.
     """
     mixtures = params.logmix.shape[-2]
     logits = [params.logmix[..., k, :] / temperature for k in range(mixtures)]
@@ -96,18 +96,18 @@ def sample(params: MDNParameters, temperature: Tensor, uniforms: Tensor, normals
         chosen = threshold < cumulative[k]
         mean = ops.where(chosen, params.mean[..., k, :], mean)
         logstd = ops.where(chosen, params.logstd[..., k, :], logstd)
-    return mean + ops.exp(logstd) * ops.sqrt(temperature) * normals
+    return mean + ops.exp(logstd) * ops.sqrt(ops.convert_to_tensor(temperature, "float32")) * normals
 
 
 def done_cross_entropy(done_logit: Tensor, done: Tensor, positive_weight: float = 10.0) -> Tensor:
-    """Cross-entropy in nats [...] of done [...] (0 or 1) under done_logit [...].
+    """Return the cross-entropy in nats [...] of done [...] (0 or 1) under done_logit [...].
 
-    positive_weight: a positive counts so many times; positives are rare, one a game (authors' code, 10).
+    positive_weight: the weight of positives, which are rare, one an episode (authors' code, 10).
     """
     return tf.nn.weighted_cross_entropy_with_logits(labels=done, logits=done_logit, pos_weight=positive_weight)
 
 
 def _mixtures_last(part: Tensor) -> Tensor:
-    """[..., K, Z] to [..., Z, K], the axis order of TensorFlow Probability."""
+    """Transpose [..., K, Z] to [..., Z, K], the axis order of TensorFlow Probability."""
     rank = len(part.shape)
     return tf.transpose(part, [*range(rank - 2), rank - 1, rank - 2])

@@ -18,14 +18,14 @@ Tensor = Any
 
 
 class StepWeights(NamedTuple):
-    """M's weights made ready for many steps."""
+    """M's weights, concatenated and cast once for many steps."""
 
     lstm: JointWeights
     head: JointWeights
 
 
 class MDNRNN(keras.Model):
-    """The model of the world: (z, action[, restart]) and a state to the distribution of the next z [and of done].
+    """M: from (z, action[, restart]) and a state to the distribution of the next z [and the done logit].
 
     Its loss is `rnn.losses.mdnrnn_loss`. A row of `step` depends neither on its place in a batch of 16, 64 or 512 rows
     nor on the others, bit for bit; on their number it may depend (see `rollouts.tiles`).
@@ -38,7 +38,7 @@ class MDNRNN(keras.Model):
     precision: "float32" or "bfloat16" for the products (see `rnn.lstm.product`); all else is float32.
     """
 
-    ARGUMENTS: ClassVar = {  # what rebuilds it, beside its weights
+    ARGUMENTS: ClassVar = {  # that rebuild it, beside its weights
         "z_size": int,
         "action_size": int,
         "hidden_size": int,
@@ -60,7 +60,7 @@ class MDNRNN(keras.Model):
         reward_head: bool = False,
         name: str = "mdnrnn",
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         self.z_size = z_size
         self.action_size = action_size
         self.hidden_size = hidden_size
@@ -82,11 +82,11 @@ class MDNRNN(keras.Model):
         self.built = True
 
     def zero_state(self, rows: int) -> tuple[Tensor, Tensor]:
-        """The state (h, c), both [rows, H], before the first step of an episode."""
+        """Return the zero state (h, c), both [rows, H], of an episode's start."""
         return self.lstm.zero_state(rows)
 
     def step_weights(self) -> StepWeights:
-        """Copies of the weights as they are now."""
+        """Return copies of the current weights."""
         kernel = ops.cast(ops.copy(self.head.kernel), self.precision)
         return StepWeights(self.lstm.joint(), JointWeights(kernel, ops.copy(self.head.bias)))
 
@@ -99,9 +99,9 @@ class MDNRNN(keras.Model):
         c: Tensor,
         weights: StepWeights | None = None,
     ) -> tuple[MDNParameters, Tensor, Tensor]:
-        """One step: z [B, Z], action [B, A], restart [B, 1] or None, state h, c [B, H].
+        """Run one step: z [B, Z], action [B, A], restart [B, 1] or None, state h, c [B, H].
 
-        Returns the prediction of the next z [B, ...] and the new state (h, c). Where restart is 1 the state is cleared
+        Return the prediction of the next z [B, ...] and the new state (h, c). Where restart is 1 the state is cleared
         before the step, as in `sequence`; a model with a done head also reads it, and needs it.
         weights: `step_weights`; the same to rounding, and faster (see `rnn.lstm.RestartLSTM.step`).
         """
@@ -115,9 +115,9 @@ class MDNRNN(keras.Model):
     def sequence(
         self, z: Tensor, action: Tensor, restart: Tensor | None, h0: Tensor, c0: Tensor
     ) -> tuple[MDNParameters, Tensor, Tensor]:
-        """All steps: z [B, T, Z], action [B, T, A], restart [B, T] or None as in `step`, state h0, c0 [B, H].
+        """Run all steps: z [B, T, Z], action [B, T, A], restart [B, T] or None as in `step`, state h0, c0 [B, H].
 
-        Returns the predictions [B, T, ...] of the z after each step, and the state (h, c) after the last.
+        Return the predictions [B, T, ...] of the z after each step, and the state (h, c) after the last.
         """
         keep = ops.ones_like(z[..., 0]) if restart is None else 1.0 - restart
         x = self._inputs(z, action, None if restart is None else restart[..., None])
@@ -127,7 +127,7 @@ class MDNRNN(keras.Model):
     def call(
         self, z: Tensor, action: Tensor, restart: Tensor | None, h0: Tensor, c0: Tensor
     ) -> tuple[MDNParameters, Tensor, Tensor]:
-        """The same as `sequence`."""
+        """Run `sequence`."""
         return self.sequence(z, action, restart, h0, c0)
 
     def _inputs(self, z: Tensor, action: Tensor, restart: Tensor | None) -> Tensor:
@@ -136,7 +136,7 @@ class MDNRNN(keras.Model):
         return ops.concatenate([z, action, restart] if self.done_head else [z, action], axis=-1)
 
     def _predict(self, h: Tensor, head: JointWeights | None = None) -> MDNParameters:
-        """The head on h [..., H]: one product over all rows."""
+        """Return the head's prediction from h [..., H], by one product over all rows."""
         kernel, bias = head or (self.head.kernel, self.head.bias)
         raw = product(ops.reshape(h, (-1, self.hidden_size)), kernel, self.precision) + bias
         raw = ops.reshape(raw, (*ops.shape(h)[:-1], raw.shape[-1]))

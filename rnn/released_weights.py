@@ -22,7 +22,7 @@ GATES = [0, 2, 1, 3]  # i, g, f, o to i, f, g, o, and back: a swap is its own in
 
 
 def mdnrnn_from_authors(arrays: Sequence[np.ndarray], z_size: int, action_size: int) -> MDNRNN:
-    """The authors' M as ours; H, K and the done head follow from the shapes.
+    """Return the authors' M as ours; H, K and the done head follow from the shapes.
 
     arrays: head kernel, head bias, LSTM kernel, LSTM bias, as published (integers, units of 1e-4).
     Raises ValueError where their number or shapes do not fit z_size, action_size and one another.
@@ -52,7 +52,7 @@ def mdnrnn_from_authors(arrays: Sequence[np.ndarray], z_size: int, action_size: 
 
 
 def mdnrnn_to_authors(model: MDNRNN) -> list[np.ndarray]:
-    """Our M as the authors publish theirs: four arrays of int64 in units of 1e-4, rounded to the nearest."""
+    """Return our M as the authors publish theirs: four arrays of int64 in units of 1e-4, rounded to the nearest."""
     head, head_bias = np.asarray(model.head.kernel), np.asarray(model.head.bias)
     order = np.argsort(_head_order(model.z_size, model.mixtures, model.done_head))
     kernel = np.concatenate([np.asarray(model.lstm.kernel), np.asarray(model.lstm.recurrent_kernel)])
@@ -68,7 +68,7 @@ def _swap_gates(weights: np.ndarray) -> np.ndarray:
 
 
 def _head_order(z_size: int, mixtures: int, done_head: bool) -> np.ndarray:
-    """For each column of our head, the authors' column it comes from."""
+    """Return for each column of our head the authors' column it comes from."""
     columns = np.arange(head_size(z_size, mixtures, done_head))
     mixture = columns[int(done_head) :].reshape(z_size, 3, mixtures).transpose(1, 2, 0).reshape(-1)
     return np.concatenate([mixture, columns[: int(done_head)]])

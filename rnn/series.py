@@ -41,14 +41,14 @@ class InitialLatents:
     logvar: np.ndarray
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """A z float32 [Z] of one of them."""
+        """Return a z float32 [Z], drawn from the posterior of a uniformly chosen first frame."""
         row = int(rng.integers(len(self.mu)))
         eps = rng.standard_normal(self.mu.shape[1], np.float32)
         return sample_z(self.mu[row], self.logvar[row], eps)
 
 
 def shard_path(folder: Path, number: int) -> Path:
-    """Where a shard is stored."""
+    """Return where a shard is stored."""
     return folder / f"series-{number:04d}.npz"
 
 
@@ -65,7 +65,7 @@ def write_initial(folder: Path, initial: InitialLatents) -> None:
 
 
 def read_shard(path: Path, z_size: int, action_size: int) -> list[Series]:
-    """The episodes of a shard, checked; InputError where something is wrong with it."""
+    """Return the episodes of a shard, checked; InputError where it is missing or damaged."""
     arrays = read_npz(
         path,
         {
@@ -92,7 +92,7 @@ def read_shard(path: Path, z_size: int, action_size: int) -> list[Series]:
 
 
 def load_series(folder: Path, z_size: int, action_size: int) -> tuple[list[Series], list[Series]]:
-    """(training, held-out) series of a folder; InputError where there is none."""
+    """Return (training, held-out) series of a folder; InputError where there is none."""
     paths = sorted(folder.glob("series-*.npz"))
     if not paths:
         raise InputError(f"{folder}: no series in it; {ADVICE}")
@@ -101,7 +101,7 @@ def load_series(folder: Path, z_size: int, action_size: int) -> tuple[list[Serie
 
 
 def load_initial(folder: Path, z_size: int) -> InitialLatents:
-    """The first frames that dreams start from."""
+    """Return the first frames that dreams start from; InputError where they are missing or damaged."""
     path = folder / "initial_z.npz"
     arrays = read_npz(path, {k: ArraySpec("float32", ("n", z_size)) for k in ("mu", "logvar")}, ADVICE)
     for key, array in arrays.items():

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from experiment.checkpoints import load_model, model_arguments
 from experiment.errors import InputError
+from experiment.keras_settings import adam
 from experiment.random_streams import Purpose
 from experiment.training_loop import Schedule, train
 from rnn.batches import Batch, ConcatenatedBatches, EpisodeBatches
@@ -24,7 +24,7 @@ Batches = ConcatenatedBatches | EpisodeBatches
 
 
 def build_rnn(config: RNNConfig, z_size: int, action_size: int, seed: int) -> MDNRNN:
-    """M with the initial weights of this seed."""
+    """Return M with the initial weights of this seed."""
     return MDNRNN(
         z_size,
         action_size,
@@ -38,16 +38,19 @@ def build_rnn(config: RNNConfig, z_size: int, action_size: int, seed: int) -> MD
 
 
 def load_rnn(folder: Path, precision: str | None = None) -> MDNRNN:
-    """The trained M of a run's ``rnn`` folder, in its own or another `precision`."""
+    """Return the trained M of a run's ``rnn`` folder, in its own or another `precision`.
+
+    Raises InputError where its files are missing or damaged.
+    """
     return load_model(MDNRNN, folder, "weights", ADVICE, precision)
 
 
 class RNNTrainer:
-    """The compiled update and validation of one M."""
+    """The compiled update and validation of one M, with Adam, clipped gradients and the carried state."""
 
     def __init__(self, model: MDNRNN, config: RNNConfig):
         self.model, self.config = model, config
-        self.optimizer = keras.optimizers.Adam(config.learning_rate)
+        self.optimizer = adam(config.learning_rate)
         self.optimizer.build(model.trainable_variables)
         self.state = [tf.Variable(tf.zeros((config.batch_size, config.hidden_size))) for _ in range(2)]
         self.update = tf.function(self._update, reduce_retracing=True)
@@ -55,7 +58,7 @@ class RNNTrainer:
 
     @property
     def variables(self) -> list[Any]:
-        """Weights, optimizer and carried state, as checkpoints hold them."""
+        """Return weights, optimizer and carried state, in the order of checkpoints."""
         return [*self.model.variables, *self.optimizer.variables, *self.state]
 
     def restart(self) -> None:
@@ -64,7 +67,7 @@ class RNNTrainer:
             variable.assign(tf.zeros_like(variable))
 
     def _loss(self, batch: Batch, h: tf.Tensor, c: tf.Tensor) -> tuple[MDNRNNLoss, tf.Tensor, tf.Tensor]:
-        """The costs of a batch from state (h, c) [B, H], and the state after it."""
+        """Return the losses of a batch from state h, c [B, H], and the state after it."""
         params, h, c = self.model.sequence(batch.z[:, :-1], batch.action, batch.restart, h, c)
         loss = mdnrnn_loss(
             params,
@@ -78,7 +81,7 @@ class RNNTrainer:
         return loss, h, c
 
     def _update(self, batch: Batch, learning_rate: tf.Tensor) -> MDNRNNLoss:
-        """One step of Adam on gradients clipped by value; the state goes on to the next batch."""
+        """Make one step of Adam on gradients clipped by value; carry the state on to the next batch."""
         with tf.GradientTape() as tape:
             loss, h, c = self._loss(batch, *(tf.convert_to_tensor(v) for v in self.state))
         weights = self.model.trainable_variables
@@ -91,7 +94,7 @@ class RNNTrainer:
         return loss
 
     def validate(self, batches: Batches) -> dict[str, float]:
-        """Mean held-out costs over one epoch of `batches`, the same noise every time."""
+        """Return mean held-out losses over one epoch of `batches`, with the same noise every time."""
         zero = tf.zeros((batches.batch_size, self.config.hidden_size))
         losses, state = [], (zero, zero)
         for batch in batches.epoch(0):
@@ -102,18 +105,18 @@ class RNNTrainer:
 
 
 def learning_rate(config: RNNConfig, update: int) -> float:
-    """(first - last) * decay ** update + last (source: authors' code)."""
+    """Return the learning rate of an update from 0 on: (first - last) * decay ** update + last (authors' code)."""
     low = config.minimum_learning_rate
     return (config.learning_rate - low) * config.decay**update + low
 
 
-def make_batches(series: list[Series], config: RNNConfig, seed: int) -> Batches:
-    """The training batches of the configured regime."""
-    return _regime(series, config, config.batch_size, config.sequence_length, seed)
+def make_batches(series: list[Series], config: RNNConfig, seed: int, new: int = 0, new_share: float = 0.0) -> Batches:
+    """Return the training batches of the regime; for `new` and `new_share` see `rnn.batches.draw_episodes`."""
+    return _regime(series, config, config.batch_size, config.sequence_length, seed, new, new_share)
 
 
 def held_out_batches(series: list[Series], config: RNNConfig, seed: int) -> Batches:
-    """Batches over at most `validation_frames` held-out frames, with as many rows as these fill."""
+    """Return batches over about `validation_frames` held-out frames, with as many rows as these fill."""
     chosen, frames = [], 0
     for episode in series:
         if frames < config.validation_frames:
@@ -126,9 +129,24 @@ def held_out_batches(series: list[Series], config: RNNConfig, seed: int) -> Batc
     return _regime(chosen, config, rows, length, seed)
 
 
-def _regime(series: list[Series], config: RNNConfig, batch_size: int, length: int, seed: int) -> Batches:
-    kind = REGIMES[config.regime]
-    return kind(series, batch_size=batch_size, length=length, seed=seed, across_seam=config.train_across_seam)
+def _regime(
+    series: list[Series],
+    config: RNNConfig,
+    batch_size: int,
+    length: int,
+    seed: int,
+    new: int = 0,
+    new_share: float = 0.0,
+) -> Batches:
+    return REGIMES[config.regime](
+        series,
+        batch_size=batch_size,
+        length=length,
+        seed=seed,
+        across_seam=config.train_across_seam,
+        new=new,
+        new_share=new_share,
+    )
 
 
 class _Training:
@@ -169,16 +187,19 @@ def train_rnn(
     config: RNNConfig,
     seed: int,
     start: MDNRNN | None = None,
+    new: int = 0,
+    new_share: float = 0.0,
 ) -> dict[str, float]:
     """Train M into `folder`, from its checkpoint if there is one; return the held-out losses of the kept weights.
 
-    start: an M to go on from, in place of a new one; InputError where it is of another shape. Writes what
+    start: an M to go on from, in place of a new one; InputError where it is of another shape. new, new_share: how many
+    of `training`, the first ones, are the newest, and the share of a batch that is theirs. Writes what
     `experiment.training_loop` writes, and raises what it raises. With 0 epochs M keeps its initial weights.
     """
-    batches, tests = make_batches(training, config, seed), held_out_batches(held_out, config, seed)
+    batches, tests = make_batches(training, config, seed, new, new_share), held_out_batches(held_out, config, seed)
     model = build_rnn(config, training[0].mu.shape[1], training[0].action.shape[1], seed)
     if start is not None and model_arguments(start) != (wanted := model_arguments(model)):
-        raise InputError(f"M cannot go on from one of another shape: {model_arguments(start)}, asked {wanted}")
+        raise InputError(f"M cannot go on from one of another shape: {model_arguments(start)}, requested {wanted}")
     schedule = Schedule(
         updates=round(config.epochs * batches.per_epoch),
         frames=config.batch_size * config.sequence_length,

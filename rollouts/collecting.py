@@ -6,11 +6,12 @@ lived long enough, whoever played them and however often the collecting was stop
 
 import functools
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from experiment.errors import InputError, command
-from experiment.files import atomic_write
+from experiment.files import atomic_write, check_writable
 from experiment.interrupts import deferred_interrupts
 from experiment.jsonl import append_row, read_journal, write_journal
 from experiment.progress import Progress
@@ -22,6 +23,7 @@ from rollouts.farm import Farm
 from rollouts.rollout import Outcome, Rollout, WeightsOrScript
 from vae.episodes import episode_path
 
+Players = Callable[[int], tuple[str, WeightsOrScript]]  # an attempt's world, "record" or "explore", and its player
 AHEAD = 64  # attempts handed out beyond what seems needed
 
 
@@ -66,7 +68,7 @@ def _row(attempt: int, length: int) -> dict[str, int]:
 def check_disk(folder: Path, episodes: int, frame_bytes: int, episode_length: int) -> int:
     """The bytes that `episodes` more episodes will take; InputError where the disk has not so much left."""
     needed = episodes * episode_length * frame_bytes
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free
     if needed > free:
         raise InputError(
             f"{folder}: {episodes} episodes need about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are "
@@ -75,13 +77,13 @@ def check_disk(folder: Path, episodes: int, frame_bytes: int, episode_length: in
     return needed
 
 
-def collect(folder: Path, farm: Farm, config: CollectConfig, policy: WeightsOrScript, seed: int) -> dict[str, float]:
-    """Collect episodes of `policy` into `folder` until the first `config.episodes` long enough attempts are there."""
+def collect(folder: Path, farm: Farm, config: CollectConfig, players: Players, seed: int) -> dict[str, float]:
+    """Collect episodes of `players` into `folder` until the first `config.episodes` long enough attempts are there."""
     attempts = Attempts.load(folder, config.minimum_length)
     before, frames = len(attempts.kept(config.minimum_length)), 0
     with deferred_interrupts() as interrupt, Progress("collect", config.episodes, "episodes", before) as progress:
         while len(attempts.kept(config.minimum_length)) < config.episodes:
-            for outcome in farm.play(_next_rollouts(attempts, config, policy, seed), repeats=False):
+            for outcome in farm.play(_next_rollouts(attempts, config, players, seed), repeats=False):
                 attempts.record(outcome)
                 frames += outcome.length if outcome.episode is not None else 0
                 long_enough = sum(length >= config.minimum_length for length in attempts.lengths.values())
@@ -96,7 +98,7 @@ def collect(folder: Path, farm: Farm, config: CollectConfig, policy: WeightsOrSc
     return {"episodes": len(kept), "frames": sum(attempts.lengths[n] for n in kept), "attempts": kept[-1] + 1}
 
 
-def _next_rollouts(attempts: Attempts, config: CollectConfig, policy: WeightsOrScript, seed: int) -> list[Rollout]:
+def _next_rollouts(attempts: Attempts, config: CollectConfig, players: Players, seed: int) -> list[Rollout]:
     """Attempts not yet made, with a few to spare for games that end early."""
     kept = len(attempts.kept(config.minimum_length))
     wanted = config.episodes - kept + min(AHEAD, max(1, config.episodes // 20))
@@ -105,7 +107,8 @@ def _next_rollouts(attempts: Attempts, config: CollectConfig, policy: WeightsOrS
         if number not in attempts.lengths:
             numbers.append(number)
         number += 1
-    return [Rollout(n, "record", Purpose.COLLECT.stream(seed, attempt=n), policy) for n in numbers]
+    who = {n: players(n) for n in numbers}
+    return [Rollout(n, who[n][0], Purpose.COLLECT.stream(seed, attempt=n), who[n][1]) for n in numbers]
 
 
 def _remove_surplus(attempts: Attempts, kept: set[int]) -> None:
@@ -115,16 +118,16 @@ def _remove_surplus(attempts: Attempts, kept: set[int]) -> None:
         path.unlink()
 
 
-def collect_all(run: Run, policy: WeightsOrScript, length: int, farm: Farm, frame_bytes: int, following: str) -> None:
-    """Collect games of a policy under the folder's lock; rank 0 only.
+def collect_all(run: Run, players: Players, length: int, farm: Farm, frame_bytes: int, following: str) -> None:
+    """Collect games of `players` under the folder's lock; rank 0 only.
 
     length: of a game in steps, for the forecast of the disk. following: the script to run next.
     """
-
     folder, config = run.folder("collect"), run.stages.collect
     if finished(folder) is None:  # before the stage is begun, so that it may still be asked for fewer
+        check_writable(folder, "make it writable, or name another --run")
         there = len(list(folder.glob("episode-*.npz")))
         needed = check_disk(run.path, max(0, config.episodes - there), frame_bytes, length)
         print(f"collect: {config.episodes:,} episodes, about {needed / 1e9:.2f} GB still to write", flush=True)
-    produce = functools.partial(collect, farm=farm, config=config, policy=policy, seed=run.seed)
+    produce = functools.partial(collect, farm=farm, config=config, players=players, seed=run.seed)
     run_stage(run, "collect", produce, command("python", f"scripts/{following}", run.task, "--run", run.path))

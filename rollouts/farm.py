@@ -128,13 +128,13 @@ class Farm:
             self._queue.clear()
 
     def close(self) -> None:
-        """Send the other ranks home; with one that is silent, which no MPI job can leave behind, end all of them."""
+        """Let the other ranks exit; with a silent one, which no MPI job can leave behind, end all of them."""
         self._closing.set()
         if self._server.is_alive():
             self._server.join()
         if self._monitor.silent:
             names = ", ".join(map(self._monitor.name, self._monitor.silent))
-            _say(f"all work is done and saved; {names} did not come home, so the job ends by MPI_Abort with code 0")
+            _say(f"all work is done and saved; {names} did not exit, so the job ends by MPI_Abort with code 0")
             abort(self._comm, 0)
 
     def _serve_or_abort(self) -> None:
@@ -142,7 +142,7 @@ class Farm:
             self._serve()
 
     def _serve(self) -> None:
-        """Answer the other ranks until all are home or silent."""
+        """Answer the other ranks until all have exited or are silent."""
         version, nap = self._queue.version, backoff(POLL_SECONDS)
         while not self._ended():
             messages = self._channel.received()
@@ -181,9 +181,9 @@ class Farm:
         self._monitor.asked(rank)
 
     def _ended(self) -> bool:
-        """Whether the work is over and all ranks are home or silent.
+        """Whether the work is over and all ranks have exited or are silent.
 
-        A rank that waits idle may have been stopped meanwhile, so each is roused once. All are sent home together:
+        A rank that waits idle may have been stopped meanwhile, so each is roused once. All are released together:
         mpirun may crash on an abort while ranks wait in MPI_Finalize for one that does not come (Open MPI 5.0).
         """
         if not self._closing.is_set():
@@ -250,7 +250,7 @@ def guarded(comm: Any) -> Iterator[None]:
     """
     try:
         yield
-    except (InputError, NumericalError):
+    except (InputError, NumericalError, BrokenPipeError):
         raise
     except Exception as error:
         if comm is None or comm.Get_size() == 1 or (isinstance(error, OSError) and disk_trouble(error)):

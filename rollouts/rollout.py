@@ -21,7 +21,8 @@ Kind = tuple[str, bool]  # (world, whether the policy is a script)
 class Rollout(NamedTuple):
     """One game or dream to play.
 
-    id: its place among the results. world: "dream", "real" or "record" (a real game whose episode is wanted).
+    id: its place among the results. world: "dream", "real", "record" (a real game whose episode is wanted), or
+    "explore" (such a one in which the agent explores).
     stream: of all its random numbers, the engine's too. policy: flat weights float32 [P], or a Script.
     """
 
@@ -38,6 +39,17 @@ class Rollout(NamedTuple):
     def rng(self) -> np.random.Generator:
         """The start of its own stream."""
         return self.stream.generator()
+
+
+LARGEST_WEIGHT = 1e6  # a product of larger ones with z may overflow, whatever V and M say
+
+
+def wild(weights: np.ndarray) -> str:
+    """Return what to do about flat weights [P] that no V and M could act with; nothing for others."""
+    largest = float(np.abs(weights).max())
+    if largest < LARGEST_WEIGHT:
+        return ""
+    return f"its C has weights up to {largest:.1g}; train one with a smaller controller.sigma_init"
 
 
 class Outcome(NamedTuple):

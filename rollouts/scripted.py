@@ -5,8 +5,13 @@ task has its own.
 """
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
+
+from experiment.errors import InputError
+
+BOX_SCRIPTS = ("random", "random_hold", "stay")
 
 
 class Script(ABC):
@@ -26,3 +31,33 @@ class Script(ABC):
     @abstractmethod
     def actions(self, rng: np.random.Generator, steps: int) -> np.ndarray:
         """All actions float32 [steps, A] of one rollout."""
+
+
+@dataclass(frozen=True)
+class BoxScript(Script):
+    """The scripted policies of a task that brings none of its own, in the box of its actions.
+
+    random draws an action at each step; random_hold holds each draw for 1 to `max_hold` steps; stay is the middle of
+    the box.
+
+    low, high: of each number of an action. Raises InputError for an unknown name.
+    """
+
+    name: str
+    low: tuple[float, ...] = (-1.0,)
+    high: tuple[float, ...] = (1.0,)
+    max_hold: int = 10
+
+    def __post_init__(self) -> None:
+        if self.name not in BOX_SCRIPTS:
+            raise InputError(f"policy {self.name}: not one of {', '.join(BOX_SCRIPTS)}")
+
+    def actions(self, rng: np.random.Generator, steps: int) -> np.ndarray:
+        """All actions float32 [steps, A] of one rollout."""
+        low, high = np.float32(self.low), np.float32(self.high)
+        if self.name == "stay":
+            return np.tile((low + high) / 2, (steps, 1))
+        drawn = rng.uniform(low, high, (steps, len(low))).astype(np.float32)
+        if self.name == "random":
+            return drawn
+        return np.repeat(drawn, rng.integers(1, self.max_hold + 1, steps), axis=0)[:steps]

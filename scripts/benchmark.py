@@ -3,7 +3,7 @@
     python scripts/benchmark.py [--only MEASURE]... [--repeats N] [--json FILE]
     python scripts/benchmark.py --from results/benchmark.json --page docs/performance.md
 
-Ours and the others are measured in turn, again and again, each in a process of its own that is stopped meanwhile; a
+Ours and the others are measured alternately, each in a process of its own that is stopped meanwhile; a
 figure is the median of the ratios of the repetitions. It takes 45 minutes on 2 cores (half an hour with --repeats 3),
 which should do nothing else. The others are an extra (pip install -e .[bench]); what is not installed is said to be
 missing.
@@ -32,9 +32,15 @@ from benchmarking.figures import (
     growth_row,
     judged,
     paired,
+    shown,
     spread_text,
 )
 from benchmarking.measures import BENCHMARKS, BenchmarkRun
+from benchmarking.page import page
+from benchmarking.workers import serve
+
+from experiment.files import read_json, write_json
+from experiment.provenance import environment
 
 TARGETS = (
     Target("dream", "ours", "ceiling", "of the ceiling", AT_LEAST, 0.80),
@@ -54,7 +60,7 @@ TARGETS = (
     Target("doom_collecting", "ours, bytes", "", "bytes a frame on disk", AT_MOST, 5000),
     Target("doom_collecting", "ours, differing", "", "frames of a game not as they were shown", AT_MOST, 0),
 )
-LARGEST_EXPONENT = 1.05  # of a measure's time over its size: a higher one is another class of growth
+LARGEST_EXPONENT = 1.05  # of a measure's time over its size: a higher one is another complexity class
 CEILING = "all products of a step, each at the best rate that was measured of it"
 GROWTH_ROUNDS, GROWTH_SECONDS = 3, 0.5
 
@@ -62,20 +68,14 @@ GROWTH_ROUNDS, GROWTH_SECONDS = 3, 0.5
 def main() -> None:
     """Measure, or make the page of what was measured."""
     if sys.argv[1:2] == ["--inside"]:
-        from benchmarking.workers import serve
-
         return serve(*sys.argv[2:])
     arguments = parse()
     with cli.ending_well():
         if arguments.source:
-            from experiment.files import read_json
-
             results = read_json(arguments.source, "make it with scripts/benchmark.py --json")
         else:
             results = run(arguments)
         if arguments.page:
-            from benchmarking.page import page
-
             arguments.page.write_text(page(results))
             print(f"wrote {arguments.page}")
     return None
@@ -85,7 +85,9 @@ def parse() -> argparse.Namespace:
     """The arguments."""
     parser = cli.Parser(description=__doc__, formatter_class=cli.Formatter)
     parser.add_argument("--only", action="append", choices=BENCHMARKS, metavar="MEASURE", help=", ".join(BENCHMARKS))
-    parser.add_argument("--repeats", type=cli.positive, default=5, metavar="N", help="of every contestant (default 5)")
+    parser.add_argument(
+        "--repeats", type=cli.positive, default=5, metavar="N", help="of every implementation (default 5)"
+    )
     parser.add_argument("--seconds", type=float, default=2.5, help="a repetition lasts, where it can be cut (2.5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, after every measure")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that all works; figures mean nothing")
@@ -96,9 +98,6 @@ def parse() -> argparse.Namespace:
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Measure, print, and write what is known so far after each measure."""
-    from experiment.files import write_json
-    from experiment.provenance import environment
-
     started, repeats, results = time.monotonic(), arguments.repeats, earlier_results(arguments)
     results["command"] = " && ".join([*results.pop("commands"), command(arguments)])
     results |= {"date": str(datetime.date.today()), "repeats": repeats, **environment(), "peers": peers()}
@@ -122,8 +121,6 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def earlier_results(arguments: argparse.Namespace) -> dict[str, Any]:
     """What an earlier run left in the file of the measures that are not asked for now; nothing where all are."""
-    from experiment.files import read_json
-
     found: dict[str, Any] = {"measures": {}, "targets": [], "commands": [], "minutes": 0.0}
     if arguments.only and arguments.json and arguments.json.exists():
         earlier = read_json(arguments.json)
@@ -153,26 +150,26 @@ def peers() -> dict[str, str]:
 
 
 def row(name: str, measured: BenchmarkRun) -> dict[str, Any]:
-    """A measure in the JSON: every repetition, what it was compared with, how it grows, what is missing."""
+    """A measure in the JSON: every repetition, what it was compared with, how it scales, what is missing."""
     measure, series = BENCHMARKS[name], measured.series
-    pieces, contestants = measured.pieces, {}
-    if pieces:
-        series["ceiling"] = [ceiling(list(found)) for found in zip(*pieces.values(), strict=True)]
-    for who, contestant in measure.contestants.items():
-        if who not in pieces:
-            contestants[who] = compared(series, who, contestant.what)
-    if pieces:
-        contestants["ceiling"] = compared(series, "ceiling", CEILING)
-    contestants |= {aside: compared(series, aside, what) for aside, what in measure.asides.items()}
+    kernels, implementations = measured.kernels, {}
+    if kernels:
+        series["ceiling"] = [ceiling(list(found)) for found in zip(*kernels.values(), strict=True)]
+    for who, implementation in measure.implementations.items():
+        if who not in kernels:
+            implementations[who] = compared(series, who, implementation.what)
+    if kernels:
+        implementations["ceiling"] = compared(series, "ceiling", CEILING)
+    implementations |= {aside: compared(series, aside, what) for aside, what in measure.asides.items()}
     growth = {
         key: growth_row(measure.growths[key].along, *found, LARGEST_EXPONENT) for key, found in measured.growth.items()
     }
-    figures = {"what": measure.what, "unit": measure.unit, "contestants": contestants, "series": series}
+    figures = {"what": measure.what, "unit": measure.unit, "contestants": implementations, "series": series}
     return figures | {"growth": growth, "missing": measured.missing, "pieces": measured.layers()}
 
 
 def compared(series: dict[str, Any], who: str, what: str) -> dict[str, Any]:
-    """A contestant's rates, and how many times as fast ours is."""
+    """An implementation's rates, and how many times as fast ours is."""
     values, ours = series.get(who), series.get("ours")
     found: dict[str, Any] = {"what": what, "rate": None, "ours_over": None}
     if values:
@@ -193,20 +190,20 @@ def show(name: str, results: dict[str, Any]) -> None:
         print(f"  {who:16} {why}")
     for found in measure["growth"].values():
         grows = spread_text(found["exponent"], found["low"], found["high"])
-        print(f"  time over {found['along']}: exponent {grows}, at most {found['bound']}: {found['verdict']}")
+        print(f"  time over {found['along']}: exponent {grows}, at most {found['bound']}: {shown(found['verdict'])}")
     sys.stdout.flush()
 
 
 def verdicts(results: dict[str, Any]) -> None:
-    """Print what was to be reached."""
+    """Print the targets."""
     print()
     for target in results["targets"]:
         value = "?" if target["value"] is None else spread_text(target["value"], target["low"], target["high"])
         bound = f"{target['sense']} {target['bound']:,}"
-        print(f"{target['verdict']:12} {target['name']}: {value} {target['unit']}; {bound}")
+        print(f"{shown(target['verdict']):12} {target['name']}: {value} {target['unit']}; {bound}")
     found = [t["verdict"] for t in results["targets"]]
     found += [growth["verdict"] for m in results["measures"].values() for growth in m["growth"].values()]
-    counts = ", ".join(f"{found.count(verdict)} {verdict}" for verdict in (REACHED, SHORT, OPEN) if verdict in found)
+    counts = ", ".join(f"{found.count(v)} {shown(v)}" for v in (REACHED, SHORT, OPEN) if v in found)
     print(f"{counts}; {results['minutes']:.1f} minutes")
 
 

@@ -29,8 +29,9 @@ def main() -> None:
         env, collect = run.stages.env, run.stages.collect
         setup = Setup(env, collect.games_per_rank, collect.minimum_length)
         with Farm(TaskPlayers(task, setup), comm, setup) as farm:
+            script, length = task.collector(collect), task.episode_length(env)
             collect_all(
-                run, task.collector(collect), task.episode_length(env), farm, task.frame_bytes, following="train_vae.py"
+                run, lambda attempt: ("record", script), length, farm, task.frame_bytes, following="train_vae.py"
             )
     return None
 

@@ -11,6 +11,10 @@ import math
 from pathlib import Path
 
 import cli
+import numpy as np
+
+from experiment.files import write_json
+from experiment.provenance import environment
 
 DRIVERS = ("wandering", "spinning", "straight on", "along the road")
 
@@ -35,9 +39,6 @@ def main() -> None:
     mean, worst = sum(row["mean"] for row in rows) / len(rows), max(row["worst_frame"] for row in rows)
     print(f"{frames:,} frames of {arguments.tracks} tracks: mean {mean:.3f}, worst frame {worst:.3f} grey levels")
     if arguments.json:
-        from experiment.files import write_json
-        from experiment.provenance import environment
-
         figures = {"frames": frames, "tracks": arguments.tracks, "mean": mean, "worst_frame": worst, "rows": rows}
         write_json(arguments.json, {"command": "python scripts/compare_renderers.py", **figures, **environment()})
     if arguments.picture and shown:
@@ -46,8 +47,6 @@ def main() -> None:
 
 def compare(seed: int, driver: str, frames: int):
     """(mean absolute difference of every frame, a few (Gymnasium's, ours) pairs) of one track."""
-    import numpy as np
-
     from carracing.env import Circuit
     from carracing.render import Renderer, Road
 
@@ -85,11 +84,10 @@ def act(circuit, driver: str, step: int, walk: float) -> tuple[float, float, flo
 
 def plot(pairs, path: Path) -> None:
     """Gymnasium's frames above, ours below."""
-    import numpy as np
     from reporting import figures
 
     theirs, ours = (np.stack(column) for column in zip(*pairs[:: max(1, len(pairs) // 12)], strict=True))
-    figures.pictures([("Gymnasium", theirs[:12]), ("ours", ours[:12])]).savefig(path)
+    figures.strips([("Gymnasium", theirs[:12]), ("ours", ours[:12])]).savefig(path)
     print(f"wrote {path}")
 
 

@@ -5,7 +5,9 @@ python scripts/encode_series.py doomrnn --run runs/demo
 
 import cli
 
+from controller.iteration import BEFORE, earlier_episodes, previous, vae_goes_on
 from experiment.errors import command
+from experiment.files import MANIFEST, write_manifest
 from experiment.stages import need, run_stage
 
 
@@ -15,7 +17,7 @@ def main() -> None:
     with cli.ending_well():
         run, task = cli.resolve(arguments), cli.task(arguments.task)
         need(run, "vae", "train_vae.py")
-        need_episodes(run)
+        cli.need_episodes(run)
 
         def produce(folder):
             cli.load_tensorflow()
@@ -23,18 +25,24 @@ def main() -> None:
             from vae.training import load_vae
 
             model, config = load_vae(run.folder("vae")), run.stages.series
+            if vae_goes_on(run.path):
+                encode_earlier(run, task, model)
             return encode_episodes(folder, run.folder("collect"), model, task.action_size, config, run.seed)
 
         following = command("python", "scripts/train_rnn.py", task.name, "--run", run.path)
         run_stage(run, "series", produce, following)
 
 
-def need_episodes(run) -> None:
-    """InputError where not all episodes are collected yet."""
-    from controller.iteration import is_iteration
+def encode_earlier(run, task, model) -> None:
+    """Encode the episodes of all iterations before with this one's V, into the run's before/series."""
+    from rnn.encoding import encode_episodes
 
-    script = ("iterate.py", "--to") if is_iteration(run.path) else ("collect_rollouts.py",)
-    need(run, "collect", *script)
+    folder, (_, held_out) = run.path / BEFORE / "series", earlier_episodes(run.path)
+    folder.mkdir(exist_ok=True)
+    if not (folder / MANIFEST).exists():
+        rollouts = previous(run.path, "rollouts")
+        encode_episodes(folder, rollouts, model, task.action_size, run.stages.series, run.seed, set(held_out))
+        write_manifest(folder)
 
 
 if __name__ == "__main__":

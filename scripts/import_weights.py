@@ -4,7 +4,7 @@
     python scripts/import_weights.py doomrnn --source exported --run runs/demo --export
 
 The source is laid out as their repository's folder of the task. What it does not hold is named and left out. An
-imported run is fed pictures as theirs were (env.preprocess=authors).
+imported run is fed observations as theirs were (env.preprocess=authors).
 """
 
 import json
@@ -12,6 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import cli
+import numpy as np
+
+from controller.checkpoints import find_controller, load_controller, save_controller
+from experiment.checkpoints import save_model
+from experiment.errors import InputError
+from experiment.files import atomic_write, read_json
+from experiment.runs import Run, finish, finished, open_run, working
+from rnn.series import InitialLatents, load_initial, write_initial
 
 LAYOUT = {  # where their repository keeps things
     "carracing": {
@@ -58,8 +66,6 @@ def main() -> None:
 
 def import_run(arguments) -> None:
     """Every part that the source holds becomes a finished stage."""
-    from experiment.errors import InputError
-
     files = {part: arguments.source / path for part, path in LAYOUT[arguments.task].items()}
     there = {part: path for part, path in files.items() if path.exists()}
     if not there:
@@ -83,9 +89,6 @@ def import_run(arguments) -> None:
 
 def read_numbers(path: Path):
     """The JSON of a file of their format: a list; InputError where it is not one."""
-    from experiment.errors import InputError
-    from experiment.files import read_json
-
     if path.stat().st_size > LARGEST_FILE:
         raise InputError(f"{path}: larger than {LARGEST_FILE:,} bytes, so not one of the authors' files")
     content = read_json(path)
@@ -96,11 +99,9 @@ def read_numbers(path: Path):
 
 def arrays(content) -> list:
     """Nested lists as arrays; ValueError where one is ragged, or holds anything but finite numbers."""
-    import numpy as np
-
     made = [np.asarray(part, np.float64) for part in content]
     if not all((np.abs(array) < LARGEST_NUMBER).all() for array in made):  # nor is NaN
-        raise ValueError("holds NaN, infinity or a number beyond reason")
+        raise ValueError("holds NaN, infinity or an implausibly large number")
     return made
 
 
@@ -127,9 +128,6 @@ def rnn_of(task, content):
 
 def initial_of(task, content):
     """First frames."""
-    import numpy as np
-
-    from rnn.series import InitialLatents
     from vae.released_weights import UNIT
 
     mu, logvar = (np.float32(array * UNIT) for array in arrays(content))
@@ -165,11 +163,6 @@ def paper_shape(task):
 
 def store(arguments, task, models) -> None:
     """Write the run: its configuration, and a finished stage for each part."""
-    from controller.checkpoints import save_controller
-    from experiment.checkpoints import save_model
-    from experiment.runs import Run, finish, open_run, working
-    from rnn.series import write_initial
-
     env = task.presets["paper" if arguments.preprocess == "authors" else "quick"].stages.env  # whose screen fits
     stages = replace(task.presets["paper"].stages, env=replace(env, preprocess=arguments.preprocess))
     run = Run(arguments.run, task.name, "paper", 0, stages)
@@ -200,12 +193,7 @@ def store(arguments, task, models) -> None:
 
 def export_run(arguments) -> None:
     """Every part that the run has, written as the authors would have."""
-    from controller.checkpoints import find_controller, load_controller
-    from experiment.errors import InputError
-    from experiment.files import atomic_write, read_json
-    from experiment.runs import finished
     from rnn.released_weights import mdnrnn_to_authors
-    from rnn.series import load_initial
     from rnn.training import load_rnn
     from vae.released_weights import to_units, vae_to_authors
     from vae.training import load_vae
@@ -234,7 +222,7 @@ def export_run(arguments) -> None:
         atomic_write(path, (json.dumps(content) + "\n").encode())
         print(f"export: wrote {path}")
     if (preprocess := run.stages.env.preprocess) != "authors":
-        print(f"export: V was trained on {preprocess} frames; an import of it wants --preprocess {preprocess}")
+        print(f"export: V was trained on {preprocess} frames; an import of it needs --preprocess {preprocess}")
     if run.stages.rnn.reward_head and "rnn" in contents:
         print("export: M's reward head is left out; their format has none")
 

@@ -1,24 +1,27 @@
-"""Take a turn of the paper's iterative procedure: the agent plays, and a new run goes on from what it saw.
+"""Begin an iteration of the paper's iterative procedure: the agent acts, and a new run goes on from what it saw.
 
-    mpirun -n 2 python -m mpi4py scripts/iterate.py doomrnn --run runs/one --to runs/two --set collect.episodes=1000
+    mpirun -n 2 python -m mpi4py scripts/iterate.py doomrnn --run runs/one --to runs/two --set iterate.episodes=1000
+    python scripts/train_vae.py doomrnn --run runs/two      # only where iterate.vae_epochs is above 0
     python scripts/encode_series.py doomrnn --run runs/two
-    python scripts/train_rnn.py doomrnn --run runs/two --set rnn.epochs=2 --set rnn.learning_rate=3e-4
+    python scripts/train_rnn.py doomrnn --run runs/two
     mpirun -n 2 python -m mpi4py scripts/train_controller.py doomrnn --run runs/two
 
-The agent of --run plays the real task, evaluate.games_per_rank games at a time. The run in --to begins with its games,
-V and the series of all games before them; its M goes on from the old one's weights, and C is grown anew. --set changes
-settings of the new run.
+The agent of --run acts in the real task, evaluate.games_per_rank episodes at a time, and explores in a share of them.
+The run in --to begins with these episodes and with everything seen before; its V (unless frozen) and M go on from the
+old weights, and C from the old mean (iterate.keep_mean). What it does differently is set by the fields of `iterate`,
+or by --set for this run alone. `reproduce.py --iterations` takes as many iterations as wanted, stage by stage.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import cli
 
 cli.one_thread_a_rank()
 
-from controller.checkpoints import find_controller, load_controller
+from controller.checkpoints import find_controller, load_candidates, load_controller, training_config
 from controller.evaluation import evaluations_of
-from controller.iteration import open_iteration, signature
+from controller.iteration import explores, following_stages, open_iteration, signature, vae_goes_on
 from controller.workers import Setup, TaskPlayers, play_setup
 from experiment.errors import InputError
 from experiment.runs import Run
@@ -46,12 +49,27 @@ def main() -> None:
         old = old_run(arguments, task)
         folder = find_controller(old.path, arguments.controller, task.usual_controller)
         shape, weights = load_controller(folder, "best")
-        new = open_iteration(old, *new_run(arguments, old), signature(old, folder, weights))
+        new = open_iteration(old, *new_run(arguments, old, folder), signature(old, folder, weights), folder)
+        players = who_plays(new.stages.iterate, folder, weights)
         setup = iteration_setup(old, new, shape)
         length = usual_length(old, folder.name, setup.env.time_limit)
         with Farm(TaskPlayers(task, setup), comm, setup) as farm:
-            collect_all(new, weights, length, farm, task.frame_bytes, following="encode_series.py")
+            following = "train_vae.py" if vae_goes_on(new.path) else "encode_series.py"
+            collect_all(new, players, length, farm, task.frame_bytes, following)
     return None
+
+
+def who_plays(config, folder: Path, weights):
+    """Who plays each attempt: the agent of weights [P], or an explorer, which is it too or one of its generation."""
+    several = config.candidates > 1
+    explorers = load_candidates(folder, len(weights))[: config.candidates] if several else weights[None]
+
+    def player(attempt: int):
+        if not explores(attempt, config.explore_share):
+            return "record", weights
+        return "explore", explorers[int(attempt * config.explore_share) % len(explorers)]
+
+    return player
 
 
 def iteration_setup(old, new, shape) -> Setup:
@@ -65,11 +83,12 @@ def iteration_setup(old, new, shape) -> Setup:
         env=new.stages.env,
         games_per_rank=new.stages.evaluate.games_per_rank,
         minimum_length=new.stages.collect.minimum_length,
+        noise=new.stages.iterate.explore_noise,
     )
 
 
 def old_run(arguments, task):
-    """The run that a turn starts from; InputError where it is not finished, or only a release of one."""
+    """The run that an iteration starts from; InputError where it is not finished, or only a release of one."""
     old = cli.open_existing(arguments.run)
     if old.task != task.name:
         raise InputError(f"{arguments.run}: belongs to task {old.task}, not {task.name}")
@@ -80,9 +99,16 @@ def old_run(arguments, task):
     return old
 
 
-def new_run(arguments, old):
-    """The new run as it is wanted, with the old one's settings but for what --set says, and what was said."""
-    stages, explicit = cli.overridden(old.stages, arguments.overrides)
+def new_run(arguments, old, controller: Path):
+    """The new run as it is wanted, and what --set said: the old settings as `iterate` and then --set change them.
+
+    Those of C are what the playing controller was trained with. A setting of `iterate` that --set changes counts for
+    this run already.
+    """
+    said = [word for word in arguments.overrides if word.startswith("iterate.")]
+    inherited = replace(old.stages, controller=training_config(controller, old.stages.controller))
+    stages, _ = cli.overridden(inherited, said)
+    stages, explicit = cli.overridden(following_stages(stages), arguments.overrides)
     if arguments.seed is None:
         return Run(arguments.to, old.task, old.preset, old.seed + 1, stages), explicit
     return Run(arguments.to, old.task, old.preset, arguments.seed, stages), explicit | {"seed"}

@@ -1,7 +1,9 @@
 """Start scripts, alone or on MPI ranks, with what Open MPI needs."""
 
 import contextlib
+import gc
 import os
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -56,6 +58,34 @@ class Launcher:
             code = completed(command, settings)
         if code:
             sys.exit(code)
+
+
+class Inside(Launcher):
+    """Runs the scripts one after the other within this process, on one rank.
+
+    Starting TensorFlow takes longer than most stages of a small task do, and an iteration has five of them.
+    """
+
+    def __init__(self, run, task, ranks: int | None = 1):
+        super().__init__(run, task, 1)
+        cli.one_thread_a_rank()
+
+    def alone(self, script: str, *flags: str) -> None:
+        """The script, in this process."""
+        self._call(self._command(script, flags), {})
+
+    def ranked(self, script: str, *flags: str, ranks: int | None = None) -> None:
+        """The same."""
+        self.alone(script, *flags)
+
+    def _call(self, command: list[str], settings: dict[str, str]) -> None:
+        print(f"\n$ {' '.join([Path(command[0]).name, *command[1:]])}", flush=True)
+        before, sys.argv = sys.argv, command
+        try:
+            runpy.run_path(command[0], run_name="__main__")
+        finally:
+            sys.argv = before
+        gc.collect()  # the stage's models and compiled functions
 
 
 def crowded(cores: int) -> int:

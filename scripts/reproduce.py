@@ -2,6 +2,11 @@
 
     python scripts/reproduce.py doomrnn --preset quick --run runs/demo
     python scripts/reproduce.py doomrnn --preset paper --run runs/paper --ranks 2 --seeds 3
+    python scripts/reproduce.py pendulum --preset release --run runs/pendulum --iterations 20 --seeds 3 --ranks 1
+
+With --iterations, the paper's iterative procedure: the agent acts, V and M learn from what it saw too, C is trained
+again in the new dream, and so on; then a table and figures by iteration. With --ranks 1 all stages run in one process
+with one thread, and all seeds at once, which suits a small task; a large one takes its seeds one after the other.
 
 Stages that are finished are passed over, so the same command goes on where it was stopped.
 """
@@ -10,8 +15,12 @@ import time
 
 import cli
 from launch import Launcher
+from reporting import tables
 
-SEED = "7"  # of the games in the tables; training and validation use streams of other purposes
+from controller.task import controller_name
+from experiment.runs import save_run
+
+SEED = str(tables.SEED)  # of the evaluations
 
 
 def parse():
@@ -21,6 +30,8 @@ def parse():
     parser.add_argument("--ranks", type=cli.positive, help=ranks)
     parser.add_argument("--seeds", type=cli.positive, default=1, help="controllers, with seeds 0 to K-1 (default 1)")
     parser.add_argument("--temperature", type=cli.temperature, help="of the dream (default: controller.temperature)")
+    parser.add_argument("--iterations", type=cli.positive, metavar="K", help="of the iterative procedure, in all")
+    parser.add_argument("--no_report", action="store_true", help="with --iterations: no table and figures at the end")
     return parser.parse_args()
 
 
@@ -28,12 +39,18 @@ def main() -> None:
     """Parse and run the stages."""
     arguments = parse()
     with cli.ending_well():
+        if arguments.iterations:
+            from running.procedure import iterate
+
+            iterate(arguments)
+            return
         run, task = cli.resolve(arguments), cli.task(arguments.task)
         launcher = Launcher(run, task, arguments.ranks)
+        save_run(run)  # the stages are started without --preset
         started = time.monotonic()
         temperature = arguments.temperature or run.stages.controller.temperature
         names = stages(launcher, run, task, temperature, arguments.seeds)
-        report(run, task, names, temperature)
+        tables.print_results(run, task, names, temperature)
         print(f"everything took {(time.monotonic() - started) / 60:.1f} minutes on {launcher.ranks} ranks")
 
 
@@ -45,10 +62,11 @@ def stages(launcher, run, task, temperature: float, seeds: int) -> list[str]:
     launcher.alone("encode_series.py")
     launcher.alone("train_rnn.py")
     if task.world == "dream":
-        probes = ["--policy", *task.policies, "--seed", SEED, "--temperature", str(temperature)]
+        probes = ["--policy", *task.policies, "collector", "--seed", SEED, "--temperature", str(temperature)]
         launcher.ranked("evaluate.py", *probes, "--world", "real", "dream", "--episodes", str(config.probe_episodes))
         print("\nThe dream, probed before C is trained in it: scripted policies in both worlds\n")
-        print_table(run, task, [], temperature)
+        tables.print_table(run, task, [], temperature)
+        tables.print_survival(run, tables.scripts(run, task), temperature)
     variants = task.presets[run.preset].variants
     names = [controller(launcher, run, task, v, temperature, seed) for v in variants for seed in range(seeds)]
     launcher.ranked("evaluate.py", "--policy", *task.baselines, "--seed", SEED, "--episodes", str(config.episodes))
@@ -57,8 +75,6 @@ def stages(launcher, run, task, temperature: float, seeds: int) -> list[str]:
 
 def controller(launcher, run, task, variant: str, temperature: float, seed: int) -> str:
     """Train one controller and evaluate it; returns its name."""
-    from controller.task import controller_name
-
     config, name = run.stages.evaluate, controller_name(task.world, variant, temperature, seed)
     tau = ["--temperature", str(temperature)]
     launcher.ranked("train_controller.py", "--variant", variant, "--seed", str(seed), *tau)
@@ -67,60 +83,6 @@ def controller(launcher, run, task, variant: str, temperature: float, seed: int)
     if task.world == "dream":
         launcher.ranked("evaluate.py", *agent, "--world", "dream", "--episodes", str(config.dream_episodes))
     return name
-
-
-def print_table(run, task, controllers: list[str], temperature: float) -> None:
-    """Agents and scripted policies, in the dream (where C is trained there) and in the real game, and the paper's."""
-    from controller.evaluation import row, table
-
-    dream, real = evaluations(run, "dream", temperature), evaluations(run, "real", None)
-    rows = [
-        (who, row(dream[who]) if who in dream else "", row(real[who]) if who in real else "")
-        for who in [*controllers, *(task.script(name, None).label for name in task.policies)]
-    ]
-    published = task.published if controllers else []
-    heads = ("policy", f"dream, tau {temperature:.2f}", "real task")
-    shown = (0, 1, 2) if task.world == "dream" else (0, 2)
-    cells = [tuple(line[n] for n in shown) for line in [heads, *rows, *published] if any(line[1:])]
-    print(table(cells[1:], cells[0]))
-    print(f"mean ± std of the {task.score} [95 % interval of the mean] (episodes)\n", flush=True)
-
-
-def evaluations(run, world: str, temperature):
-    """The evaluations of the tables by who played, the largest of each."""
-    from controller.evaluation import evaluations_of
-
-    fitting = [e for e in evaluations_of(run) if (e.world, e.seed, e.temperature) == (world, int(SEED), temperature)]
-    return {e.who: e for e in sorted(fitting, key=lambda e: e.episodes)}
-
-
-def report(run, task, controllers: list[str], temperature: float) -> None:
-    """The table, and how surely each agent beats each baseline."""
-    from controller.statistics import welch_p
-
-    print(f"\n{task.name}, preset {run.preset}: {task.score}\n")
-    print_table(run, task, controllers, temperature)
-    real = evaluations(run, "real", None)
-    for name in controllers:
-        for other in (task.script(name, None).label for name in task.baselines):
-            p = welch_p(real[name].scores, real[other].scores)
-            verb = "beats" if real[name].mean > real[other].mean else "does not beat"
-            print(
-                f"{name} {verb} {other} in the real task: {real[name].mean:.0f} to {real[other].mean:.0f}, "
-                f"Welch's p = {p:.2g}"
-            )
-    for line in spreads(controllers, {name: real[name].mean for name in controllers}):
-        print(line)
-
-
-def spreads(controllers: list[str], means: dict[str, float]) -> list[str]:
-    """A line for each controller that was trained from several seeds: the mean and spread of its means."""
-    from controller.statistics import over_seeds
-
-    families: dict[str, list[float]] = {}
-    for name in controllers:
-        families.setdefault(name.rpartition("-s")[0], []).append(means[name])
-    return [f"{family}: {over_seeds(found)}" for family, found in families.items() if len(found) > 1]
 
 
 if __name__ == "__main__":

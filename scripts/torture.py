@@ -6,9 +6,9 @@
     python scripts/torture.py --only memory --memory runs/paper         # what that watch saw
 
 kills    every stage killed at random moments (kill -9 of a rank, of mpirun; SIGTERM; Ctrl-C) and started again on 1 to
-         3 ranks, until it is done: its files must be those of a run never stopped, to the last bit
+         3 ranks, until it is done: its files must be bit-identical to those of a run never stopped
 faults   the disk full under each stage; files cut and bits flipped; two runs in one folder
-fuzz     files made by someone else: tests/test_fuzz.py with 500 cases for each kind of file and change
+fuzz     files from elsewhere: tests/test_fuzz.py with 500 cases for each kind of file and change
 ranks    32 ranks on this machine, a rank ten times slower, a rank stopped for good, rank 0's own cost, two hosts
 memory   the resident memory of a long run's processes, from the log of a watch
 
@@ -26,6 +26,14 @@ import time
 from pathlib import Path
 
 import cli
+from reliability import faults as torture_faults
+from reliability import kills as torture_kills
+from reliability import memory as torture_memory
+from reliability import ranks as torture_ranks
+
+from experiment.errors import InputError
+from experiment.files import read_json, write_json
+from experiment.provenance import environment
 
 PARTS = ("kills", "faults", "fuzz", "ranks", "memory")
 WORDS = {True: "holds", False: "BROKEN", None: "undecided"}
@@ -63,10 +71,6 @@ def main() -> None:
 
 def watch(run: Path, minutes: float) -> None:
     """Follow a run's memory into its folder."""
-    from reliability import memory as torture_memory
-
-    from experiment.errors import InputError
-
     if not run.is_dir():
         raise InputError(f"{run}: no run there yet; start one with scripts/reproduce.py first")
     torture_memory.watch(run, run / "memory.jsonl", minutes)
@@ -85,9 +89,6 @@ def try_part(part: str, arguments, scratch: Path) -> bool:
 
 def keep(path: Path, part: str, figures: dict, arguments) -> None:
     """Put a part's figures into the file, beside what others left there."""
-    from experiment.files import read_json, write_json
-    from experiment.provenance import environment
-
     whole = read_json(path) if path.exists() else {}
     command = f"python scripts/torture.py --only {part} --seed {arguments.seed}"
     command += f" --kills {arguments.kills}" if part == "kills" else ""
@@ -97,16 +98,11 @@ def keep(path: Path, part: str, figures: dict, arguments) -> None:
 
 def try_kills(arguments, scratch: Path) -> dict:
     """See torture_kills."""
-    from reliability import kills as torture_kills
-
     return torture_kills.torture(scratch, arguments.seed, arguments.kills)
 
 
 def try_faults(arguments, scratch: Path) -> dict:
     """See torture_faults."""
-    from reliability import faults as torture_faults
-    from reliability import kills as torture_kills
-
     whole = scratch / "whole"
     seconds = torture_kills.undisturbed(whole)
     return {
@@ -131,17 +127,11 @@ def try_fuzz(arguments, scratch: Path) -> dict:
 
 def try_ranks(arguments, scratch: Path) -> dict:
     """See torture_ranks."""
-    from reliability import ranks as torture_ranks
-
     return {name: trial() for name, trial in torture_ranks.TRIALS.items()}
 
 
 def try_memory(arguments, scratch: Path) -> dict:
     """See torture_memory."""
-    from reliability import memory as torture_memory
-
-    from experiment.errors import InputError
-
     log = (arguments.memory or Path("-")) / "memory.jsonl"
     if not log.exists():
         raise InputError(f"{log}: not there; run scripts/torture.py --watch DIR beside a long run, then --memory DIR")

@@ -11,12 +11,16 @@ import cli
 
 cli.one_thread_a_rank()
 
+import numpy as np
+
+from controller.checkpoints import load_controller
 from controller.config import VARIANTS, WORLDS, World
+from controller.iteration import is_iteration, previous
 from controller.policy_spec import PolicyShape
 from controller.task import controller_name
 from controller.workers import Setup, TaskPlayers, play_setup
 from experiment.errors import command
-from experiment.runs import finish, finished, refuse_other, working
+from experiment.runs import finish, finished, refuse_other, save_run, working
 from rollouts.farm import Farm
 
 # settings that a controller already begun may change: more generations, speed, and a default it does not go by
@@ -25,13 +29,14 @@ FREE = ("controller.generations", "controller.batch_size", "controller.temperatu
 
 @dataclass(frozen=True)
 class Training:
-    """The controller to train; temperature: of the dream it is trained in, or its default one."""
+    """The controller to train; temperature: of the dream it is trained in, or its default; start: the first mean."""
 
     folder: Path
     shape: PolicyShape
     world: World
     seed: int
     temperature: float
+    start: np.ndarray | None
 
 
 def parse():
@@ -69,7 +74,15 @@ def prepare(arguments, task, run) -> Training:
         cli.need_telling_dream(run)
     shape = task.policy_shape(variant, stages.vae.z_size, stages.rnn.hidden_size, stages.controller.hidden_size)
     folder = run.path / "controller" / controller_name(world, variant, temperature, seed)
-    return Training(folder, shape, world, seed, temperature)
+    return Training(folder, shape, world, seed, temperature, first_mean(run, shape))
+
+
+def first_mean(run, shape: PolicyShape) -> np.ndarray | None:
+    """The weights that CMA-ES starts from: those of the agent of the iteration before, or None for 0."""
+    if not is_iteration(run.path) or not run.stages.iterate.keep_mean:
+        return None
+    old, weights = load_controller(previous(run.path, "controller"), "best")
+    return weights if old == shape else None
 
 
 def training_setup(training: Training, run) -> Setup:
@@ -95,13 +108,16 @@ def train(training: Training, farm: Farm, run) -> None:
     folder, config = training.folder, run.stages.controller
     labels = {"world": training.world, "seed": training.seed, "temperature": training.temperature}
     record = {"controller": vars(config), **labels}
+    record |= {} if training.start is None else {"start": "the agent of the iteration before"}
     refuse_other(folder, record, FREE, {"controller": type(config)})
     summary = finished(folder)
     if summary is None or summary["generations"] < config.generations:
-        with working(folder, record):
-            summary = ControllerTrainer(folder, farm, config, training.shape, training.world, training.seed).run()
+        with working(folder, record, run):
+            who = training.shape, training.world, training.seed, training.start
+            summary = ControllerTrainer(folder, farm, config, *who).run()
             finish(folder, summary)
     else:
+        save_run(run)
         print(f"{folder}: already finished; nothing to do")
     print(f"C: best mean {summary['best_score']:.1f} at generation {summary['best_generation']}; wrote {folder}")
     script = ("mpirun", "-n", 2, "python", "-m", "mpi4py", "scripts/evaluate.py", run.task, "--run", run.path)

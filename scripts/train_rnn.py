@@ -5,8 +5,10 @@ python scripts/train_rnn.py doomrnn --run runs/demo
 
 import cli
 
+from controller.iteration import is_iteration, previous
 from experiment.errors import command
 from experiment.stages import need, run_stage
+from rnn.series import load_series
 
 
 def main() -> None:
@@ -18,16 +20,16 @@ def main() -> None:
 
         def produce(folder):
             cli.load_tensorflow()
-            from controller.iteration import is_iteration, previous
-            from rnn.series import load_series
             from rnn.training import load_rnn, train_rnn
 
             sizes, start = (run.stages.vae.z_size, task.action_size), None
             training, held_out = load_series(run.folder("series"), *sizes)
+            new = len(training)
             if is_iteration(run.path):
                 earlier, start = load_series(previous(run.path, "series"), *sizes), load_rnn(previous(run.path, "rnn"))
                 training, held_out = training + earlier[0], held_out + earlier[1]
-            return train_rnn(folder, training, held_out, run.stages.rnn, run.seed, start)
+            share = run.stages.iterate.new_share
+            return train_rnn(folder, training, held_out, run.stages.rnn, run.seed, start, new, share)
 
         mpirun = ("mpirun", "-n", 2, "python", "-m", "mpi4py")
         following = command(*mpirun, "scripts/train_controller.py", task.name, "--run", run.path)

@@ -5,26 +5,30 @@ python scripts/train_vae.py doomrnn --run runs/demo
 
 import cli
 
+from controller.iteration import earlier_episodes, previous, vae_goes_on
 from experiment.errors import command
-from experiment.stages import need, run_stage
+from experiment.stages import run_stage
+from vae.episodes import list_episodes, split_episodes
+from vae.frames import FrameStream, sample_frames
 
 
 def main() -> None:
     """Parse and train."""
     arguments = cli.parser(__doc__).parse_args()
     with cli.ending_well():
-        from vae.episodes import list_episodes, split_episodes
-
         run, task = cli.resolve(arguments), cli.task(arguments.task)
-        need(run, "collect", "collect_rollouts.py")
+        cli.need_episodes(run)
         config = run.stages.vae
 
         def produce(folder):
             cli.load_tensorflow()
-            from vae.frames import FrameStream, sample_frames
-            from vae.training import train_vae
+            from vae.training import load_vae, train_vae
 
             training, held_out = split_episodes(list_episodes(run.folder("collect")), run.seed)
+            new, start = len(training), None
+            if vae_goes_on(run.path):
+                earlier, start = earlier_episodes(run.path), load_vae(previous(run.path, "vae"))
+                training, held_out = training + earlier[0], held_out + earlier[1]
             data = FrameStream(
                 training,
                 task.action_size,
@@ -32,9 +36,11 @@ def main() -> None:
                 seed=run.seed,
                 megabytes=config.shuffle_megabytes,
                 max_frames=config.max_frames,
+                new=new,
+                new_share=run.stages.iterate.new_share,
             )
             tests = sample_frames(held_out, task.action_size, config.validation_frames, run.seed)
-            return train_vae(folder, data, tests, config, run.seed)
+            return train_vae(folder, data, tests, config, run.seed, start)
 
         following = command("python", "scripts/encode_series.py", task.name, "--run", run.path)
         run_stage(run, "vae", produce, following)

@@ -1,9 +1,11 @@
-"""Say of each of the paper's claims whether the released results bear it out.
+"""Say of each of the paper's claims whether a folder of results shows it, refutes it, or leaves it undecided.
 
-    python scripts/verify_claims.py [--json FILE]
+    python scripts/verify_claims.py [--results DIR] [--json FILE] [--readme FILE]
+    python scripts/verify_claims.py --error-rates [DRAWS] [--json FILE]
 
-Reads evaluation/*.json of results/<task>/ and of the run folders in it, and results/paper.json. A run folder named
-"untrained" is one whose M was never trained.
+Reads evaluation/*.json of DIR (a run, or a folder of runs; default: results/), and results/paper.json. Runs in folders
+named untrained..., second-turn... or iteration-02 and on are measured against the others. --readme writes the list into
+a file, between its lines <!-- claims --> and <!-- end of claims -->. --error-rates simulates how often each rule errs.
 """
 
 import argparse
@@ -14,26 +16,63 @@ from pathlib import Path
 import cli
 
 RESULTS = Path(__file__).parents[1] / "results"
+DRAWS = 1_000
+
+
+def parse():
+    """The arguments."""
+    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="a run or runs (results/)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts, or the rates, there")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="write the list into this file's marked place")
+    rates = f"simulate each rule's errors in so many draws ({DRAWS:,})"
+    parser.add_argument("--error-rates", type=cli.positive, nargs="?", const=DRAWS, metavar="DRAWS", help=rates)
+    return parser.parse_args()
 
 
 def main() -> None:
-    """Parse, decide, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts there")
-    parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="where the results are (results)")
-    arguments = parser.parse_args()
+    """Parse, decide or simulate, print."""
+    arguments = parse()
     with cli.ending_well():
-        from reporting.claims import Verifier
-
-        claims = Verifier(arguments.results).claims()
-        for claim in claims:
-            print(f"{claim.verdict:16} {claim.name}: {claim.says}\n{'':16} {claim.figures}")
-        counts = Counter(claim.verdict.split(",")[0] for claim in claims)
-        print("; ".join(f"{count} {verdict}" for verdict, count in counts.most_common()))
+        found = error_rates(arguments.error_rates) if arguments.error_rates else verdicts(arguments)
         if arguments.json:
             from experiment.files import write_json
 
-            write_json(arguments.json, [asdict(claim) for claim in claims])
+            write_json(arguments.json, found)
+            print(f"wrote {arguments.json}")
+
+
+def verdicts(arguments) -> list[dict]:
+    """Print every claim with its verdict; returns them as they are stored."""
+    from reporting.claims import CORRECTION, all_claims, lines
+
+    claims, evidence = all_claims(arguments.results)
+    for claim in claims:
+        print("\n".join(lines(claim)))
+    counts = Counter(claim.verdict for claim in claims)
+    print("; ".join(f"{count} {verdict}" for verdict, count in counts.most_common()))
+    print(CORRECTION)
+    for run in evidence.left_out:
+        print(f"left out: {run}, made with other settings than the runs above, which played more games")
+    if arguments.readme:
+        from reporting.claims_page import write_list
+
+        write_list(arguments.readme, claims)
+        print(f"wrote the list into {arguments.readme}")
+    return [asdict(claim) for claim in claims]
+
+
+def error_rates(draws: int) -> list[dict]:
+    """Print how often each rule errs in simulation, beside its nominal level; returns the rates as they are stored."""
+    from reporting.error_rates import RULES, simulate
+
+    print(f"{'rule, with true values where it errs most':60} nominal  simulated ({draws:,} draws)")
+    found = []
+    for rule in RULES:
+        rate = simulate(rule, draws)
+        print(f"{rate.rule:60} {rate.nominal:7.1%} {rate.simulated:10.1%} ± {rate.error:.1%}", flush=True)
+        found.append(rate._asdict())
+    return found
 
 
 if __name__ == "__main__":

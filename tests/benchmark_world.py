@@ -1,4 +1,4 @@
-"""Contestants that need neither TensorFlow nor a game, for the tests of the benchmark's workers."""
+"""Implementations that need neither TensorFlow nor a game, for the tests of the benchmark's workers."""
 
 import os
 import time
@@ -36,7 +36,7 @@ def dying(job: Job) -> Measure:
 
     def measure(number: int) -> dict[str, float]:
         if number == 2:
-            raise RuntimeError("too hot")
+            raise RuntimeError("too slow")
         return {"rate": 1.0}
 
     return measure

@@ -1,5 +1,6 @@
 """How the tests start this project's scripts: as processes of their own, alone or under mpirun."""
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -17,6 +18,14 @@ ENVIRONMENT = os.environ | {
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
 }
+
+
+def every_task() -> list:
+    """The `TASK` of every task package of this project, so that a new one is held to the same rules."""
+    files = sorted(ROOT.glob("*/task.py"))
+    return [
+        importlib.import_module(f"{file.parent.name}.task").TASK for file in files if file.parent.name != "controller"
+    ]
 
 
 def python(script: str | Path, *words: object) -> list[str]:

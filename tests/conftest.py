@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import pytest
 from commands import SCRIPTS, python, run
@@ -22,6 +22,7 @@ settings.load_profile("default")
 ORDER = (
     # no TensorFlow, no game, no other process
     "test_imports.py",
+    "test_public.py",
     "test_config.py",
     "test_files.py",
     "test_random_streams.py",
@@ -34,6 +35,9 @@ ORDER = (
     "test_batches.py",
     "test_cma_es.py",
     "test_evaluation.py",
+    "test_statistics.py",
+    "test_survival.py",
+    "test_provenance.py",
     "test_claims.py",
     "test_benchmark.py",
     # networks
@@ -48,6 +52,7 @@ ORDER = (
     "test_dream_env.py",
     "test_agent.py",
     "test_carracing.py",
+    "test_pendulum.py",
     # processes and games
     "test_farm.py",
     "test_many_ranks.py",
@@ -62,6 +67,8 @@ ORDER = (
     "test_report.py",
     "test_dream_page.py",
     "test_carracing_pipeline.py",
+    "test_own_task.py",
+    "test_procedure.py",
 )
 
 

@@ -31,6 +31,7 @@ from commands import SCRIPTS
 
 from controller.task import Task
 from controller.workers import Setup, TaskPlayers
+from doomrnn.presets import PRESETS
 from doomrnn.scripted import TakeCoverScript
 from experiment.config import Settings, setting
 from experiment.errors import InputError, NumericalError
@@ -102,7 +103,7 @@ class CountingGames:
 
 TASK = Task(
     name="counting",
-    presets={},
+    presets=PRESETS,
     action_size=1,
     bias=False,
     variant="z",
@@ -123,13 +124,13 @@ SETUP = Setup(CountingConfig(), games_per_rank=5)
 
 
 def rollouts(count: int = ROLLOUTS) -> list[Rollout]:
-    """Games of two scripts, by turns."""
+    """Rollouts of two scripts, alternately."""
     scripts = TakeCoverScript("random"), TakeCoverScript("random_hold")
     return [Rollout(n, "real", Purpose.EVALUATE.stream(3, episode=n), scripts[n % 2]) for n in range(count)]
 
 
 def answer(outcomes: Sequence[Outcome]) -> list[tuple[int, str, int]]:
-    """Outcomes in their order, scores to the last bit."""
+    """Outcomes in their order, scores bit for bit."""
     return sorted((o.id, o.score.hex(), o.length) for o in outcomes)
 
 

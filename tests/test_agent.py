@@ -43,7 +43,7 @@ def actions(agent: Agent, games: list[int], slots: list[int], steps: int = 20) -
 
 
 def test_a_game_does_not_depend_on_the_others(agent):
-    """Alone or among others, in any slot and order: the same actions to the last bit."""
+    """Alone or among others, in any slot and order: bit-identical actions."""
     expected = actions(agent, [0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5])
     assert len({tuple(game) for game in expected.values()}) == 6
     for games, slots in (([2], [0]), ([2], [7]), ([4, 2], [1, 6]), ([5, 4, 2], [5, 4, 2])):
@@ -52,7 +52,7 @@ def test_a_game_does_not_depend_on_the_others(agent):
 
 
 def test_games_that_end_leave_the_others_alone(agent):
-    """A slot that is started anew begins with a zero state; its neighbours go on."""
+    """A slot that is restarted begins with a zero state; its neighbours continue."""
     expected = actions(agent, [0, 1, 2], [0, 1, 2])
     fresh = actions(agent, [3], [0], steps=10)[3]
     actor = AgentActor(agent, 3)
@@ -83,7 +83,7 @@ def test_a_step_by_hand(agent):
 
 
 def test_a_single_game_from_python_is_the_same(agent):
-    """`PlayingAgent` acts as the batches do, and anew after each reset."""
+    """`PlayingAgent` acts as the batches do, and the same again after each reset."""
     playing = PlayingAgent(agent, WEIGHTS[0])
     runs = []
     for seed in (3, 3, 4):

@@ -116,7 +116,7 @@ def test_other_settings_for_a_begun_stage_are_refused(smoke):
     before = (smoke.path / "config.json").read_bytes()
     words = ("--set", "vae.batch_size=7")
     done = run(python("train_vae.py", "doomrnn", "--run", smoke.path, *words))
-    assert_refused(done, 2, "vae.batch_size is 20, asked 7")
+    assert_refused(done, 2, "vae.batch_size is 20, requested 7")
     assert (smoke.path / "config.json").read_bytes() == before
 
 

@@ -78,25 +78,25 @@ def test_what_was_not_measured_is_not_judged():
         assert row["verdict"] == OPEN and row["value"] is None
 
 
-def test_a_ceiling_takes_every_piece_at_its_best():
-    """Two libraries, each better at one of two pieces."""
+def test_a_ceiling_takes_every_kernel_at_its_best():
+    """Two libraries, each better at one of two kernels."""
     first, second = ({"a": {"seconds": a}, "b": {"seconds": b}} for a, b in ((0.1, 0.5), (0.3, 0.4)))
     assert ceiling([first, second]) == pytest.approx(1 / (0.1 + 0.4))
     assert ceiling([first]) == pytest.approx(1 / 0.6)
 
 
 def test_processes_side_by_side_add_up():
-    """Rates are added, times averaged; the pieces of a ceiling alike."""
+    """Rates are added, times averaged; the kernels of a ceiling alike."""
     one, other = {"rate": 3.0, "seconds": 1.0}, {"rate": 4.0, "seconds": 3.0}
     assert join([one]) == one
     assert join([one, other]) == {"rate": 7.0, "seconds": 2.0}
-    pieces = [{"pieces": {"a": {"seconds": seconds, "operations": 6.0}}} for seconds in (0.2, 0.4)]
-    assert join(pieces)["pieces"]["a"] == {"seconds": pytest.approx(1 / (1 / 0.2 + 1 / 0.4)), "operations": 6.0}
+    kernels = [{"pieces": {"a": {"seconds": seconds, "operations": 6.0}}} for seconds in (0.2, 0.4)]
+    assert join(kernels)["pieces"]["a"] == {"seconds": pytest.approx(1 / (1 / 0.2 + 1 / 0.4)), "operations": 6.0}
 
 
-def made_up(**contestants: Implementation) -> Benchmark:
-    """A measure of contestants that need nothing."""
-    return Benchmark("nothing", "times/s", contestants)
+def made_up(**implementations: Implementation) -> Benchmark:
+    """A measure of implementations that need nothing."""
+    return Benchmark("nothing", "times/s", implementations)
 
 
 def compete(measure: Benchmark, folder, repeats: int = 3) -> BenchmarkRun:
@@ -108,11 +108,11 @@ def compete(measure: Benchmark, folder, repeats: int = 3) -> BenchmarkRun:
 
 @pytest.fixture
 def world(monkeypatch):
-    """Contestants' processes find `benchmark_world`."""
+    """Implementations' processes find `benchmark_world`."""
     monkeypatch.setenv("PYTHONPATH", f"{TESTS}:{SCRIPTS}")
 
 
-def test_contestants_take_turns(world, tmp_path):
+def test_implementations_are_measured_alternately(world, tmp_path):
     """Ours, peer, ours, peer; and while one is measured the other is stopped."""
     measured = compete(
         made_up(
@@ -133,7 +133,7 @@ def test_a_process_a_core_adds_up(world, tmp_path):
 
 
 def test_a_missing_peer_is_said(world, tmp_path):
-    """What is not installed, or dies, is named with the reason; the others are measured."""
+    """What is not installed, or dies, is reported with the reason; the others are measured."""
     measured = compete(
         made_up(
             ours=Implementation("benchmark_world.counting", "", "one", "x"),
@@ -144,7 +144,7 @@ def test_a_missing_peer_is_said(world, tmp_path):
         tmp_path,
     )
     assert measured.missing["absent"] == "no_such_module: not installed; pip install -e .[bench]"
-    assert "too hot" in measured.missing["mortal"] and "nothing" in measured.missing["unborn"]
+    assert "too slow" in measured.missing["mortal"] and "nothing" in measured.missing["unborn"]
     assert measured.series == {"ours": [1.0, 2.0, 3.0]}
 
 
@@ -156,12 +156,12 @@ def results() -> dict:
     pairs = zip(names, bounds, strict=True)
     targets = [Target("dream", *n.removeprefix("dream: ").split(" / "), "times", AT_LEAST, b) for n, b in pairs]
     spreads = {who: vars(Spread.of(values)) for who, values in series.items()}
-    contestants = {who: {"what": "", "rate": rate, "ours_over": None} for who, rate in spreads.items()}
+    implementations = {who: {"what": "", "rate": rate, "ours_over": None} for who, rate in spreads.items()}
     measure = {
         "what": "steps",
         "unit": "steps/s",
         "minutes": 1.0,
-        "contestants": contestants,
+        "contestants": implementations,
         "series": series,
         "growth": {"rows": growth_row("rows", [1, 2, 4, 8], [[1, 4, 16, 64]], 1.05)},
         "missing": {"one at a time": "numpty: not installed; pip install -e .[bench]"},
@@ -173,8 +173,8 @@ def results() -> dict:
     return known | {"measures": {"dream": measure}, "targets": [judged(target, series) for target in targets]}
 
 
-def test_the_page_is_drawn_from_the_json(tmp_path):
-    """Every figure of it stands in the JSON; what falls short is named, with what the rest of the figures say of it."""
+def test_the_page_is_made_from_the_json(tmp_path):
+    """Every figure of it stands in the JSON; missed targets are listed, with what other figures say."""
     (tmp_path / "benchmark.json").write_text(json.dumps(results()))
     words = ("--from", tmp_path / "benchmark.json", "--page", tmp_path / "page.md")
     done = run(python("benchmark.py", *words))
@@ -187,23 +187,23 @@ def test_the_page_is_drawn_from_the_json(tmp_path):
         "| dream: ours / PyTorch | 2 [2, 3] | times | at least 1.5 | reached |",
     ):
         assert part in text
-    assert "- **dream: ours / ceiling** is 0.55 [0.5, 0.6] times, to be at least 0.8; the loop alone" in text
-    assert "makes 14 steps/s, 0.70 of the ceiling" in text
-    assert "- **dream** grows over rows with exponent 2 [2, 2]." in text
+    assert "- **dream: ours / ceiling** is 0.55 [0.5, 0.6] times; the target is at least 0.8; the loop alone" in text
+    assert "reaches 14 steps/s, 0.70 of the ceiling" in text
+    assert "- **dream** scales over rows with exponent 2 [2, 2]." in text
     assert "Not measured: dream, one at a time (numpty: not installed" in text
     assert "| head | 2 | 50 | 60 |" in text
 
 
 def test_reasons_name_measures_that_exist():
-    """Targets, and the reasons why one may not be reached, are about contestants that there are."""
+    """Targets, and the reasons why one may not be reached, are about implementations that there are."""
     for target in benchmark.TARGETS:
-        known = {*BENCHMARKS[target.measure].contestants, "ceiling"}
+        known = {*BENCHMARKS[target.measure].implementations, "ceiling"}
         assert target.ours.split(",")[0] in known and (not target.over or target.over in known)
     assert set(WHY) <= {target.name for target in benchmark.TARGETS}
     for words in WHY.values():
         for name in re.findall(r"[{:]([a-z_]+/[A-Za-z ]+)", words):
             measure, _, who = name.partition("/")
-            assert who in {*BENCHMARKS[measure].contestants, "ceiling"}, name
+            assert who in {*BENCHMARKS[measure].implementations, "ceiling"}, name
 
 
 def test_what_is_measured_again_replaces_itself_alone(tmp_path, monkeypatch):

@@ -1,17 +1,18 @@
-"""The rules on claims, with made-up scores on both sides of each; and the verdicts of a whole folder of results."""
+"""The list of claims over whole folders of made-up results: verdicts, settings, what is pooled, what is set apart."""
 
 import json
 import shutil
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import ROOT, python, run
+from commands import ROOT, SCRIPTS, assert_refused
 
 from controller.evaluation import Evaluation
-from controller.statistics import Published, above_value, bootstrap_interval, compare, falling, greater, not_greater_by
+from controller.statistics import bootstrap_interval
 
-PAPER = Published(1000.0, 200.0)
+HOT, COLD = "dream-zch-tau1.15-s0", "dream-zch-tau0.10-s0"
 
 
 def scores(mean: float, std: float, count: int = 100) -> list[float]:
@@ -20,69 +21,9 @@ def scores(mean: float, std: float, count: int = 100) -> list[float]:
     return ((x - x.mean()) / x.std(ddof=1) * std + mean).tolist()
 
 
-@pytest.mark.parametrize(
-    ("mean", "std", "count", "verdict"),
-    [
-        (1000, 200, 100, "reproduced"),
-        (1060, 200, 100, "reproduced"),
-        (1150, 200, 100, "above"),
-        (850, 200, 100, "below"),
-        (1000, 2000, 100, "undecided, needs"),
-        (1000, 200, 99, "not measured yet"),
-    ],
-)
-def test_a_row_of_a_table(mean, std, count, verdict):
-    """Each verdict has its scores, and none is given from 99 episodes."""
-    assert compare(scores(mean, std, count), PAPER, rows=5).verdict.startswith(verdict)
-
-
-def test_the_correction_for_rows():
-    """What is significant alone may not be so among many."""
-    ours = scores(1075, 200)
-    assert compare(ours, PAPER, rows=1).verdict == "above"
-    assert compare(ours, PAPER, rows=50).verdict != "above"
-
-
-def test_the_episodes_that_would_decide():
-    """With as many as it asks for, the row is decided."""
-    words = compare(scores(1000, 2000), PAPER, rows=5).verdict.split()
-    more = int(words[2].replace(",", ""))
-    assert compare(scores(1000, 2000, 100 + more), PAPER, rows=5).verdict == "reproduced"
-    assert compare(scores(1000, 2000, 100 + more // 2), PAPER, rows=5).verdict.startswith("undecided")
-
-
-@pytest.mark.parametrize(("low", "verdict"), [(750.1, "holds"), (749.9, "does not hold")])
-def test_solved(low, verdict):
-    """By the interval's lower end, not by the mean."""
-    assert above_value(scores(900, 500), 750, low).verdict == verdict
-    assert above_value(scores(900, 500, 50), 750, low).verdict == "not measured yet"
-
-
-@pytest.mark.parametrize(("mean", "verdict"), [(600, "holds"), (520, "does not hold"), (300, "does not hold")])
-def test_better_than(mean, verdict):
-    """One-sided: no better is not better."""
-    assert greater(scores(mean, 200), scores(500, 200), "a to b").verdict == verdict
-    assert greater(scores(mean, 200), scores(500, 200, 20), "a to b").verdict == "not measured yet"
-    assert greater([5.0] * 100, [5.0] * 100, "equal").verdict == "does not hold"
-
-
-@pytest.mark.parametrize(("mean", "verdict"), [(180, "holds"), (215, "does not hold"), (300, "does not hold")])
-def test_no_better_than(mean, verdict):
-    """A mean that may well be a tenth above does not pass for no better."""
-    assert not_greater_by(scores(mean, 60), scores(210, 100), 0.1, "a to b").verdict == verdict
-
-
-def test_falling():
-    """A fall over all groups holds, a flat line does not, and neither does a rise."""
-    names, means = ("0.1", "0.5", "1.0"), np.array([900, 700, 500])
-    groups = [(n, scores(m, 200, 100 + i)) for i, (n, m) in enumerate(zip(names, means, strict=True))]
-    assert falling(groups).verdict == "holds"
-    assert falling(groups[::-1]).verdict == "does not hold"
-    assert falling([("a", scores(500, 200)), ("b", scores(500, 200, 101))]).verdict == "does not hold"
-    assert falling([groups[0], ("few", [1.0])]).verdict == "not measured yet"
-
-
-def evaluation(task: str, world: str, who: str, found: list[float], temperature: float | None = None) -> Evaluation:
+def evaluation(
+    task: str, world: str, who: str, found: list[float], temperature: float | None = None, seed: int = 7
+) -> Evaluation:
     """A made-up evaluation of an agent, or of a script where `who` is not a controller's name."""
     agent = "-" in who
     return Evaluation(
@@ -92,7 +33,7 @@ def evaluation(task: str, world: str, who: str, found: list[float], temperature:
         controller=who if agent else None,
         temperature=temperature,
         episodes=len(found),
-        seed=7,
+        seed=seed,
         mean=float(np.mean(found)),
         std=float(np.std(found)),
         ci95=bootstrap_interval(np.array(found)),
@@ -103,51 +44,181 @@ def evaluation(task: str, world: str, who: str, found: list[float], temperature:
     )
 
 
-def verdicts(folder) -> dict[str, str]:
-    """What the command says of a folder of results."""
-    done = run(python("verify_claims.py", "--results", folder, "--json", folder / "claims.json"))
-    assert done.returncode == 0, done.stderr
-    return {row["name"]: row["verdict"] for row in json.loads((folder / "claims.json").read_text())}
+def put(folder: Path, *evaluations: Evaluation, run: str = "") -> None:
+    """Store evaluations in the run folders of their tasks, or in `run` beside these."""
+    for e in evaluations:
+        file = folder / e.task / run / "evaluation" / e.file_name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(asdict(e)))
 
 
-def test_verdicts_follow_the_scores(tmp_path):
+@pytest.fixture
+def claims(inside):
+    """What the command says of a folder of results, by name."""
+
+    def ask(folder: Path, *words: object) -> dict[str, dict]:
+        done = inside("verify_claims.py", "--results", folder, "--json", folder / "claims.json", *words)
+        assert done.returncode == 0, done.stderr
+        rows = json.loads((folder / "claims.json").read_text())
+        assert all(row["verdict"] in done.stdout and row["figures"] in done.stdout for row in rows)
+        return {row["name"]: row for row in rows}
+
+    return ask
+
+
+def test_verdicts_follow_the_scores(tmp_path, claims):
     """Nothing is claimed of what was not measured; made-up scores decide, and other scores decide otherwise."""
-    shutil.copy(ROOT / "results" / "paper.json", tmp_path / "paper.json")
-
-    def put(*evaluations: Evaluation, run: str = "run") -> None:
-        for e in evaluations:
-            file = tmp_path / e.task / run / "evaluation" / e.file_name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(asdict(e)))
-
-    hot, cold = "dream-zch-tau1.15-s0", "dream-zch-tau0.10-s0"
     put(
-        evaluation("doomrnn", "real", hot, scores(1100, 550)),
-        evaluation("doomrnn", "real", cold, scores(180, 60)),
-        evaluation("doomrnn", "dream", cold, scores(2050, 150), 0.1),
-        evaluation("doomrnn", "real", "random", scores(215, 100)),
-        evaluation("carracing", "real", "real-zh-s0", scores(700, 200)),
+        tmp_path,
+        evaluation("doomrnn", "real", HOT, scores(1100, 550)),
+        evaluation("doomrnn", "dream", HOT, scores(700, 550), 1.15),
+        evaluation("doomrnn", "real", COLD, scores(180, 60)),
+        evaluation("doomrnn", "dream", COLD, scores(2050, 150), 0.1),
+        evaluation("doomrnn", "real", "random", scores(215, 100, 1000)),
+        evaluation("carracing", "real", "real-zh-s0", scores(600, 200)),
         evaluation("carracing", "real", "real-z-s0", scores(500, 200)),
     )
-    first = verdicts(tmp_path)
-    assert first["doomrnn: sizes"] == first["carracing: sizes"] == "holds"
-    assert first["table 2: tau 1.15, real"] == "reproduced" and first["table 1: zh"] == "below"
-    for name in ("beats random", "solved", "a cold dream is fooled", "and teaches nothing", "heat helps"):
-        assert first[f"doomrnn: {name}"] == "holds", name
-    assert first["carracing: h helps"] == "holds" and first["carracing: solved"] == "does not hold"
-    assert first["iterative procedure"] == first["carracing: an untrained M"] == "not measured yet"
-    assert first["doomrnn: beats a blind sweep"] == first["table 2: tau 0.50, dream"] == "not measured yet"
+    found = claims(tmp_path)
+    first = {name: claim["verdict"] for name, claim in found.items()}
+    assert first["doomrnn: sizes"] == first["carracing: sizes"] == first["doomrnn: random play"] == "shown"
+    assert first["table 1: zh"] == "refuted" and first["table 2: tau 1.15, real"] == "undecided"
+    for name in ("beats random", "solved", "low temperature is exploitable", "and does not transfer"):
+        assert first[f"doomrnn: {name}"] == "shown", name
+    assert first["doomrnn: the dream is harder than the game"] == "shown"
+    for name in ("doomrnn: 1.15 beats 0.10", "carracing: h helps"):
+        assert first[name] == "one search only" and "alone" in found[name]["figures"], name
+    assert first["carracing: solved"] == "refuted"
+    assert first["doomrnn: a second iteration"] == first["carracing: an untrained M"] == "not measured yet"
+    assert first["doomrnn: beats an open-loop sweep"] == first["table 2: tau 0.50, dream"] == "not measured yet"
     put(
-        evaluation("doomrnn", "real", hot, scores(250, 550)),
-        evaluation("doomrnn", "dream", cold, scores(150, 100), 0.1),
-        evaluation("doomrnn", "real", cold, scores(400, 60)),
-        evaluation("carracing", "real", "real-z-s0", scores(705, 200)),
+        tmp_path,
+        evaluation("doomrnn", "real", HOT, scores(220, 100)),
+        evaluation("doomrnn", "dream", HOT, scores(1700, 550), 1.15),
+        evaluation("doomrnn", "dream", COLD, scores(150, 100), 0.1),
+        evaluation("doomrnn", "real", COLD, scores(400, 60)),
     )
-    put(evaluation("doomrnn", "real", hot, scores(900, 300)), run="second-turn")
-    put(evaluation("carracing", "real", "real-zh-s0", scores(700, 200)), run="untrained")
-    second = verdicts(tmp_path)
-    assert second["table 2: tau 1.15, real"] == "below"
-    for name in ("beats random", "solved", "a cold dream is fooled", "and teaches nothing", "heat helps"):
-        assert second[f"doomrnn: {name}"] == "does not hold", name
-    assert second["carracing: h helps"] == "does not hold"
-    assert second["iterative procedure"] == second["carracing: an untrained M"] == "holds"
+    second = {name: claim["verdict"] for name, claim in claims(tmp_path).items()}
+    for name in ("solved", "low temperature is exploitable", "and does not transfer", "above the leaderboard"):
+        assert second[f"doomrnn: {name}"] == "refuted", name
+    assert second["doomrnn: the dream is harder than the game"] == second["table 2: tau 1.15, real"] == "refuted"
+    assert second["doomrnn: beats random"] == "undecided"
+
+
+def test_methods_are_decided_over_searches(tmp_path, claims):
+    """Three searches decide a method, two do not; runs set apart are measured against the others."""
+    for n, (full, vision) in enumerate(((700, 500), (720, 480), (690, 510))):
+        put(tmp_path, evaluation("carracing", "real", f"real-zh-s{n}", scores(full, 100)))
+        put(tmp_path, evaluation("carracing", "real", f"real-z-s{n}", scores(vision, 100)))
+        put(tmp_path, evaluation("carracing", "real", f"real-zh-s{n}", scores(full + 5, 50, 1000)), run="untrained")
+        put(tmp_path, evaluation("doomrnn", "real", f"dream-zch-tau1.15-s{n}", scores(800 + n, 400)))
+        put(tmp_path, evaluation("doomrnn", "real", f"dream-zch-tau1.15-s{n}", scores(300 + n, 90)), run="second-turn")
+    put(tmp_path, *(evaluation("carracing", "real", f"real-z_hidden-s{n}", scores(600, 100)) for n in range(2)))
+    found = claims(tmp_path)
+    assert found["carracing: h helps"]["verdict"] == "shown"
+    assert "over 3 searches" in found["carracing: h helps"]["figures"]
+    assert found["doomrnn: a second iteration"]["verdict"] == "refuted"
+    assert found["carracing: a hidden layer helps"]["verdict"] == "not measured yet"
+    assert "2 of 3 searches" in found["carracing: a hidden layer helps"]["figures"]
+    assert found["carracing: an untrained M"]["verdict"] in ("shown", "undecided")
+    assert "untrained" in str(found["carracing: an untrained M"]["evidence"])
+    assert "over 3 searches" in found["table 1: zh"]["figures"]
+
+
+def test_evaluations_of_several_seeds_pool(tmp_path, claims):
+    """Ten seeds of 100 games are one agent's 1,000; a shorter evaluation of a seed is part of its longer one."""
+    put(tmp_path, *(evaluation("doomrnn", "real", HOT, scores(800, 300), seed=n) for n in range(11, 21)))
+    put(tmp_path, evaluation("doomrnn", "real", HOT, scores(800, 300, 50), seed=11))
+    put(tmp_path, evaluation("doomrnn", "real", "sweep", scores(600, 300, 200)))
+    put(tmp_path, evaluation("doomrnn", "real", "sweep", scores(600, 300)))
+    found = claims(tmp_path)
+    assert "800 ± 298 (1,000)" in found["doomrnn: solved"]["figures"]
+    assert "600 ± 299 (200)" in found["doomrnn: beats an open-loop sweep"]["figures"]
+    assert len(found["doomrnn: solved"]["evidence"]) == 10
+    assert "--episodes 100 --seed 11" in found["doomrnn: solved"]["commands"][0]
+
+
+def test_the_settings_of_a_run_are_said(tmp_path, claims):
+    """What differs from `paper` is printed, from a stage's own record first; what decides no score is not."""
+    source = ROOT / "results" / "doomrnn"
+    for name in ("config.json", "vae/begun.json", "rnn/begun.json", f"controller/{HOT}/begun.json"):
+        target = tmp_path / "doomrnn" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / name, target)
+    shutil.copy(source / "controller" / HOT / "fitness.jsonl", tmp_path / "doomrnn" / "controller" / HOT)
+    put(tmp_path, evaluation("doomrnn", "real", HOT, scores(800, 300)))
+    claim = claims(tmp_path)["table 2: tau 1.15, real"]
+    assert claim["data"] == "collect.max_hold 80" and "collect.max_hold 80 (10)" in claim["differs"]
+    assert "controller.generations 151 (1800)" in claim["differs"]  # of 200 that its begun.json asks for
+    assert "controller.validation_games 64 (0)" in claim["differs"]
+    assert not any("checkpoint_seconds" in word or "validate_every" in word for word in claim["differs"])
+
+
+def test_any_folder_of_runs(tmp_path, claims, inside):
+    """Runs side by side: those of most games are judged, others named; a run alone will do; no folder is refused."""
+    runs = tmp_path / "runs"
+    put(runs, evaluation("doomrnn", "real", HOT, scores(800, 300)), run="../one")
+    config = json.loads((ROOT / "results" / "quick" / "doomrnn" / "config.json").read_text())
+    put(runs, evaluation("doomrnn", "real", HOT, scores(300, 100, 200)), run="../other")
+    (runs / "other" / "config.json").write_text(json.dumps(config))
+    done = inside("verify_claims.py", "--results", runs)
+    assert done.returncode == 0 and "left out: " + str(runs / "one") in done.stdout
+    assert "300 ± 100 (200), mean in" in done.stdout
+    assert "800 ± 298" in claims(runs / "one")["doomrnn: solved"]["figures"]
+    assert_refused(inside("verify_claims.py", "--results", tmp_path / "nothing"), 2, "no such folder")
+
+
+def test_the_list_in_a_file(tmp_path, claims, inside):
+    """It stands between the marks, again and again; a file without marks is left as it is."""
+    put(tmp_path, evaluation("doomrnn", "real", HOT, scores(900, 300)))
+    file = tmp_path / "README.md"
+    file.write_text("# Before\n\n<!-- claims -->\nold\n<!-- end of claims -->\n\nafter\n")
+    claims(tmp_path, "--readme", file)
+    text = file.read_text()
+    claims(tmp_path, "--readme", file)
+    assert file.read_text() == text and "old" not in text
+    assert text.startswith("# Before") and text.endswith("after\n") and "| **shown** | doomrnn: solved" in text
+    file.write_text("none")
+    refused = inside("verify_claims.py", "--results", tmp_path, "--readme", file)
+    assert_refused(refused, 2, "<!-- claims -->")
+    assert file.read_text() == "none"
+
+
+def test_the_list_of_the_readme(monkeypatch):
+    """It is what the released results say."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    from reporting.claims import all_claims
+    from reporting.claims_page import BEGIN, END, markdown
+
+    text = (ROOT / "README.md").read_text()
+    assert text.split(BEGIN)[1].split(END)[0].strip() == markdown(all_claims(ROOT / "results")[0])
+
+
+def test_error_rates(monkeypatch, tmp_path, inside):
+    """No rule errs more often than it may; the two that are not used do; and the command stores what it prints."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    from reporting.error_rates import RULES, simulate
+
+    rules = {rule.name: rule for rule in RULES}
+    for name, draws in (
+        ("an agent above a value, returns", 1000),
+        ("one agent above another, half of the games the same", 400),
+        ("no better than random: refuted, though equal", 400),
+        ("one method above another, 3 searches each", 60),
+    ):
+        rate = simulate(rules[name], draws, seed=1)
+        assert rate.simulated <= rate.nominal + 3 * rate.error, name
+    lone = simulate(rules["not used: one search each, judged by its episodes"], 200, seed=1)
+    assert lone.simulated > 2 * lone.nominal
+    assert simulate(rules["shown, then refuted by more games: a row"], 50).simulated == 0
+    done = inside("verify_claims.py", "--error-rates", 2, "--json", tmp_path / "rates.json")
+    assert done.returncode == 0 and len(json.loads((tmp_path / "rates.json").read_text())) == len(RULES)
+
+
+def test_the_stored_error_rates():
+    """Of 1,000 draws, none of the rules in use errs more often than it may, give or take three standard errors."""
+    rows = json.loads((ROOT / "results" / "error_rates.json").read_text())
+    assert all(row["draws"] >= 1000 for row in rows) and len(rows) > 15
+    for row in rows:
+        error = (row["nominal"] * (1 - row["nominal"]) / row["draws"]) ** 0.5
+        if not row["rule"].startswith("not used"):
+            assert row["simulated"] <= row["nominal"] + 3 * error, row["rule"]

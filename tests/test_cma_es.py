@@ -49,7 +49,7 @@ def test_shapes_and_first_spread():
 
 
 def test_a_replay_is_bit_exact():
-    """The same asks and tells in a new object lead to the same candidates, to the last bit."""
+    """The same asks and tells in a new object lead to bit-identical candidates."""
     es = CMAES(200, 16, 0.1, seed=5)
     target = np.linspace(-1, 1, 200)
     rows = []

@@ -55,7 +55,7 @@ def policy(model: MDNRNN) -> Policy:
 
 
 def rollouts(count: int) -> list[Rollout]:
-    """Dreams of eight controllers by turns, each on a stream of its own."""
+    """Dreams of eight controllers in rotation, each on a stream of its own."""
     return [
         Rollout(n, "dream", Purpose.FITNESS.stream(0, generation=1, candidate=n, rollout=0), WEIGHTS[n % 8])
         for n in range(count)
@@ -83,7 +83,7 @@ def play(player: DreamPlayer, work: list[Rollout]) -> dict[int, Outcome]:
 
 
 def test_rollouts_do_not_depend_on_one_another(dream):
-    """Alone, among others, in batches of any size and any order: the same outcomes, to the last bit of every z."""
+    """Alone, among others, in batches of any size and any order: the same outcomes, bit-identical in every z."""
     work = rollouts(40)
     learned = policy(dream.model)
     expected = play(DreamPlayer(dream, learned, 40, 150), work)

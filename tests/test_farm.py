@@ -143,7 +143,7 @@ def world(ranks: int, *words: object):
 
 @pytest.mark.parametrize("ranks", [1, 3, 5])
 def test_outcomes_do_not_depend_on_the_ranks(ranks, expected):
-    """Equal to the last bit on any number of ranks, twice in a row."""
+    """Bit-identical on any number of ranks, twice in a row."""
     done = world(ranks, "play")
     assert done.returncode == 0, done.stderr
     assert [tuple(row) for row in json.loads(done.stdout)["outcomes"]] == expected

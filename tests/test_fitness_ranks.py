@@ -1,4 +1,4 @@
-"""The same controller however many ranks grow it, and however often it was stopped."""
+"""The same controller however many ranks train it, and however often it was stopped."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def results(folder: Path) -> dict[str, bytes]:
 
 
 def test_one_and_three_ranks_give_the_same_fitness_table(smoke, tmp_path):
-    """-n 1 and -n 3: fitness table, records and controller are equal to the last bit."""
+    """-n 1 and -n 3: fitness table, records and controller are bit-identical."""
     found = []
     for ranks in (1, 3):
         folder = trainable(smoke, tmp_path / str(ranks))

@@ -46,7 +46,7 @@ def test_every_frame_once_an_epoch(paths, batch_size):
 
 
 def test_batches_mix_episodes(paths):
-    """The order is shuffled within and across episodes, and anew in each epoch."""
+    """The order is shuffled within and across episodes, and again in each epoch."""
     stream = make(paths)
     first, second = names(stream, 0, 21), names(stream, 21, 21)
     assert first != second

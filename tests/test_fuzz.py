@@ -1,4 +1,4 @@
-"""Files made by someone else: whatever stands in them, they are read right or refused in one line.
+"""Files from elsewhere: whatever they hold, they are read right or refused in one line.
 
 ``pytest --hypothesis-profile torture tests/test_fuzz.py`` tries 500 cases of every kind of file and change (see
 scripts/torture.py); FUZZ_REPORT names a file for the count of cases, the slowest one and the highest memory.

@@ -6,10 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from commands import ROOT, SCRIPTS, run
+from commands import ROOT, SCRIPTS, every_task, run
 
-import carracing.task
-import doomrnn.task
 from controller.config import Preset
 
 LAYERS = {
@@ -19,10 +17,11 @@ LAYERS = {
     "rollouts": 3,
     "controller": 4,
     "doomrnn": 5,
+    "pendulum": 5,
     "carracing": 5,
     "scripts": 6,
 }
-SCRIPT_MODULES = {path.stem for path in SCRIPTS.glob("*.py")} | {"benchmarking", "reliability", "reporting"}
+SCRIPT_MODULES = {path.stem for path in SCRIPTS.glob("*.py")} | {"benchmarking", "reliability", "reporting", "running"}
 COMMANDS = sorted(path.name for path in SCRIPTS.glob("*.py") if "__main__" in path.read_text())
 PIPELINE = ("collect_rollouts", "train_vae", "encode_series", "train_rnn", "train_controller", "evaluate", "reproduce")
 LIBRARIES = set(LAYERS) - {"scripts"}
@@ -177,11 +176,11 @@ def test_help_lists_every_field_and_loads_nothing_heavy(script):
     """`--help` answers at once: no TensorFlow, engine or MPI is imported for it, and all settings stand in it."""
     lines = help_of(script, "--help")
     if script.removesuffix(".py") in PIPELINE:
-        for task in (doomrnn.task.TASK, carracing.task.TASK):
+        for task in every_task():
             assert_all_fields(settings_of(lines, task.name), task.presets["paper"])
 
 
-@pytest.mark.parametrize("task", [doomrnn.task.TASK, carracing.task.TASK], ids=lambda task: task.name)
+@pytest.mark.parametrize("task", every_task(), ids=lambda task: task.name)
 def test_help_of_a_task_lists_its_settings_alone(task):
     """With a TASK before or after it, `--help` shows that task's settings and no other's."""
     lines = help_of("train_vae.py", task.name, "--help")
@@ -196,6 +195,21 @@ def test_help_of_a_preset_lists_its_values():
     assert "settings of doomrnn, preset quick:" in lines
     (line,) = (line for line in lines if line.startswith("  vae.max_frames "))
     assert line.split()[1] == "165000" and line.endswith("  preset quick")
+
+
+@pytest.mark.parametrize("script", [name for name in COMMANDS if "one_thread_a_rank" in (SCRIPTS / name).read_text()])
+def test_threads_are_set_before_numpy(script):
+    """A rank's BLAS reads its number of threads when NumPy is loaded, so nothing before the setting may load it."""
+    source = (SCRIPTS / script).read_text()
+    before = source[: source.index("cli.one_thread_a_rank()")]
+    done = run(
+        [
+            sys.executable,
+            "-c",
+            f"import sys\nsys.path.insert(0, {str(SCRIPTS)!r})\n{before}\nprint('numpy' in sys.modules)",
+        ]
+    )
+    assert done.stdout.strip() == "False", done.stderr
 
 
 def test_errors_in_the_arguments_load_nothing_heavy():

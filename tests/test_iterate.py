@@ -109,12 +109,12 @@ def test_a_failure_leaves_nothing(smoke, tmp_path, inside, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("--to", "{run}"), "is there already, and no turn"),
+        (("--to", "{run}"), "already exists, and is no iteration"),
         (("--to", "{new}", "--set", "rnn.hidden_size=8"), "rnn.hidden_size=8: is 16"),
         (("--to", "{new}", "--set", "vae.z_size=8"), "vae.z_size=8: is 64"),
         (("--to", "{new}", "--controller", "nobody"), "nobody"),
-        (("--to", "{turn}", "--set", "collect.episodes=4"), "collect.episodes is 3, asked 4"),
-        (("--to", "{turn}", "--seed", "9"), "seed is 1, asked 9"),
+        (("--to", "{turn}", "--set", "collect.episodes=4"), "collect.episodes is 3, requested 4"),
+        (("--to", "{turn}", "--seed", "9"), "seed is 1, requested 9"),
     ],
 )
 def test_bad_input_is_refused(smoke, turn, tmp_path, inside, words, line):

@@ -188,7 +188,7 @@ def test_idle_ranks_share_the_repeats():
 
 
 def test_messages_arrive_as_they_were_sent():
-    """Weights to the last bit, scripts, outcomes and the episodes in them."""
+    """Weights bit for bit, scripts, outcomes and the episodes in them."""
     weights = np.random.default_rng(0).normal(size=(2, 1088)).astype(np.float32)
     sent = [Rollout(n, "dream", Purpose.COLLECT.stream(0, attempt=n), weights[n // 16]) for n in range(32)] + work(1)
     there = unpack_reply(pickle.loads(pickle.dumps(pack_reply(Reply(sent, [3, 4], True)))))
@@ -238,7 +238,7 @@ def test_the_tiny_world_needs_no_tensorflow():
 
 
 def test_32_ranks_give_the_answer_of_one(expected):
-    """Sixteen a core on the smallest machine, and more ranks than units: no deadlock, the same to the last bit."""
+    """Sixteen a core on the smallest machine, and more ranks than units: no deadlock, bit-identical outcomes."""
     result, said = world(32, "play")
     assert result["outcomes"] == expected
     assert all(f"rank {rank} is pid" in said for rank in range(32)) and "not answered" not in said
@@ -265,7 +265,7 @@ def test_a_rank_stopped_for_good_is_named_and_not_waited_for(words, who, expecte
     assert result["outcomes"] == expected
     fate = "its rollouts are played by others" if "--once" in words else "it has no work"
     assert len(re.findall(f"{who} has not answered for 2.5 s; {fate}\n", said)) == 1, said
-    assert len(re.findall(f"all work is done and saved; {who} did not come home", said)) == 1, said
+    assert len(re.findall(f"all work is done and saved; {who} did not exit", said)) == 1, said
 
 
 @pytest.mark.parametrize("words", [(), ("--once",)])

@@ -116,11 +116,11 @@ def test_samples_are_distributed_as_the_mixture(temperature):
     params = one_mixture([0.2, 0.5, 0.3], [-3.0, 0.0, 4.0])
     params = params._replace(logstd=tf.constant([[[-0.5], [0.2], [0.0]]]))
     samples = draw(params, temperature, rng.random(20_000), rng.standard_normal(20_000))
-    heated = params._replace(logmix=params.logmix / temperature, logstd=params.logstd + 0.5 * np.log(temperature))
-    family = mdn.mixture(heated)
+    scaled = params._replace(logmix=params.logmix / temperature, logstd=params.logstd + 0.5 * np.log(temperature))
+    family = mdn.mixture(scaled)
     result = stats.kstest(samples, lambda x: np.asarray(family.cdf(tf.constant(x, tf.float32)[:, None]))[:, 0])
     assert result.pvalue > 0.01
-    other = mdn.mixture(params if temperature != 1.0 else heated._replace(mean=heated.mean + 0.3))
+    other = mdn.mixture(params if temperature != 1.0 else scaled._replace(mean=scaled.mean + 0.3))
     wrong = stats.kstest(samples, lambda x: np.asarray(other.cdf(tf.constant(x, tf.float32)[:, None]))[:, 0])
     assert wrong.pvalue < 1e-6  # the test can tell
 

@@ -1,4 +1,4 @@
-"""The authors' released CarRacing M, in ours, predicts their own drive as well as it should."""
+"""The authors' released CarRacing M, in ours, predicts their own episode as well as it should."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from rnn.losses import mdnrnn_loss
 from rnn.mdn import negative_log_likelihood
 from rnn.released_weights import mdnrnn_from_authors, mdnrnn_to_authors
 
-ACTION = (0.0, 0.2, 0.0)  # the drive's actions were not published
+ACTION = (0.0, 0.2, 0.0)  # the episode's actions were not published
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def arrays(reference) -> list[np.ndarray]:
     return [np.array(part) for part in json.loads((reference / "weights" / "carracing_rnn.json").read_text())]
 
 
-def test_likelihood_of_the_published_drive(reference, arrays):
+def test_likelihood_of_the_published_episode(reference, arrays):
     """From a zero state, over 499 predictions: 0.5474 nats a dimension, the first three 0.78183, 0.77101, 0.67977."""
     model = mdnrnn_from_authors(arrays, z_size=32, action_size=3)
     assert model.count_params() == 422_368

@@ -14,7 +14,7 @@ AGENT = "evaluation/real-dream-zch-tau1.15-s0-seed7-n3.json"
 
 
 def test_a_release_plays(smoke, tmp_path, inside):
-    """Weights, scores and curves without episodes; its controller is played anew, in half precision too."""
+    """Weights, scores and curves without episodes; its controller is evaluated again, in half precision too."""
     target = tmp_path / "released"
     done = inside("release.py", "--run", smoke.path, "--to", target, "--float16")
     assert done.returncode == 0, done.stderr
@@ -31,7 +31,7 @@ def test_a_release_plays(smoke, tmp_path, inside):
     done = inside("report.py", "--run", target)
     assert done.returncode == 0 and "Not there yet" not in (target / "report" / "index.html").read_text(), done.stderr
     again = inside("release.py", "--run", smoke.path, "--to", target)
-    assert_refused(again, 2, str(target), "is there already")
+    assert_refused(again, 2, str(target), "already exists")
     (target / "vae" / "metrics.jsonl").write_text("")
     with pytest.raises(InputError, match=r"metrics\.jsonl: damaged"):
         check_manifest(target / "vae")

@@ -1,4 +1,4 @@
-"""The report of a run: every picture of what is there, and words for what is not."""
+"""The report of a run: a figure for everything that is there, and words for what is not."""
 
 import json
 import re
@@ -30,8 +30,8 @@ def test_the_page_of_a_whole_run(smoke, tmp_path, inside):
     assert not re.findall(r'(?:src|href)="(?!data:)', page) and f"scripts/dream_page.py --run {run}" in page
     frames = imageio_ffmpeg.read_frames(str(run / "report" / "agent.mp4"))
     assert next(frames)["size"] == (3 * 256, 256)
-    picture = np.frombuffer(next(frames), np.uint8).reshape(256, 768, 3)
-    assert picture[:, :256].std() > 5  # the game is there
+    frame = np.frombuffer(next(frames), np.uint8).reshape(256, 768, 3)
+    assert frame[:, :256].std() > 5  # the game is there
 
 
 def test_a_run_that_has_only_begun(smoke, tmp_path, inside):

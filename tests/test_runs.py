@@ -38,9 +38,9 @@ def ask(path: Path, *words: str, preset: str | None = None, seed: int | None = N
 
 
 def begin(made: Run, stage: str) -> None:
-    """Begin a stage and leave it unfinished."""
+    """Begin a stage and leave it unfinished, with a row."""
     with working(made.folder(stage), {}):
-        pass
+        (made.folder(stage) / "metrics.jsonl").write_text("{}\n")
 
 
 @pytest.fixture
@@ -84,11 +84,11 @@ def test_a_stage_not_begun_may_still_change(path):
 @pytest.mark.parametrize(
     ("stage", "word", "difference"),
     [
-        ("collect", "collect.max_hold=5", "collect.max_hold is 80, asked 5"),
+        ("collect", "collect.max_hold=5", "collect.max_hold is 80, requested 5"),
         ("collect", "env.time_limit=99", "env.time_limit is"),
-        ("vae", "vae.z_size=32", "vae.z_size is 64, asked 32"),
-        ("series", "series.batch_size=8", "series.batch_size is 64, asked 8"),
-        ("rnn", "rnn.hidden_size=8", "rnn.hidden_size is 16, asked 8"),
+        ("vae", "vae.z_size=32", "vae.z_size is 64, requested 32"),
+        ("series", "series.batch_size=8", "series.batch_size is 64, requested 8"),
+        ("rnn", "rnn.hidden_size=8", "rnn.hidden_size is 16, requested 8"),
     ],
 )
 def test_a_stage_once_begun_holds_its_settings(path, stage, word, difference):
@@ -108,7 +108,7 @@ def test_another_preset(path):
     changed = ask(path, preset="quick")
     assert changed.stages == PRESETS["quick"].stages and changed.preset == "quick" and changed.seed == 4
     begin(changed, "collect")
-    with pytest.raises(InputError, match=r"env.time_limit is 2100, asked .*collect.episodes is 1200, asked 6"):
+    with pytest.raises(InputError, match=r"env.time_limit is 2100, requested .*collect.episodes is 1200, requested 6"):
         ask(path, preset="smoke")
     assert ask(path).preset == "quick"
 
@@ -118,7 +118,7 @@ def test_another_seed_or_task(path):
     made = ask(path, preset="smoke", seed=1)
     assert ask(path, seed=2).seed == 2
     begin(made, "collect")
-    with pytest.raises(InputError, match="seed is 2, asked 5"):
+    with pytest.raises(InputError, match="seed is 2, requested 5"):
         ask(path, seed=5)
     assert ask(path).seed == 2
     with pytest.raises(InputError, match="belongs to task doomrnn, not carracing"):
@@ -165,7 +165,7 @@ def test_a_second_worker_is_refused_at_once(path):
         with pytest.raises(InputError) as caught, working(folder, {}):
             pytest.fail("two at work in one folder")
         assert time.monotonic() - started < 1
-        assert f"process {holder.pid} on {socket.gethostname()} is at work in it" in str(caught.value)
+        assert f"process {holder.pid} on {socket.gethostname()} is using it" in str(caught.value)
         done = run(python("collect_rollouts.py", "doomrnn", "--run", path))
         assert done.returncode == 2 and done.stderr.count("\n") == 1
         assert f"process {holder.pid} on {socket.gethostname()}" in done.stderr
@@ -221,9 +221,9 @@ def test_a_controller_once_begun_holds_its_settings(path):
     refuse_other(path, record, ())
     begin_with = {"controller": {"rollouts": 16, "generations": 30}, "seed": 0}
     with working(path, record):
-        pass
+        (path / "fitness.jsonl").write_text("{}\n")
     refuse_other(path, begin_with, ("controller.generations",))
-    with pytest.raises(InputError, match=r"controller.generations is 15, asked 30\); --set them back"):
+    with pytest.raises(InputError, match=r"controller.generations is 15, requested 30\); --set them back"):
         refuse_other(path, begin_with, ())
-    with pytest.raises(InputError, match=r"\(seed is 0, asked 1\)"):
+    with pytest.raises(InputError, match=r"\(seed is 0, requested 1\)"):
         refuse_other(path, record | {"seed": 1}, ())

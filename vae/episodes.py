@@ -1,4 +1,4 @@
-"""Episodes on disk: one compressed `.npz` a game, with the authors' keys and its results.
+"""Episodes on disk: one compressed `.npz` each, with the authors' keys and the results.
 
 An episode of T steps holds ``obs`` uint8 [T, 64, 64, 3], ``action`` float32 [T, A] taken on it, and its result:
 ``reward`` float32, ``terminated`` and ``truncated`` bool [T]. The frame after the last step is not stored.
@@ -22,7 +22,7 @@ AGAIN = "delete it and done.json beside it, and run scripts/collect_rollouts.py 
 
 @dataclass(frozen=True)
 class Episode:
-    """One game: obs uint8 [T,64,64,3], action float32 [T,A], reward float32 [T], terminated, truncated bool [T]."""
+    """One episode: obs uint8 [T,64,64,3], action float32 [T,A], reward float32 [T], terminated, truncated bool [T]."""
 
     obs: np.ndarray
     action: np.ndarray
@@ -35,17 +35,17 @@ class Episode:
 
 
 def episode_bytes(episode: Episode) -> bytes:
-    """The file of an episode, deflated at level 1 (lossless; about 4.6 KB a Doom frame)."""
+    """Return the file of an episode, deflated at level 1 (lossless; about 4.6 KB a Doom frame)."""
     return npz_bytes(vars(episode))
 
 
 def episode_path(folder: Path, index: int) -> Path:
-    """Where the game with this attempt number is stored."""
+    """Return where the episode with this attempt number is stored."""
     return folder / f"episode-{index:06d}.npz"
 
 
 def list_episodes(folder: Path) -> list[Path]:
-    """The episode files of a folder in order; InputError where there is none."""
+    """Return the episode files of a folder in order; InputError where there is none."""
     paths = sorted(folder.glob("episode-*.npz"))
     if not paths:
         raise InputError(f"{folder}: no episodes in it; run scripts/collect_rollouts.py first")
@@ -53,7 +53,7 @@ def list_episodes(folder: Path) -> list[Path]:
 
 
 def read_episode(path: Path, action_size: int) -> Episode:
-    """An episode with names, types, shapes, sizes and finiteness checked; InputError where one is wrong."""
+    """Return an episode, its names, types, shapes, sizes and finiteness checked; InputError where one is wrong."""
     arrays = read_npz(
         path,
         {
@@ -73,7 +73,7 @@ def read_episode(path: Path, action_size: int) -> Episode:
 
 
 def episode_length(path: Path) -> int:
-    """T of an episode file, from its header alone (the file is checked in full when it is read)."""
+    """Return T of an episode file in steps, from its header alone; `read_episode` checks the whole file."""
     shape = npz_shape(path, "obs", AGAIN)
     if len(shape) != 4 or shape[1:] != FRAME_SHAPE or shape[0] == 0:
         raise InputError(f"{path}: obs has shape {shape}, not (T, 64, 64, 3); {AGAIN}")
@@ -81,7 +81,10 @@ def episode_length(path: Path) -> int:
 
 
 def split_episodes(paths: list[Path], seed: int) -> tuple[list[Path], list[Path]]:
-    """(training, held-out) episodes: a twentieth, at least one, drawn by the seed, is held out (source: ours)."""
+    """Return (training, held-out) episodes: a twentieth, at least one, drawn by the seed, is held out (source: ours).
+
+    Raises InputError for fewer than two episodes.
+    """
     if len(paths) < 2:
         raise InputError(f"{paths[0].parent}: one episode cannot be split into training and held-out; collect more")
     count = max(1, len(paths) // HELD_OUT)

@@ -2,7 +2,7 @@
 
 Each epoch permutes the episodes, joins them into chunks of a fixed size in memory, and shuffles all frames of a chunk
 together; the next chunk is read in the background. The order is a function of (seed, epoch), so a resumed training
-jumps to its place in it.
+seeks to its place in it.
 """
 
 from collections.abc import Iterator
@@ -26,18 +26,28 @@ class FrameStream:
         seed: of the order.
         megabytes: memory for shuffling; half of it holds the chunk in use, half the one being read.
         max_frames: use at most so many frames an epoch, the same share of every episode; 0 uses all.
+        new, new_share: the first `new` of the files are the newest, and of an epoch's frames this share is theirs, as
+            far as there are so many; 0 makes no difference between files.
 
     Raises:
         InputError: a file is missing or damaged, or there are fewer frames than one batch.
     """
 
     def __init__(
-        self, paths: list[Path], action_size: int, batch_size: int, seed: int, megabytes: int, max_frames: int = 0
+        self,
+        paths: list[Path],
+        action_size: int,
+        batch_size: int,
+        seed: int,
+        megabytes: int,
+        max_frames: int = 0,
+        new: int = 0,
+        new_share: float = 0.0,
     ):
         self.paths, self.action_size, self.batch_size, self.seed = paths, action_size, batch_size, seed
         lengths = np.array([episode_length(path) for path in paths])
-        share = min(1.0, max_frames / lengths.sum()) if max_frames else 1.0
-        self.counts = np.maximum(1, np.floor(lengths * share)).astype(np.int64)
+        shares = _shares(lengths, max_frames or int(lengths.sum()), new, new_share)
+        self.counts = np.maximum(1, np.floor(lengths * shares)).astype(np.int64)
         self.frames = int(self.counts.sum())
         self.batches_per_epoch = self.frames // batch_size
         self.chunk_frames = max(batch_size, megabytes * 500_000 // FRAME_BYTES)
@@ -45,14 +55,14 @@ class FrameStream:
             raise InputError(f"{paths[0].parent}: {self.frames} frames are fewer than a batch of {batch_size}")
 
     def batches(self, first: int = 0) -> Iterator[np.ndarray]:
-        """uint8 [batch_size, 64, 64, 3] from batch number `first` on, without end."""
+        """Yield batches uint8 [batch_size, 64, 64, 3] without end, from batch number `first` on."""
         epoch, skip = divmod(first, self.batches_per_epoch)
         while True:
             yield from self._epoch(epoch, skip)
             epoch, skip = epoch + 1, 0
 
     def _epoch(self, epoch: int, skip: int) -> Iterator[np.ndarray]:
-        """The batches of one epoch after the first `skip`; a remainder below a batch is left out."""
+        """Yield the batches of one epoch after the first `skip`; a remainder smaller than a batch is dropped."""
         chunks, skip_frames = self._plan(epoch), skip * self.batch_size
         while chunks and skip_frames >= self._size(chunks[0]):  # a resumed epoch reads only what it still needs
             skip_frames -= self._size(chunks.pop(0))
@@ -75,7 +85,7 @@ class FrameStream:
                 rest = left if whole else np.concatenate([rest, left])
 
     def _plan(self, epoch: int) -> list[list[int]]:
-        """The epoch's episodes, permuted and joined into chunks of about `chunk_frames`."""
+        """Return the epoch's episodes, permuted and joined into chunks of about `chunk_frames`."""
         chunks: list[list[int]] = [[]]
         order = Purpose.VAE_EPISODE_ORDER.stream(self.seed, epoch=epoch).generator()
         for episode in order.permutation(len(self.paths)).tolist():
@@ -88,7 +98,7 @@ class FrameStream:
         return int(self.counts[chunk].sum())
 
     def _read_chunk(self, epoch: int, chunk: list[int]) -> tuple[np.ndarray, np.ndarray]:
-        """(frames uint8 [n, 64, 64, 3], the order to use them in [n])."""
+        """Return (frames uint8 [n, 64, 64, 3], the order to use them in [n])."""
         pool = np.empty((self._size(chunk), *FRAME_SHAPE), np.uint8)
         filled = 0
         for episode in chunk:
@@ -104,8 +114,18 @@ class FrameStream:
         return pool, order.generator().permutation(len(pool))
 
 
+def _shares(lengths: np.ndarray, frames: int, new: int, new_share: float) -> np.ndarray:
+    """The share of each episode's frames [n] that an epoch of at most so many frames uses."""
+    parts = [slice(0, new), slice(new, None)] if new_share and 0 < new < len(lengths) else [slice(None)]
+    wanted = [new_share * frames, (1 - new_share) * frames] if len(parts) == 2 else [frames]
+    shares = np.empty(len(lengths))
+    for part, count in zip(parts, wanted, strict=True):
+        shares[part] = min(1.0, count / lengths[part].sum())
+    return shares
+
+
 def sample_frames(paths: list[Path], action_size: int, count: int, seed: int) -> np.ndarray:
-    """uint8 [at most `count`, 64, 64, 3]: an even share of every episode, the same for the same seed."""
+    """Return frames uint8 [at most `count`, 64, 64, 3]: an even share of every episode, the same for a seed."""
     share = -(-count // len(paths))
     frames = []
     for episode, path in enumerate(paths):

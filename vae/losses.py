@@ -25,16 +25,16 @@ class VAELoss(NamedTuple):
 
 
 def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
-    """Divergence in nats [B] of N(mu, exp(logvar)) from N(0, 1), summed over the latent axis of mu, logvar [B, Z]."""
+    """Return the divergence in nats [B] of N(mu, exp(logvar)) from N(0, 1), summed over Z; mu, logvar [B, Z]."""
     return -0.5 * ops.sum(1.0 + logvar - ops.square(mu) - ops.exp(logvar), axis=-1)
 
 
 def vae_loss(frames: Tensor, reconstruction: Tensor, mu: Tensor, logvar: Tensor, kl_tolerance: float = 0.5) -> VAELoss:
-    """The loss of V on a batch.
+    """Return the loss of V on a batch.
 
     frames, reconstruction: [B, 64, 64, 3] in [0, 1]; mu, logvar: [B, Z].
     kl_tolerance: nats for each latent dimension; a frame's divergence counts as at least kl_tolerance * Z, so
-        that below this floor nothing pushes the code towards the prior (authors' code, 0.5).
+        that below this floor no gradient pulls z towards the prior (authors' code, 0.5).
     """
     squared_error = ops.mean(ops.sum(ops.square(frames - reconstruction), axis=(1, 2, 3)))
     floor = kl_tolerance * mu.shape[-1]

@@ -28,7 +28,7 @@ class ProductConv2D(keras.layers.Conv2D):
     """
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Features [B, S, S, C] to [B, N, N, filters], where the kernel fits N times along a side."""
+        """Map features [B, S, S, C] to [B, N, N, filters], where the kernel fits N times along a side."""
         size, stride = self.kernel_size[0], self.strides[0]
         starts = range(0, inputs.shape[1] - size + 1, stride)
         patches = [inputs[:, y : y + size, x : x + size] for y in starts for x in starts]
@@ -44,7 +44,7 @@ class PixelConv2DTranspose(keras.layers.Conv2DTranspose):
     """
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Features [B, 1, 1, C] to [B, kernel, kernel, filters]."""
+        """Map features [B, 1, 1, C] to [B, kernel, kernel, filters]."""
         size, channels = self.kernel_size[0], inputs.shape[-1]
         kernel = ops.transpose(ops.reshape(self.kernel, (-1, channels)))
         outputs = ops.matmul(ops.reshape(inputs, (-1, channels)), kernel)
@@ -61,10 +61,10 @@ class VAE(keras.Model):
     Raises ValueError for another precision.
     """
 
-    ARGUMENTS: ClassVar = {"z_size": int, "precision": str}  # what rebuilds it, beside its weights
+    ARGUMENTS: ClassVar = {"z_size": int, "precision": str}  # that rebuild it, beside its weights
 
     def __init__(self, z_size: int, seed: int = 0, precision: str = "float32", name: str = "vae") -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         self.z_size = z_size
         self.seed = seed
         self.precision = check_precision(precision)
@@ -82,6 +82,7 @@ class VAE(keras.Model):
                 channels,
                 4,
                 strides=2,
+                data_format="channels_last",
                 activation="relu",
                 kernel_initializer=_glorot(seeds),
                 dtype=_dtype_policy(self.precision),
@@ -103,6 +104,7 @@ class VAE(keras.Model):
                 channels,
                 kernel,
                 strides=2,
+                data_format="channels_last",
                 activation=None if last else "relu",
                 kernel_initializer=_glorot(seeds),
                 dtype=_dtype_policy(self.precision),
@@ -113,7 +115,7 @@ class VAE(keras.Model):
             self.decoder_layers.append(layer)
 
     def encode(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames float32 [B, 64, 64, 3] in [0, 1] to mu and logvar, both float32 [B, Z]."""
+        """Map frames float32 [B, 64, 64, 3] in [0, 1] to mu and logvar, both float32 [B, Z]."""
         features = frames
         for layer in self.encoder_layers:
             features = layer(features)
@@ -121,7 +123,7 @@ class VAE(keras.Model):
         return self.mu_layer(code), self.logvar_layer(code)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Latent vectors z float32 [B, Z] to frames float32 [B, 64, 64, 3] in [0, 1]."""
+        """Map latent vectors z float32 [B, Z] to frames float32 [B, 64, 64, 3] in [0, 1]."""
         features = ops.reshape(self.decoder_dense(z), (-1, 1, 1, CODE_SIZE))
         for layer in self.decoder_layers:
             features = layer(features)
@@ -129,11 +131,11 @@ class VAE(keras.Model):
 
     @staticmethod
     def sample(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
-        """z [B, Z] = mu + exp(logvar / 2) * eps, with standard normals eps [B, Z] from the caller."""
+        """Return z [B, Z] = mu + exp(logvar / 2) * eps, with standard normals eps [B, Z] from the caller."""
         return sample_z(mu, logvar, eps, exp=ops.exp)
 
     def call(self, frames: Tensor, eps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Frames [B, 64, 64, 3] and noise eps [B, Z] to (reconstruction [B, 64, 64, 3], mu [B, Z], logvar [B, Z])."""
+        """Map frames [B, 64, 64, 3] and eps [B, Z] to (reconstruction [B, 64, 64, 3], mu [B, Z], logvar [B, Z])."""
         mu, logvar = self.encode(frames)
         return self.decode(self.sample(mu, logvar, eps)), mu, logvar
 
@@ -149,7 +151,7 @@ def to_uint8(frames: Tensor) -> np.ndarray:
 
 
 def _dtype_policy(precision: str) -> str:
-    """Keras's name for layers of a precision whose weights are float32."""
+    """Return Keras's dtype policy of a precision; weights are float32 in both."""
     return precision if precision == "float32" else f"mixed_{precision}"
 
 

@@ -1,4 +1,4 @@
-"""What the authors' scaling made of a frame, beside frames as they are rendered.
+"""The authors' scaling of frames, beside frames as they are rendered.
 
 "plain": the crop, area-averaged. "stretched": the crop's own lowest to highest value stretched to 0..255 first, as
 their resize of floats does. "authors": stretched, and the bytes wrapped (source: authors' code; the frames that they

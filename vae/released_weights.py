@@ -14,7 +14,7 @@ UNIT = 1e-4
 
 
 def vae_from_authors(arrays: Sequence[np.ndarray], z_size: int) -> VAE:
-    """The authors' V as ours. Raises ValueError where the arrays do not fit z_size."""
+    """Return the authors' V as ours. Raises ValueError where the arrays do not fit z_size."""
     model = VAE(z_size)
     shapes, wanted = [np.shape(array) for array in arrays], [tuple(variable.shape) for variable in model.variables]
     if shapes != wanted:
@@ -25,10 +25,10 @@ def vae_from_authors(arrays: Sequence[np.ndarray], z_size: int) -> VAE:
 
 
 def vae_to_authors(model: VAE) -> list[np.ndarray]:
-    """Our V as the authors publish theirs: int64 in units of 1e-4, rounded to the nearest."""
+    """Return our V as the authors publish theirs: int64 in units of 1e-4, rounded to the nearest."""
     return [to_units(np.asarray(variable)) for variable in model.variables]
 
 
 def to_units(array: np.ndarray) -> np.ndarray:
-    """Numbers as the authors publish them: int64 in units of 1e-4, rounded to the nearest."""
+    """Return numbers as the authors publish them: int64 in units of 1e-4, rounded to the nearest."""
     return np.rint(np.asarray(array, np.float64) / UNIT).astype(np.int64)

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from experiment.checkpoints import load_model
+from experiment.keras_settings import adam
 from experiment.random_streams import Purpose
 from experiment.training_loop import Schedule, train
 from vae.config import ADVICE, VAEConfig
@@ -19,32 +19,35 @@ LOG_EVERY = 100  # updates
 
 
 def build_vae(config: VAEConfig, seed: int) -> VAE:
-    """V with the initial weights of this seed."""
+    """Return V with the initial weights of this seed."""
     return VAE(config.z_size, seed=Purpose.VAE_WEIGHTS.stream(seed).initial_weights_seed(), precision=config.precision)
 
 
 def load_vae(folder: Path, precision: str | None = None) -> VAE:
-    """The trained V of a run's ``vae`` folder, in its own or another `precision`."""
+    """Return the trained V of a run's ``vae`` folder, in its own or another `precision`.
+
+    Raises InputError where its files are missing or damaged.
+    """
     return load_model(VAE, folder, "weights", ADVICE, precision)
 
 
 class VAETrainer:
-    """The compiled update and validation of one V."""
+    """The compiled update and validation of one V, with Adam."""
 
     def __init__(self, model: VAE, config: VAEConfig):
         self.model, self.config = model, config
-        self.optimizer = keras.optimizers.Adam(config.learning_rate)
+        self.optimizer = adam(config.learning_rate)
         self.optimizer.build(model.trainable_variables)
         self.update = tf.function(self._update, reduce_retracing=True)
         self.loss = tf.function(self._loss, reduce_retracing=True)
 
     @property
     def variables(self) -> list[Any]:
-        """Weights and optimizer state, as checkpoints hold them."""
+        """Return weights and optimizer state, in the order of checkpoints."""
         return [*self.model.variables, *self.optimizer.variables]
 
     def _loss(self, frames: tf.Tensor, eps: tf.Tensor) -> VAELoss:
-        """frames uint8 [B, 64, 64, 3], eps float32 [B, Z]."""
+        """Return the loss of frames uint8 [B, 64, 64, 3] with noise eps float32 [B, Z]."""
         scaled = to_unit(frames)
         reconstruction, mu, logvar = self.model(scaled, eps)
         return vae_loss(scaled, reconstruction, mu, logvar, self.config.kl_tolerance)
@@ -57,7 +60,7 @@ class VAETrainer:
         return loss
 
     def validate(self, frames: np.ndarray, seed: int) -> dict[str, float]:
-        """Mean losses over held-out frames uint8 [n, 64, 64, 3], with the same noise every time."""
+        """Return mean losses over held-out frames uint8 [n, 64, 64, 3], with the same noise every time."""
         noise = Purpose.VAE_VALIDATION_NOISE.stream(seed).generator()
         eps = noise.standard_normal((len(frames), self.config.z_size), np.float32)
         size = self.config.batch_size
@@ -99,10 +102,13 @@ class _Training:
         return f"loss {values['total']:.2f}"
 
 
-def train_vae(folder: Path, data: FrameStream, held_out: np.ndarray, config: VAEConfig, seed: int) -> dict[str, float]:
+def train_vae(
+    folder: Path, data: FrameStream, held_out: np.ndarray, config: VAEConfig, seed: int, start: VAE | None = None
+) -> dict[str, float]:
     """Train V on `data` into `folder`, from its checkpoint if there is one; return the held-out losses at the end.
 
-    held_out: frames uint8 [n, 64, 64, 3]. Writes what `experiment.training_loop` writes, and raises what it raises.
+    held_out: frames uint8 [n, 64, 64, 3]. start: a V to go on from, in place of a new one. Writes what
+    `experiment.training_loop` writes, and raises what it raises.
     """
     updates = round(config.epochs * data.batches_per_epoch)
     schedule = Schedule(
@@ -112,5 +118,5 @@ def train_vae(folder: Path, data: FrameStream, held_out: np.ndarray, config: VAE
         validate_every=config.validate_every,
         checkpoint_seconds=config.checkpoint_seconds,
     )
-    trainer = VAETrainer(build_vae(config, seed), config)
+    trainer = VAETrainer(start or build_vae(config, seed), config)
     return train(folder, _Training(trainer, data, held_out, updates, seed), schedule)

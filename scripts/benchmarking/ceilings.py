@@ -1,8 +1,8 @@
 """The ceilings of the benchmark: how fast this machine multiplies in the shapes that a step needs.
 
-Every layer, forward and backward, is a piece: a matrix product, or a convolution, which may also be done as the product
-of its patches (without the cost of gathering them). A piece's rate is the best one that any library and form sustains
-for a tenth of a second; a step cannot be faster than all its pieces one after the other at these rates.
+Every layer, forward and backward, is a kernel: a matrix product, or a convolution, which may also be computed as the
+product of its patches (without the cost of gathering them). A kernel's rate is the best one that any library and form
+sustains for a tenth of a second; a step cannot be faster than all its kernels in sequence at these rates.
 """
 
 import time
@@ -169,7 +169,7 @@ def _measure(step: str, library: Any) -> Measure:
 
 
 def forms(library: Any, work: Product | Convolution) -> Iterator[Callable[[], Any]]:
-    """The ways to do a piece, made one at a time for the sake of memory; a factor may be turned beforehand."""
+    """The ways to do a kernel, made one at a time for the sake of memory; a factor may be turned beforehand."""
     if isinstance(work, Convolution):
         yield library.convolution(work)
         work = work.product

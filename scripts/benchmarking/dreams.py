@@ -1,4 +1,4 @@
-"""The project's own contestants among dreams: generations on the farm, one dream at a time, the loop alone, CMA-ES.
+"""The project's own implementations among dreams: generations on the farm, one dream at a time, the loop alone, CMA-ES.
 
 All dream with the released M and with candidates around the released controller, such as its training had in the end:
 their dreams last 1,280 steps on average, at most 2,100. As it began, with random controllers, they lasted 170 (variant
@@ -17,6 +17,14 @@ import cli
 import numpy as np
 from benchmarking.parts import step_operations
 from benchmarking.workers import CORES, Job, Measure
+
+from controller.checkpoints import load_controller
+from controller.workers import PackedModel, Setup, TaskPlayers
+from experiment.interrupts import Interrupt
+from experiment.metrics import Metrics
+from rnn.series import load_initial
+from rollouts.farm import Farm, serve
+from rollouts.rollout import BLOCK, Rollout
 
 RELEASE = Path(__file__).resolve().parents[2] / "results" / "doomrnn"
 TRAINING = RELEASE / "controller" / "dream-zch-tau1.15-s0"
@@ -39,8 +47,6 @@ def time_limit(job: Job) -> int:
 
 def candidates(generation: int, first: bool = False) -> np.ndarray:
     """Flat weights float32 [64, 1088] of a generation, around the released controller; `first`: around 0."""
-    from controller.checkpoints import load_controller
-
     mean = 0.0 if first else load_controller(TRAINING, "best")[1]
     return np.float32(mean + np.random.default_rng(generation).normal(0, SPREAD, (POPSIZE, POLICY)))
 
@@ -65,8 +71,6 @@ def arrays(folder: Path) -> list[np.ndarray]:
 
 def first_frames() -> Any:
     """The released first z."""
-    from rnn.series import load_initial
-
     return load_initial(RELEASE / "series", Z)
 
 
@@ -79,8 +83,6 @@ def untrained(hidden: int = HIDDEN) -> Any:
 
 def setup(job: Job) -> Any:
     """What the ranks play with."""
-    from controller.workers import PackedModel, Setup
-
     task = cli.task("doomrnn")
     fields = {"z_size": Z, "action_size": 1, "hidden_size": HIDDEN, "mixtures": 5, "done_head": True}
     return Setup(
@@ -112,8 +114,6 @@ class FarmMeasure:
 
 def on_farm(factory: Any, play: Any) -> FarmMeasure | None:
     """`play(farm, number)` measured on rank 0, with all ranks playing; None on the others, once they are done."""
-    from rollouts.farm import Farm, serve
-
     comm = cli.communicator()
     if cli.rank() != 0:
         return serve(factory, comm)
@@ -133,8 +133,6 @@ def played(farm: Any, rollouts: list) -> dict[str, float]:
 def generation(job: Job) -> Measure | None:
     """A generation of 64 candidates x 16 rollouts; variants "first", and "growth" over the rollouts of that."""
     from controller.training import fitness_streams
-    from controller.workers import TaskPlayers
-    from rollouts.rollout import Rollout
 
     task = cli.task("doomrnn")
     config = task.presets["paper"].stages.controller
@@ -201,7 +199,6 @@ def loop(job: Job) -> Measure:
     Variant "row": a single row.
     """
     from rollouts.dream_player import ROWS
-    from rollouts.rollout import BLOCK
 
     rows = 1 if job.variant == "row" else ROWS
     block = functools.cache(lambda hidden: endless(rows, hidden))
@@ -219,7 +216,6 @@ def endless(rows: int, hidden: int) -> Callable[[], None]:
     """What advances a batch of dreams by a block, compiled."""
     from controller.policies import Policy
     from rnn.dream import Dream, DreamState, Noise
-    from rollouts.rollout import BLOCK
 
     shape, rng = cli.task("doomrnn").policy_shape("zch", Z, hidden, 40), np.random.default_rng(0)
     policy, dream = Policy(shape), Dream(untrained(hidden), first_frames(), TEMPERATURE)
@@ -276,8 +272,6 @@ class ReleasedTraining:
 
     def __init__(self, job: Job, farm: Any):
         from controller.training import ControllerTrainer, RolloutTable
-        from experiment.interrupts import Interrupt
-        from experiment.metrics import Metrics
 
         self.folder = job.folder
         folder = job.folder / "training"
@@ -309,8 +303,6 @@ def training(job: Job) -> Measure | None:
 
     What an idle rank plays again for a slow one counts as played; how much that wastes, one rank against all tells.
     """
-    from controller.workers import TaskPlayers
-
     started: list[ReleasedTraining] = []
 
     def play(farm: Any, number: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What people would drive instead of our CarRacing: Gymnasium's own, and EnvPool's port of it.
+"""The baselines of our CarRacing: Gymnasium's own, and EnvPool's port of it.
 
 Both get the benefit of the doubt: their observations stay 96 x 96, uncut, and Gymnasium's resets are not timed.
 """
@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from benchmarking.workers import Job, Measure
 
+from carracing.scripted import CarRacingScript
+
 SIDE_BY_SIDE = 8  # games of EnvPool; more are not faster on one core (measured)
 
 
 def actions(seed: int, steps: int) -> np.ndarray:
     """The wandering policy's actions [steps, 3]."""
-    from carracing.scripted import CarRacingScript
-
     return CarRacingScript("brownian").actions(np.random.default_rng(seed), steps)
 
 
@@ -39,7 +39,7 @@ def gymnasium(job: Job) -> Measure:
 
 
 def envpool(job: Job) -> Measure:
-    """EnvPool's CarRacing-v3, several games on one thread; a game that ends is begun anew by itself."""
+    """EnvPool's CarRacing-v3, several environments on one thread; each resets itself when its episode ends."""
     import envpool as library
 
     env: Any = library.make("CarRacing-v3", env_type="gymnasium", num_envs=SIDE_BY_SIDE, num_threads=1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-REACHED, SHORT, OPEN = "reached", "falls short", "not measured"
+REACHED, SHORT, OPEN = "reached", "falls short", "not measured"  # as stored; see `shown`
 AT_LEAST, AT_MOST = "at least", "at most"
 
 
@@ -78,11 +78,16 @@ def growth_row(along: str, sizes: list[float], rounds: list[list[float]], bound:
 
 
 def ceiling(libraries: list[dict[str, dict[str, float]]]) -> float:
-    """The rate that all pieces of a step allow, each at the best rate any library reached.
+    """The rate that all kernels of a step allow, each at the best rate any library reached.
 
-    libraries: of each, {piece: {"seconds": of one unit of work}}.
+    libraries: of each, {kernel: {"seconds": of one unit of work}}.
     """
-    return 1 / sum(min(pieces[name]["seconds"] for pieces in libraries) for name in libraries[0])
+    return 1 / sum(min(kernels[name]["seconds"] for kernels in libraries) for name in libraries[0])
+
+
+def shown(verdict: str) -> str:
+    """A stored verdict as people read it."""
+    return "missed" if verdict == SHORT else verdict
 
 
 def text(value: float) -> str:

@@ -1,10 +1,12 @@
-"""The project's own contestants among games: CarRacing, Doom, collecting and encoding them."""
+"""The project's own implementations among games: CarRacing, Doom, collecting and encoding them."""
 
 import itertools
 import os
+import resource
 import shutil
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +15,29 @@ import numpy as np
 from benchmarking.dreams import on_farm, played
 from benchmarking.workers import CORES, Job, Measure
 
+from carracing.scripted import CarRacingScript
+from controller.workers import PackedModel, Setup, TaskPlayers
+from doomrnn.config import TakeCoverCollectConfig
+from experiment.random_streams import Purpose
+from rnn.config import SeriesConfig
+from rollouts.collecting import collect
+from rollouts.farm import Farm
+from rollouts.rollout import Rollout
+from vae.episodes import episode_length, list_episodes, read_episode
+
 GAMES = 16  # a rank plays side by side
 MODELS = {"carracing": (32, 3, 256), "doomrnn": (64, 1, 512)}  # Z, A, H
 
 
 def carracing_environment(job: Job) -> Measure:
-    """Drives of the wandering policy on one core, resets included; growth over games side by side."""
+    """Episodes of the brownian policy on one core, resets included; scaling over the environments of a batch."""
     from carracing.games import CarRacingGames
 
     def measure(number: int) -> dict[str, float]:
         count, limit = (number, job.pick(100, 10)) if job.variant == "growth" else (1, job.pick(1000, 50))
         games, steps, start = CarRacingGames(count), 0, time.perf_counter()
         for seed in itertools.count(number):
-            steps += drive(games, seed, limit)
+            steps += play_out(games, seed, limit)
             if job.variant == "growth" or time.perf_counter() - start > job.seconds:
                 break
         seconds = time.perf_counter() - start
@@ -36,10 +48,8 @@ def carracing_environment(job: Job) -> Measure:
     return measure
 
 
-def drive(games: Any, seed: int, limit: int) -> int:
-    """All games from their start to their end, or to the limit; the steps driven."""
-    from carracing.scripted import CarRacingScript
-
+def play_out(games: Any, seed: int, limit: int) -> int:
+    """Play all environments to their episodes' ends, or to the limit; return the steps."""
     script, count, steps = CarRacingScript("brownian"), len(games), 0
     actions = np.stack([script.actions(np.random.default_rng(seed + i), limit) for i in range(count)])
     for index in range(count):
@@ -56,8 +66,6 @@ def drive(games: Any, seed: int, limit: int) -> int:
 
 def carracing_memory(job: Job) -> Measure:
     """How much the highest resident memory grows from the 1,000th track to the 10,000th."""
-    import resource
-
     from carracing.env import CarRacingGame
 
     def measure(number: int) -> dict[str, float]:
@@ -84,8 +92,6 @@ def models(name: str, precision: str) -> tuple[Any, Any]:
 
 def agent_setup(name: str, precision: str) -> Any:
     """What the ranks play the real task with."""
-    from controller.workers import PackedModel, Setup
-
     task, (z_size, _, hidden) = cli.task(name), MODELS[name]
     vae, rnn = models(name, precision)
     return Setup(
@@ -102,17 +108,11 @@ def agent(job: Job) -> Measure | None:
 
     The variant is the task's name and a precision, or "growth", over the number of rollouts, which then are short.
     """
-    from dataclasses import replace
-
-    from controller.workers import TaskPlayers
-    from experiment.random_streams import Purpose
-    from rollouts.rollout import Rollout
-
     name, how = job.variant.split(" ")
     setup = agent_setup(name, how if how == "bfloat16" else "float32")
     if how == "growth" or job.smoke:
         setup = replace(setup, env=replace(setup.env, time_limit=job.pick(40, 5)))
-    full = GAMES * len(CORES) * (4 if name == "doomrnn" else 1)  # drives all last as long, games do not
+    full = GAMES * len(CORES) * (4 if name == "doomrnn" else 1)  # CarRacing's episodes are equally long, Doom's are not
 
     def play(farm: Any, number: int) -> dict[str, float]:
         count = number if how == "growth" else full
@@ -124,7 +124,7 @@ def agent(job: Job) -> Measure | None:
 
 
 def carracing_parts(job: Job) -> Measure:
-    """What the agent's parts allow: drives without an agent, then V, C and M without an environment, on every core."""
+    """What the agent's parts allow: environments without an agent, then V, C and M without them, on every core."""
     from carracing.games import CarRacingGames
     from controller.agent import ROWS, Agent
     from controller.policies import Policy
@@ -143,7 +143,7 @@ def carracing_parts(job: Job) -> Measure:
 
     def measure(number: int) -> dict[str, float]:
         start = time.perf_counter()
-        environment = drive(games, number, job.pick(1000, 20)) / (time.perf_counter() - start)
+        environment = play_out(games, number, job.pick(1000, 20)) / (time.perf_counter() - start)
         networks = job.rates(think, ROWS)["rate"]
         allowed = 1 / (1 / environment + 1 / networks)
         return {"rate": allowed, "environment rate": environment, "networks rate": networks}
@@ -184,8 +184,6 @@ def collecting(job: Job) -> Measure | None:
 
     "differing" counts the frames of an episode that, read back, differ from those of the same game played again.
     """
-    from doomrnn.config import TakeCoverCollectConfig
-
     config = TakeCoverCollectConfig(episodes=job.pick(120, 4))
 
     def play(farm: Any, seed: int) -> dict[str, float]:
@@ -198,8 +196,6 @@ def collecting(job: Job) -> Measure | None:
 
 def collecting_alone(job: Job) -> Measure:
     """The collecting stage on one rank; growth over the episodes."""
-    from doomrnn.config import TakeCoverCollectConfig
-    from rollouts.farm import Farm
 
     def measure(number: int) -> dict[str, float]:
         with tempfile.TemporaryDirectory(dir=job.folder) as folder:
@@ -211,8 +207,6 @@ def collecting_alone(job: Job) -> Measure:
 
 def collectors() -> Any:
     """The cast of collecting Doom's games."""
-    from controller.workers import Setup, TaskPlayers
-
     task = cli.task("doomrnn")
     stages = task.presets["paper"].stages
     return TaskPlayers(task, Setup(stages.env, stages.collect.games_per_rank, stages.collect.minimum_length))
@@ -220,8 +214,6 @@ def collectors() -> Any:
 
 def collected(folder: Path, farm: Any, config: Any, seed: int) -> dict[str, float]:
     """Doom games collected into a folder, and how fast."""
-    from rollouts.collecting import collect
-
     collector = cli.task("doomrnn").collector(config)
     start = time.perf_counter()
     frames = collect(folder, farm, config, collector, seed)["frames"]
@@ -237,8 +229,6 @@ def size(folder: Path, pattern: str) -> int:
 def differing(folder: Path, seed: int) -> float:
     """Frames of the folder's first episode that are not what the game shows when it is played again."""
     from doomrnn.env import TakeCoverGame
-    from experiment.random_streams import Purpose
-    from vae.episodes import list_episodes, read_episode
 
     path = list_episodes(folder)[0]
     episode, game = read_episode(path, 1), TakeCoverGame()
@@ -251,11 +241,7 @@ def differing(folder: Path, seed: int) -> float:
 
 def series(job: Job) -> Measure:
     """The encoding stage, from episode files to series files; growth over the episodes."""
-    from doomrnn.config import TakeCoverCollectConfig
-    from rnn.config import SeriesConfig
     from rnn.encoding import encode_episodes
-    from rollouts.farm import Farm
-    from vae.episodes import episode_length, list_episodes
     from vae.model import VAE
 
     store, vae = Path(tempfile.mkdtemp(dir=job.folder)), VAE(MODELS["doomrnn"][0])

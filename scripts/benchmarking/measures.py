@@ -1,4 +1,4 @@
-"""What the benchmark measures: for every stage its contestants, its unit, and along which sizes its time grows."""
+"""What the benchmark measures: for every stage its implementations, its unit, and the sizes its time is scaled over."""
 
 import statistics
 from dataclasses import dataclass, field
@@ -16,24 +16,24 @@ LOOP = "the compiled loop alone on every core: noise ready, no row ends"
 
 @dataclass(frozen=True)
 class Growth:
-    """A part timed at several sizes along something; what grows as its own operations do has exponent 1."""
+    """A part timed at several sizes; one that scales as its own operations do has exponent 1."""
 
-    contestant: Implementation
+    implementation: Implementation
     along: str
     sizes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A stage: what is counted in which unit, who competes, and growths.
+    """A stage: what is counted in which unit, its implementations, and its scaling.
 
-    prepare: a part that writes what the contestants read. once: one repetition does. asides: other series in the same
-    unit that are shown too, in words.
+    prepare: a part that writes what the implementations read. once: one repetition is enough. asides: other series in
+    the same unit that are shown too, in words.
     """
 
     what: str
     unit: str
-    contestants: dict[str, Implementation]
+    implementations: dict[str, Implementation]
     growths: dict[str, Growth] = field(default_factory=dict)
     prepare: str = ""
     once: bool = False
@@ -41,7 +41,7 @@ class Benchmark:
 
 
 def ceilings(step: str, place: str = "all") -> dict[str, Implementation]:
-    """Who measures the pieces of a step."""
+    """Who measures the kernels of a step."""
     return {
         "pieces": Implementation("benchmarking.ceilings.tensorflow", "TensorFlow's products", place, step),
         "pieces by PyTorch": Implementation("benchmarking.ceilings.torch", "PyTorch's products", place, step, "torch"),
@@ -49,7 +49,7 @@ def ceilings(step: str, place: str = "all") -> dict[str, Implementation]:
 
 
 def growth(part: str, along: str, sizes: tuple[int, ...], place: str = "all", variant: str = "growth") -> Growth:
-    """A part's growth."""
+    """The scaling of a part."""
     return Growth(Implementation(part, "", place, variant), along, sizes)
 
 
@@ -61,7 +61,7 @@ DREAM = Benchmark(
     {
         "ours": Implementation("benchmarking.dreams.generation", "the farm, a rank a core", "ranks"),
         "first": Implementation(
-            "benchmarking.dreams.generation", "ours as the training begins: shorter dreams", "ranks", "first"
+            "benchmarking.dreams.generation", "ours when training begins: shorter dreams", "ranks", "first"
         ),
         "PyTorch": Implementation("benchmarking.peers.dream", PEER_DREAM, "each", **TORCH),
         "one rank": Implementation("benchmarking.dreams.generation", "the farm of one rank", "rank"),
@@ -87,17 +87,17 @@ GENERATION = Benchmark(
     prepare="benchmarking.dreams.prepare",
 )
 CARRACING_ENVIRONMENT = Benchmark(
-    "CarRacing with its picture, on one core",
+    "CarRacing with its observation, on one core",
     "steps/s",
     {
         "ours": Implementation("benchmarking.games.carracing_environment", "64 x 64 pixels, resets included", "one"),
         "Gymnasium": Implementation("benchmarking.environments.gymnasium", "CarRacing-v3, resets not counted", "one"),
         "EnvPool": Implementation("benchmarking.environments.envpool", "CarRacing-v3 in C++", "one", needs="envpool"),
     },
-    {"games": growth("benchmarking.games.carracing_environment", "games side by side", (4, 8, 16, 32), "one")},
+    {"games": growth("benchmarking.games.carracing_environment", "environments in a batch", (4, 8, 16, 32), "one")},
 )
 CARRACING_AGENT = Benchmark(
-    "V, M, C and CarRacing together, whole drives",
+    "V, M, C and CarRacing together, whole episodes",
     "steps/s",
     {
         "ours": Implementation("benchmarking.games.agent", "a rank a core", "ranks", "carracing float32"),
@@ -115,7 +115,7 @@ CARRACING_AGENT = Benchmark(
     },
 )
 CARRACING_MEMORY = Benchmark(
-    "resident memory grown from the 1,000th track to the 10,000th",
+    "growth of resident memory from the 1,000th track to the 10,000th",
     "MB",
     {"ours": Implementation("benchmarking.games.carracing_memory", "peak", "one")},
     once=True,
@@ -157,7 +157,7 @@ RNN_TRAINING = Benchmark(
     },
 )
 DOOM_AGENT = Benchmark(
-    "V, M, C and ViZDoom together, whole games",
+    "V, M, C and ViZDoom together, whole episodes",
     "steps/s",
     {
         "ours": Implementation("benchmarking.games.agent", "a rank a core", "ranks", "doomrnn float32"),
@@ -166,18 +166,18 @@ DOOM_AGENT = Benchmark(
     {"rollouts": growth("benchmarking.games.agent", "rollouts", (32, 64, 128, 256), "ranks", "doomrnn growth")},
 )
 DOOM_COLLECTING = Benchmark(
-    "games of the random policy on disk, of one core",
+    "episodes of the random policy on disk, of one core",
     "frames/s",
     {
         "ours": Implementation(
-            "benchmarking.games.collecting", f"the stage itself, 120 games, {crowded(len(CORES))} ranks", "crowd"
+            "benchmarking.games.collecting", f"the stage itself, 120 episodes, {crowded(len(CORES))} ranks", "crowd"
         ),
         "engine": Implementation("benchmarking.games.doom_engine", "ViZDoom alone on one core", "one"),
     },
     {"episodes": growth("benchmarking.games.collecting_alone", "episodes", (4, 8, 16, 32), "one")},
 )
 SERIES = Benchmark(
-    "encoding 32 games from disk to disk",
+    "encoding 32 episodes from disk to disk",
     "frames/s",
     {"ours": Implementation("benchmarking.games.series", "the stage itself")},
     {"episodes": growth("benchmarking.games.series", "episodes", (4, 8, 16, 32))},
@@ -200,9 +200,9 @@ BENCHMARKS = {
 class BenchmarkRun:
     """A measure under way: its workers while in context, and what they found.
 
-    series: the values of all repetitions by contestant, and of what else they told by "contestant, key". growth: sizes
-    and the seconds of every round. pieces: what the pieces of a step took, by library and repetition. missing: who
-    could not be measured, and why.
+    series: the values of all repetitions by implementation, and of what else they reported by "implementation, key".
+    growth: sizes and the seconds of every round. kernels: what the kernels of a step took, by library and repetition.
+    missing: what could not be measured, and why.
     """
 
     def __init__(self, measure: Benchmark, folder: Path, seconds: float, smoke: bool):
@@ -211,7 +211,7 @@ class BenchmarkRun:
         self.workers: dict[str, Worker] = {}
         self.series: dict[str, list[float] | None] = {}
         self.growth: dict[str, tuple[list[float], list[list[float]]]] = {}
-        self.pieces: dict[str, list[dict[str, dict[str, float]]]] = {}
+        self.kernels: dict[str, list[dict[str, dict[str, float]]]] = {}
         self.missing: dict[str, str] = {}
 
     def __enter__(self) -> "BenchmarkRun":
@@ -221,24 +221,24 @@ class BenchmarkRun:
                 self.workers["prepare"] = self.launch(Implementation(self.measure.prepare, ""), self.seconds)
                 self.workers["prepare"].measure(0)
                 self.workers.pop("prepare").close()
-            for name, contestant in self.measure.contestants.items():
-                self.start(name, contestant)
+            for name, implementation in self.measure.implementations.items():
+                self.start(name, implementation)
         except BaseException:
             self.end(0)
             raise
         return self
 
-    def launch(self, contestant: Implementation, seconds: float) -> Worker:
+    def launch(self, implementation: Implementation, seconds: float) -> Worker:
         """A worker, ready."""
-        return Worker(contestant, self._folder, seconds, self._smoke)
+        return Worker(implementation, self._folder, seconds, self._smoke)
 
-    def start(self, name: str, contestant: Implementation) -> None:
+    def start(self, name: str, implementation: Implementation) -> None:
         """Start one, or say why not."""
-        if contestant.missing:
-            self.missing[name] = contestant.missing
+        if implementation.missing:
+            self.missing[name] = implementation.missing
             return
         try:
-            self.workers[name] = self.launch(contestant, self.seconds)
+            self.workers[name] = self.launch(implementation, self.seconds)
         except MeasurementFailed as failed:
             self.missing[name] = f"failed: {failed}"
 
@@ -251,7 +251,7 @@ class BenchmarkRun:
             worker.close(patience)
 
     def compete(self, repeats: int) -> None:
-        """Measure everybody in turn, again and again."""
+        """Measure all implementations alternately, repetition by repetition."""
         for number in range(1, 2 if self.measure.once else repeats + 1):
             for name in list(self.workers):
                 try:
@@ -264,15 +264,15 @@ class BenchmarkRun:
     def note(self, name: str, result: dict[str, Any]) -> None:
         """Keep a repetition's result."""
         if "pieces" in result:
-            self.pieces.setdefault(name, []).append(result["pieces"])
+            self.kernels.setdefault(name, []).append(result["pieces"])
             return
         for key, value in result.items():
             main = key == "rate" or len(result) == 1
             self.series.setdefault(name if main else f"{name}, {key}", []).append(value)
 
     def forget(self, name: str) -> None:
-        """Drop what a contestant that failed had measured: its repetitions have no pairs."""
-        self.pieces.pop(name, None)
+        """Drop what an implementation that failed had measured: its repetitions have no pairs."""
+        self.kernels.pop(name, None)
         for key in [key for key in self.series if key == name or key.startswith(f"{name}, ")]:
             del self.series[key]
 
@@ -280,7 +280,7 @@ class BenchmarkRun:
         """Time every growth at all of its sizes, round after round."""
         for name, along in self.measure.growths.items():
             try:
-                worker = self.launch(along.contestant, seconds)
+                worker = self.launch(along.implementation, seconds)
             except MeasurementFailed as failed:
                 self.missing[f"growth over {along.along}"] = f"failed: {failed}"
                 continue
@@ -294,9 +294,9 @@ class BenchmarkRun:
                 worker.close()
 
     def layers(self) -> dict[str, dict[str, float]]:
-        """Of every piece its operations for one unit of work, and the operations a second by each library."""
+        """Of every kernel its operations for one unit of work, and the operations a second by each library."""
         rows: dict[str, dict[str, float]] = {}
-        for library, repetitions in self.pieces.items():
+        for library, repetitions in self.kernels.items():
             for name in repetitions[0]:
                 seconds = statistics.median(found[name]["seconds"] for found in repetitions)
                 operations = repetitions[0][name]["operations"]

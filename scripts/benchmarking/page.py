@@ -5,49 +5,49 @@ import statistics
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarking.figures import OPEN, SHORT, spread_text, text
+from benchmarking.figures import OPEN, SHORT, shown, spread_text, text
 
-HEAD = """# How fast, and against what
+HEAD = """# Performance
 
 Written by `python scripts/benchmark.py --from results/benchmark.json --page docs/performance.md`, not by hand.
 
 {machine}, measured on {date} by `{command}` in {minutes:.0f} minutes ({versions}; commit {commit}). A figure is the
-median of {repeats} repetitions, with the lowest and the highest in brackets. Ours and what it is compared with are
-measured in turn, each in a process of its own that is stopped while another one is measured; a ratio is the median of
-the ratios of the repetitions.
+median of {repeats} repetitions, with the lowest and the highest in brackets. Ours and its baselines are measured
+alternately, each in a process of its own that is stopped while another one is measured; a ratio is the median of the
+ratios of the repetitions.
 """
-CEILING = """## Ceilings
+CEILING = """## Compute ceilings
 
-A step cannot be faster than its matrix products one after the other, each at the best rate that either library sustains
-for a tenth of a second in any form: as TensorFlow or PyTorch convolve, or as a plain product of patches that somebody
-has gathered for nothing. Work between the products (gates, sampling, losses, the optimizer, the drawing of noise) is
-free in this ceiling. In GFLOP/s:
+A step cannot be faster than its matrix products in sequence, each at the best rate that either library sustains for a
+tenth of a second in any form: as TensorFlow's or PyTorch's convolution, or as a plain product of patches that were
+gathered at no cost. Work between the products (gates, sampling, losses, the optimizer, noise generation) is free in
+this ceiling. In GFLOP/s:
 """
-GROWTH = """## Growth
+GROWTH = """## Scaling
 
-Time grows as the size to this exponent, fitted through four sizes; more than {bound} would be another class. Over
-hidden units it is the time against the operations that so many units need.
+Time scales as the size to this exponent, fitted over four sizes; more than {bound} would be another complexity class.
+Over hidden units it is the time against the operations that so many units need.
 """
-WHY = {  # of a target that falls short: what other measurements say of it; {measure/series} is a median, {a:b} a ratio
-    "dream: ours / ceiling": "the loop alone, its noise ready and no row ending, makes {dream/loop} steps/s, "
-    "{dream/loop:dream/ceiling} of the ceiling: so much do gates, sampling and C leave; the rest of the way goes to "
-    "tiles that are not full as dreams end, drawing noise, calling the compiled block, and the wait for the last rank",
-    "dream: ours / one rank": "each rank has a last tile that thins out, and one waits for the last dream of the other",
-    "carracing_agent: ours / parts": "the environment alone makes {carracing_agent/parts, environment rate} steps/s, "
-    "the networks {carracing_agent/parts, networks rate}; in turn each is slower than alone (docs/carracing.md)",
+WHY = {  # of a missed target: what other measurements say about it; {measure/series} is a median, {a:b} a ratio
+    "dream: ours / ceiling": "the loop alone, its noise ready and no row ending, reaches {dream/loop} steps/s, "
+    "{dream/loop:dream/ceiling} of the ceiling, the rest being gates, sampling and C; what remains goes to tiles that "
+    "are not full as dreams end, noise generation, calls of the compiled block, and the wait for the last rank",
+    "dream: ours / one rank": "each rank has a last tile that runs empty, and waits for the other's last dream",
+    "carracing_agent: ours / parts": "the environment alone reaches {carracing_agent/parts, environment rate} steps/s, "
+    "the networks {carracing_agent/parts, networks rate}; alternating, each is slower than alone (docs/carracing.md)",
     "carracing_agent: bfloat16 / parts bfloat16": "as above, and what does not shrink with the networks weighs more",
     "vae_training: ours / PyTorch": "ours is {vae_training/ours:vae_training/ceiling} of the ceiling, PyTorch "
     "{vae_training/PyTorch:vae_training/ceiling}",
     "rnn_training: ours / PyTorch": "ours is {rnn_training/ours:rnn_training/ceiling} of the ceiling, PyTorch "
     "{rnn_training/PyTorch:rnn_training/ceiling}",
-    "doom_collecting: ours": "the engine alone, on one core, makes {doom_collecting/engine}",
+    "doom_collecting: ours": "the engine alone, on one core, reaches {doom_collecting/engine}",
     "vae_encoding: ours": "the ceiling of this machine is {vae_encoding/ceiling} frames/s",
 }
 
 
 def page(results: dict[str, Any]) -> str:
     """The whole page of a benchmark's results."""
-    parts = [head(results), "## What it must reach\n", *target_table(results), *short(results), "## Rates\n"]
+    parts = [head(results), "## Targets\n", *target_table(results), *short(results), "## Rates\n"]
     parts += rate_tables(results)
     parts += [GROWTH.format(bound=bounds(results)), *growth_table(results), *ceiling_tables(results)]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts if part)
@@ -74,7 +74,7 @@ def target_table(results: dict[str, Any]) -> list[str]:
         (t["name"], found(t), t["unit"], f"{t['sense']} {text(t['bound'])}", bold(t["verdict"]))
         for t in results["targets"]
     ]
-    return [table(("figure", "measured", "", "to reach", "verdict"), rows)]
+    return [table(("figure", "measured", "", "target", "verdict"), rows)]
 
 
 def found(row: dict[str, Any]) -> str:
@@ -83,26 +83,26 @@ def found(row: dict[str, Any]) -> str:
 
 
 def bold(verdict: str) -> str:
-    """A verdict, in bold where something is wanting."""
-    return f"**{verdict}**" if verdict in (SHORT, OPEN) else verdict
+    """A verdict as the page says it, in bold where a target is missed or not measured."""
+    return f"**{shown(verdict)}**" if verdict in (SHORT, OPEN) else verdict
 
 
 def short(results: dict[str, Any]) -> list[str]:
-    """In words, what falls short and what could not be measured."""
+    """Missed targets, and what could not be measured, in words."""
     lines = [sentence(row, results) for row in results["targets"] if row["verdict"] == SHORT]
     for name, measure in results["measures"].items():
         for growth in measure["growth"].values():
             if growth["verdict"] == SHORT:
                 grows = spread_text(growth["exponent"], growth["low"], growth["high"])
-                lines.append(f"- **{name}** grows over {growth['along']} with exponent {grows}.")
+                lines.append(f"- **{name}** scales over {growth['along']} with exponent {grows}.")
         lines += [f"- Not measured: {name}, {who} ({why})." for who, why in measure["missing"].items()]
-    return ["## What falls short\n", "\n".join(lines)] if lines else ["Nothing falls short.\n"]
+    return ["## Missed targets\n", "\n".join(lines)] if lines else ["No target is missed.\n"]
 
 
 def sentence(row: dict[str, Any], results: dict[str, Any]) -> str:
-    """A target that is not reached, with what the other measurements say of it."""
+    """A missed target, with what the other measurements say of it."""
     reason = explained(WHY.get(row["name"], ""), results)
-    line = f"- **{row['name']}** is {found(row)} {row['unit']}, to be {row['sense']} {text(row['bound'])}"
+    line = f"- **{row['name']}** is {found(row)} {row['unit']}; the target is {row['sense']} {text(row['bound'])}"
     return f"{line}{'; ' if reason else ''}{reason}."
 
 
@@ -143,7 +143,7 @@ def bounds(results: dict[str, Any]) -> float:
 
 
 def growth_table(results: dict[str, Any]) -> list[str]:
-    """The exponents of all growths."""
+    """The exponents of all scalings."""
     rows = []
     for name, measure in results["measures"].items():
         for growth in measure["growth"].values():
@@ -154,15 +154,15 @@ def growth_table(results: dict[str, Any]) -> list[str]:
 
 
 def ceiling_tables(results: dict[str, Any]) -> Iterator[str]:
-    """For every step with a ceiling, its pieces."""
+    """For every step with a ceiling, its kernels."""
     steps = {name: measure["pieces"] for name, measure in results["measures"].items() if measure["pieces"]}
     if steps:
         yield CEILING
-    for name, pieces in steps.items():
-        libraries = [key for key in next(iter(pieces.values())) if key != "operations"]
+    for name, kernels in steps.items():
+        libraries = [key for key in next(iter(kernels.values())) if key != "operations"]
         rows = [
-            (piece, f"{row['operations'] / 1e6:.3g}", *(f"{row[library] / 1e9:.0f}" for library in libraries))
-            for piece, row in pieces.items()
+            (kernel, f"{row['operations'] / 1e6:.3g}", *(f"{row[library] / 1e9:.0f}" for library in libraries))
+            for kernel, row in kernels.items()
         ]
         shown = ["PyTorch" if library.endswith("PyTorch") else "TensorFlow" for library in libraries]
         yield table((name, "million operations", *shown), rows)

@@ -1,4 +1,4 @@
-"""The project's own contestants among networks: training V, encoding, training M.
+"""The project's own implementations among networks: training V, encoding, training M.
 
 A part takes a `Job` and returns what measures once. Told variant "growth", the number it is given is a size, else the
 number of the repetition. Work in memory only, made of random numbers.
@@ -10,6 +10,10 @@ import numpy as np
 from benchmarking.ceilings import ENCODING_BATCH, RNN_ROWS, RNN_STEPS, VAE_BATCH
 from benchmarking.workers import Job, Measure
 
+from rnn.batches import Batch
+from rnn.config import RNNConfig
+from vae.config import VAEConfig
+
 
 def random_frames(count: int) -> np.ndarray:
     """Frames uint8 [count, 64, 64, 3] of noise: what they show changes no speed."""
@@ -18,7 +22,6 @@ def random_frames(count: int) -> np.ndarray:
 
 def vae_training(job: Job) -> Measure:
     """Updates of V on batches in memory; growth over the batch."""
-    from vae.config import VAEConfig
     from vae.training import VAETrainer, build_vae
 
     config = VAEConfig()
@@ -56,8 +59,6 @@ def vae_encoding(job: Job) -> Measure:
 
 def rnn_batch(rows: int, steps: int):
     """A batch of noise for M as Doom's is, with an episode's end every 300 steps."""
-    from rnn.batches import Batch
-
     rng = np.random.default_rng(0)
     flags = (rng.random((rows, steps)) < 1 / 300).astype(np.float32)
     z = rng.standard_normal((rows, steps + 1, 64), np.float32)
@@ -69,7 +70,6 @@ def rnn_training(job: Job) -> Measure:
     """Updates of M; growth over the rows of a batch, or with variant "hidden" over its hidden units."""
     import tensorflow as tf
 
-    from rnn.config import RNNConfig
     from rnn.training import RNNTrainer, build_rnn
 
     steps = 25 if job.variant else RNN_STEPS
@@ -95,4 +95,4 @@ def step_operations(hidden: int) -> float:
     """Multiplications and additions in the products of a step of M with so many hidden units."""
     from benchmarking.ceilings import dream
 
-    return sum(piece.work.operations for piece in list(dream(hidden=hidden))[:3]) / 64
+    return sum(kernel.work.operations for kernel in list(dream(hidden=hidden))[:3]) / 64

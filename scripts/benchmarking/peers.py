@@ -61,8 +61,8 @@ class VAE(nn.Module):
     def loss(self, frames: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
         """Squared error and floored divergence, as ours."""
         mu, logvar = self.encode(frames)
-        picture = self.decode(mu + torch.exp(logvar / 2) * eps)
-        error = (picture - frames.permute(0, 3, 1, 2).float() / 255).square().sum((1, 2, 3)).mean()
+        reconstruction = self.decode(mu + torch.exp(logvar / 2) * eps)
+        error = (reconstruction - frames.permute(0, 3, 1, 2).float() / 255).square().sum((1, 2, 3)).mean()
         kl = -0.5 * (1 + logvar - mu.square() - logvar.exp()).sum(1)
         return error + kl.clamp(min=0.5 * mu.shape[1]).mean()
 

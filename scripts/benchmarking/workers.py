@@ -1,8 +1,8 @@
-"""Contestants of the benchmark: processes that are kept alive and measured in turn.
+"""Implementations of the benchmark: processes that are kept alive and measured alternately.
 
-A contestant is given a number a line on its standard input, measures once, and answers with one line of JSON. While
+An implementation reads a number a line on its standard input, measures once, and answers with one line of JSON. While
 another one is measured it is stopped (SIGSTOP), so that no idle thread of it takes time from the other. So TensorFlow
-and PyTorch never share a process, nor a moment.
+and PyTorch never share a process, and never run at the same time.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ import launch
 CORES = sorted(os.sched_getaffinity(0))
 SCRIPT = Path(__file__).parents[1] / "benchmark.py"
 MISSING = "not installed; pip install -e .[bench]"
-PATIENCE = 30.0  # seconds for a contestant to end by itself
+PATIENCE = 30.0  # seconds for an implementation to end by itself
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,17 @@ Measure = Callable[[int], dict[str, Any]]
 
 
 class MeasurementFailed(Exception):
-    """A contestant's process died; its last words."""
+    """An implementation's process died; its last words."""
 
 
 class Worker:
-    """A contestant's processes, stopped but while `measure` waits for them."""
+    """An implementation's processes, stopped but while `measure` waits for them."""
 
-    def __init__(self, contestant: Implementation, folder: Path, seconds: float, smoke: bool = False):
-        self.contestant, self._smoke = contestant, smoke
+    def __init__(self, implementation: Implementation, folder: Path, seconds: float, smoke: bool = False):
+        self.implementation, self._smoke = implementation, smoke
         self._pids: list[int] = []
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        held = {"one": CORES[:1], "each": CORES}.get(contestant.place, [None])
+        held = {"one": CORES[:1], "each": CORES}.get(implementation.place, [None])
         self._processes = [self._launch(folder, seconds, core) for core in held]
         try:
             for process in self._processes:
@@ -105,14 +105,21 @@ class Worker:
         self._signal(signal.SIGSTOP)
 
     def _launch(self, folder: Path, seconds: float, core: int | None) -> subprocess.Popen:
-        threads = len(CORES) if self.contestant.place == "all" else 1
-        words = [self.contestant.part, self.contestant.variant, str(folder), str(threads), str(seconds), str(core)]
+        threads = len(CORES) if self.implementation.place == "all" else 1
+        words = [
+            self.implementation.part,
+            self.implementation.variant,
+            str(folder),
+            str(threads),
+            str(seconds),
+            str(core),
+        ]
         words.append(str(self._smoke))
         command, settings = [str(SCRIPT), "--inside", *words], dict(os.environ)
         settings |= cli.ONE_THREAD
         if threads > 1:
             settings |= {name: str(threads) for name in cli.ONE_THREAD if name.endswith("THREADS")}
-        ranks = {"ranks": len(CORES), "crowd": launch.crowded(len(CORES))}.get(self.contestant.place)
+        ranks = {"ranks": len(CORES), "crowd": launch.crowded(len(CORES))}.get(self.implementation.place)
         if ranks:
             mpirun = [launch.find_mpirun(), "-n", str(ranks), "--bind-to", "none"]
             command, settings = [*mpirun, sys.executable, "-m", "mpi4py", *command], settings | launch.MPI_SETTINGS
@@ -182,19 +189,19 @@ def join(results: list[dict[str, Any]]) -> dict[str, Any]:
     for name in results[0]:
         values = [result[name] for result in results]
         if name == "pieces":
-            joined[name] = {piece: side_by_side([value[piece] for value in values]) for piece in values[0]}
+            joined[name] = {kernel: side_by_side([value[kernel] for value in values]) for kernel in values[0]}
         else:
             joined[name] = sum(values) if name.endswith("rate") else sum(values) / len(values)
     return joined
 
 
-def side_by_side(pieces: list[dict[str, float]]) -> dict[str, float]:
-    """A piece of a ceiling done by several processes at once: the seconds that all together need for a unit."""
-    return pieces[0] | {"seconds": 1 / sum(1 / piece["seconds"] for piece in pieces)}
+def side_by_side(kernels: list[dict[str, float]]) -> dict[str, float]:
+    """A kernel of a ceiling done by several processes at once: the seconds that all together need for a unit."""
+    return kernels[0] | {"seconds": 1 / sum(1 / kernel["seconds"] for kernel in kernels)}
 
 
 def serve(part: str, variant: str, folder: str, threads: str, seconds: str, core: str, smoke: str) -> None:
-    """The contestant's side: make the measure, say which processes to stop meanwhile, and answer until told to end.
+    """The implementation's side: make the measure, say which processes to stop meanwhile, and answer until told to end.
 
     What anybody prints goes to standard error. Ranks other than 0 come back from the making when the farm closes.
     """

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from reliability.kills import FOLDERS, PATIENCE, SCRIPTS, begin, copy_earlier_stages, differences, end
 
+from experiment.errors import InputError
+from experiment.files import MANIFEST, check_manifest, read_file, read_sealed
+
 DISK = "size=600m"  # holds the tortured run
 DAMAGES = 40  # of each kind to each file
 CONSUMERS = {  # a file of a finished run, and the stage that reads it
@@ -140,9 +143,6 @@ def files_of(run: Path) -> list[Path]:
 
 def _read(path: Path):
     """What the project's readers make of a file, or None where they refuse it in one line."""
-    from experiment.errors import InputError
-    from experiment.files import MANIFEST, check_manifest, read_file, read_sealed
-
     try:
         if path.name in ("config.json", "begun.json", "done.json"):
             return read_sealed(path)

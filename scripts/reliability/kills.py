@@ -40,7 +40,7 @@ SCRIPTS = {
     "controller": "train_controller.py",
 }
 FOLDERS = {"collect": "rollouts", "vae": "vae", "series": "series", "rnn": "rnn", "controller": "controller"}
-RESULTS = (  # what must be the same to the last bit
+RESULTS = (  # what must be bit-identical
     "rollouts/episode-*.npz",
     "vae/weights.npz",
     "vae/metrics.jsonl",
@@ -218,7 +218,7 @@ class Tortured:
         self.finished, self.hung, self.slowest = 0, 0, 0.0
 
     def run(self, kills: int) -> dict:
-        """Kill it so often, letting it finish and begin anew in between; its verdict."""
+        """Kill it so often, letting it finish and restart in between; its verdict."""
         copy_earlier_stages(self.stage, self.whole, self.torn)
         while True:
             struck = self._once(strikes=len(self.ways) < kills)
@@ -264,7 +264,7 @@ class Tortured:
             "hung": self.hung,
             "different": self.odd,
             "ok": not self.odd and not self.hung and self.finished > 0,
-            "promise": "killed at any moment and gone on with on any number of ranks: the same files to the last bit",
+            "promise": "killed at any moment and continued on any number of ranks: bit-identical files",
         }
 
 

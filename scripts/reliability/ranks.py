@@ -60,7 +60,7 @@ def play(ranks: int, *words: object) -> Played:
 
 
 def same(job: Played, alone: Played) -> bool:
-    """Whether a job ended well, with the outcomes of one process to the last bit."""
+    """Whether a job ended well, with outcomes bit-identical to those of one process."""
     return job.code == alone.code == 0 and job.result["sha256"] == alone.result["sha256"]
 
 
@@ -77,7 +77,7 @@ def many_ranks(ranks: int = 32) -> dict[str, Any]:
 
 
 def slow_rank(pairs: int = 3, work: float = 5e-5) -> dict[str, Any]:
-    """Generations of 1,024 rollouts on four ranks without and with one that runs a tenth of the time, by turns."""
+    """Generations of 1,024 rollouts on four ranks without and with one that runs a tenth of the time, alternately."""
     words = (*GENERATION, "--work", work, "--generations", 3)
     jobs = [(play(4, "play", *words), play(4, "slowed", 3, *words)) for _ in range(pairs)]
     promise = "one of four ranks ten times slower costs less than a third of a generation, and changes no outcome"

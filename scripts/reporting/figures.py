@@ -8,6 +8,9 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from controller.survival import Curve
+from controller.task import temperature_text
+
 OURS, THEIRS, THIRD, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe and Ito's, safe for the colour-blind
 COLORS = (OURS, THIRD, GREY)  # of our own curves
 plt.rcParams.update(
@@ -24,8 +27,8 @@ plt.rcParams.update(
 )
 
 
-def pictures(rows: list[tuple[str, np.ndarray]], columns: list[str] | None = None) -> Figure:
-    """Strips of pictures uint8 [n, 64, 64, 3], one below the other, each with its label; shorter ones end in white."""
+def strips(rows: list[tuple[str, np.ndarray]], columns: list[str] | None = None) -> Figure:
+    """Strips of frames uint8 [n, 64, 64, 3], one below the other, each with its label; shorter ones end in white."""
     longest = max(len(frames) for _, frames in rows)
     figure, axes = plt.subplots(len(rows), 1, figsize=(1 + 0.9 * longest, 0.95 * len(rows) + 0.3), squeeze=False)
     for axis, (label, frames) in zip(axes[:, 0], rows, strict=True):
@@ -60,11 +63,15 @@ def lines(curves: list[tuple[str, str, list[float], list[float]]], x: str, y: st
     return figure
 
 
-def probes(points: list[tuple[str, float, float]], agents: list[tuple[str, float, float]], tau: float) -> Figure:
-    """Survival of scripted policies (name, dream, real) in both worlds, with the diagonal of a truthful dream."""
+def probes(
+    points: list[tuple[str, float, float]], agents: list[tuple[str, float, float]], tau: float, score: str
+) -> Figure:
+    """Scores of scripted policies (name, dream, real) in both worlds, with the diagonal of a truthful dream."""
     figure, axis = plt.subplots(figsize=(5.4, 5))
     values = [value for _, dream, real in [*points, *agents] for value in (dream, real)]
-    low, high = 0.8 * min(values), 1.25 * max(values)
+    survival = min(values) > 0  # shown by ratios; returns of any sign by differences
+    room = 0.08 * (max(values) - min(values)) + 1e-3
+    low, high = (0.8 * min(values), 1.25 * max(values)) if survival else (min(values) - room, max(values) + room)
     axis.plot([low, high], [low, high], "--", color=GREY, lw=1, label="a truthful dream")
     for marker, color, label, group in (("o", OURS, "scripted policies", points), ("*", THEIRS, "agents", agents)):
         if group:
@@ -73,10 +80,13 @@ def probes(points: list[tuple[str, float, float]], agents: list[tuple[str, float
             axis.annotate(name, (real, dream), xytext=(6, 4), textcoords="offset points", fontsize=8)
     ticks = [tick for tick in (50, 100, 200, 400, 700, 1000, 2000) if low <= tick <= high]
     for which in (axis.xaxis, axis.yaxis):
+        if not survival:
+            axis.set(**{f"{which.axis_name}lim": (low, high)})
+            continue
         axis.set(**{f"{which.axis_name}scale": "log", f"{which.axis_name}lim": (low, high)})
         which.set_ticks(ticks, [str(tick) for tick in ticks])
         which.set_ticks([], minor=True)
-    axis.set(xlabel="steps survived in the real game", ylabel=f"in the dream, tau {tau:g}")
+    axis.set(xlabel=f"{score} in the real task", ylabel=f"in the dream, tau {temperature_text(tau)}")
     axis.legend(loc="upper left")
     figure.tight_layout()
     return figure
@@ -95,6 +105,33 @@ def histogram(scores: list[float], label: str, published: tuple[str, float, floa
         axis.axvspan(mean - std, mean + std, color=THEIRS, alpha=0.12)
     axis.set(xlabel=unit, ylabel="episodes")
     axis.legend()
+    figure.tight_layout()
+    return figure
+
+
+def survival(panels: list[tuple[str, list[tuple[str, Curve]]]], limit: int) -> Figure:
+    """Survival curves with their 95 % bands: a panel for each policy (name, [(world, curve)]), the worlds over it."""
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    size = (3.3 * columns + 0.6, 2.4 * rows + 0.5)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharex=True, sharey=True)
+    for axis, (name, curves) in zip(axes.flat, panels, strict=False):
+        for color, style, (world, curve) in zip((OURS, THEIRS), ("-", "--"), curves, strict=False):
+            steps = np.append(curve.steps, limit if curve.share[-1] > 0 else curve.steps[-1])
+            share, low, high = (np.append(part, part[-1]) for part in curve[1:])
+            axis.step(steps, share, style, where="post", color=color, label=world, lw=1.8)
+            axis.fill_between(steps, low, high, step="post", color=color, alpha=0.15, lw=0)
+        axis.set_title(name, fontsize=9)
+        axis.set(xlim=(0, limit), ylim=(0, 1.02))
+    for axis in list(axes.flat)[len(panels) :]:
+        axis.set_visible(False)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("share surviving")
+    for column in range(columns):
+        lowest = axes[max(row for row in range(rows) if row * columns + column < len(panels)), column]
+        lowest.set_xlabel("steps")
+        lowest.tick_params(labelbottom=True)
+    axes[0, 0].legend(loc="upper right", fontsize=8)
     figure.tight_layout()
     return figure
 

@@ -1,0 +1,231 @@
+"""What the results of a folder hold for the claims: who played where, with what scores, and made with what."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cli
+
+from controller.evaluation import Evaluation, load_evaluations
+from controller.statistics import Sample
+from controller.task import temperature_text
+from experiment.errors import InputError
+from experiment.files import read_json
+from experiment.jsonl import read_journal
+
+APART = ("untrained", "second-turn")  # how folders of runs begin that others are measured against
+ITERATION, FIRST = "iteration-", "iteration-01"  # runs of `reproduce.py --iterations`; the first is as any other
+OPERATIONAL = {  # settings that no score depends on, or that a claim names itself
+    "collect.games_per_rank",
+    "vae.validation_frames",
+    "vae.validate_every",
+    "vae.checkpoint_seconds",
+    "vae.shuffle_megabytes",
+    "series.batch_size",
+    "series.shard_episodes",
+    "rnn.validation_frames",
+    "rnn.validate_every",
+    "rnn.checkpoint_seconds",
+    "controller.batch_size",
+    "controller.temperature",
+}
+MADE_OF = {"game": ("env",), "dream": ("env", "collect", "vae", "series", "rnn")}  # beside the controller's own
+POLICY_OF_DATA = ("max_hold", "policy")  # fields of collect that say who played the games that V and M learned from
+
+
+@dataclass(frozen=True)
+class Played:
+    """One policy in one world: its pooled scores, the evaluations behind them and the run they belong to."""
+
+    run: Path
+    evaluations: tuple[Evaluation, ...]
+    sample: Sample = field(repr=False)
+
+    @classmethod
+    def of(cls, run: Path, evaluations: list[Evaluation]) -> "Played":
+        """Return the evaluations of one policy in one world, pooled over their seeds."""
+        pooled = Sample.pooled([(e.seed, e.scores) for e in evaluations], evaluations[0].world)
+        longest: dict[int, Evaluation] = {}
+        for evaluation in sorted(evaluations, key=lambda e: e.episodes):
+            longest[evaluation.seed] = evaluation
+        return cls(run, tuple(longest.values()), pooled)
+
+    @property
+    def first(self) -> Evaluation:
+        """One of its evaluations, for what all of them share."""
+        return self.evaluations[0]
+
+    @property
+    def lengths(self) -> list[int]:
+        """The lengths of all of its episodes."""
+        return [length for evaluation in self.evaluations for length in evaluation.lengths]
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands that play the same again."""
+        return [command(self.run, evaluation) for evaluation in self.evaluations]
+
+    @property
+    def files(self) -> list[Path]:
+        """The files of its evaluations."""
+        return [self.run / "evaluation" / evaluation.file_name for evaluation in self.evaluations]
+
+
+def command(run: Path, evaluation: Evaluation) -> str:
+    """Return the command that makes an evaluation again."""
+    e, words = evaluation, [f"python scripts/evaluate.py {evaluation.task} --run {run} --world {evaluation.world}"]
+    script = e.policy if e.policy in cli.task(e.task).policies else "collector"
+    words += [f"--controller {e.controller}"] if e.controller else [f"--policy {script}"]
+    words += [f"--period {e.period}"] if e.period else []
+    words += [f"--temperature {temperature_text(e.temperature)}"] if e.temperature is not None else []
+    return " ".join([*words, f"--episodes {e.episodes} --seed {e.seed}"])
+
+
+class Evidence:
+    """All runs below a folder: itself, those in it, and those in its folders that are named as a task."""
+
+    def __init__(self, results: Path):
+        tasks = [results, *(results / name for name in cli.TASKS)]
+        folders = [run for task in tasks for run in (task, *_folders(task), *_seeds(task))]
+        self.results, self.played = results, [p for folder in dict.fromkeys(folders) for p in _played(folder)]
+        if not self.played and not results.is_dir():
+            raise InputError(f"{results}: no such folder; name one of runs, or a run, with --results")
+        self.kept = {task: self._largest_group(task) for task in cli.TASKS}
+
+    def _largest_group(self, task: str) -> set[Path]:
+        """The runs of a task that were made with the same settings, those with most games of agents: one method."""
+        groups: dict[str, dict[Path, int]] = {}
+        for p in self.played:
+            if p.first.task == task and not apart(p.run):
+                runs = groups.setdefault(str(sorted(settings(p.run, "dream").items())), {})
+                runs[p.run] = runs.get(p.run, 0) + (len(p.sample) if p.first.controller else 0)
+        largest = max(groups.values(), key=lambda runs: sum(runs.values()), default={})
+        return set(largest)
+
+    @property
+    def left_out(self) -> list[Path]:
+        """Runs that nothing is judged by, since others of their task were made with other settings and play more."""
+        runs = {p.run: p.first.task for p in self.played if not apart(p.run)}
+        return sorted(run for run, task in runs.items() if run not in self.kept[task])
+
+    def find(self, task: str, world: str, apart_as: str = "", **wanted: Any) -> list[Played]:
+        """Return what was played with these fields of an evaluation (`who`: how its name begins), by run and name.
+
+        apart_as: how the folder of the runs set apart begins that it is looked for in, rather than in all others.
+        """
+        fitting = [
+            p
+            for p in self.played
+            if (p.first.task, p.first.world) == (task, world)
+            and (apart(p.run) == apart_as if apart_as else p.run in self.kept[task])
+            and all(p.first.who.startswith(v) if k == "who" else getattr(p.first, k) == v for k, v in wanted.items())
+        ]
+        return sorted(fitting, key=lambda p: (str(p.run), p.first.who))
+
+    def agent(self, task: str, world: str, who: str, **wanted: Any) -> Played | None:
+        """Return the first search's agent: never the best one's."""
+        return next(iter(self.find(task, world, who=who, **wanted)), None)
+
+    def script(self, task: str, world: str, policy: str, **wanted: Any) -> Played | None:
+        """Return a scripted policy: among several (sweeps) that of most episodes, of these the highest mean."""
+        found = self.find(task, world, policy=policy, controller=None, **wanted)
+        return max(found, key=lambda p: (len(p.sample), p.sample.mean), default=None)
+
+
+def apart(run: Path) -> str:
+    """Return how a run set apart from the others is called, or an empty string: an iteration by its whole name."""
+    if run.name.startswith(ITERATION):
+        return "" if run.name == FIRST else run.name
+    return next((name for name in APART if run.name.startswith(name)), "")
+
+
+def _seeds(path: Path) -> list[Path]:
+    """The runs of a procedure that was taken through its iterations from several seeds."""
+    return [run for seed in _folders(path) if seed.name.startswith("seed-") for run in _folders(seed)]
+
+
+def _folders(path: Path) -> list[Path]:
+    return sorted(p for p in path.glob("*") if p.is_dir() and not p.name.startswith(".")) if path.is_dir() else []
+
+
+def _played(run: Path) -> Iterator[Played]:
+    """Everything played in a run, in float32, with the best checkpoint."""
+    groups: dict[tuple, list[Evaluation]] = {}
+    for e in load_evaluations(run / "evaluation", "float32"):
+        if e.settings:
+            continue  # not the run's own
+        if e.checkpoint != "last":
+            groups.setdefault((e.world, e.who, e.temperature), []).append(e)
+    for evaluations in groups.values():
+        yield Played.of(run, evaluations)
+
+
+def settings(run: Path, world: str, controller: str | None = None) -> dict[str, Any]:
+    """Return the ``stage.field`` settings that scores in this world depend on, of a controller's where one is named.
+
+    A stage's own ``begun.json`` counts before the run's configuration, which the last command may have written; a
+    controller's generations are those that were played. Empty where a run has no configuration.
+    """
+    if not (run / "config.json").exists():
+        return {}
+    stages = _stages(run / "config.json")
+    for stage, folder in (("collect", "rollouts"), ("vae", "vae"), ("rnn", "rnn")):
+        stages[stage] = _begun(run / folder).get(stage, stages[stage])
+    names = list(MADE_OF["dream" if world == "dream" or controller else "game"])
+    if controller:
+        stages["controller"] = controller_settings(run, controller) or stages["controller"]
+        names.append("controller")
+    found = {f"{stage}.{key}": value for stage in names for key, value in stages[stage].items()}
+    return {name: value for name, value in found.items() if name not in OPERATIONAL}
+
+
+def _stages(file: Path) -> dict[str, dict[str, Any]]:
+    """The stages of a run's configuration, of whatever version; InputError where it has none."""
+    try:
+        stages = read_json(file)["stages"]
+        return {stage: dict(stages[stage]) for stage in ("env", "collect", "vae", "series", "rnn", "controller")}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{file}: not a run's configuration ({error!r})") from None
+
+
+def controller_settings(run: Path, name: str) -> dict[str, Any]:
+    """Return what a controller was trained with: its ``begun.json``, and the generations it got to."""
+    folder = run / "controller" / name
+    stored = dict(_begun(folder).get("controller", {}))
+    rows = read_journal(folder / "fitness.jsonl", {"generation": int}, f"delete {folder} to train it again")
+    return stored | {"generations": rows[-1]["generation"]} if stored and rows else stored
+
+
+def _begun(folder: Path) -> dict[str, Any]:
+    return read_json(folder / "begun.json") if (folder / "begun.json").exists() else {}
+
+
+def differing(played: Sequence[Played]) -> list[str]:
+    """Return in which settings what was played differs from preset `paper`: "stage.field value (paper's value)".
+
+    Where those who played differ among themselves, each value says whose it is.
+    """
+    words = {played_one.first.who: _differing(played_one) for played_one in played}
+    shared = list(dict.fromkeys(word for each in words.values() for word in each))
+    makers = {word: [who for who, each in words.items() if word in each] for word in shared}
+    controllers = {p.first.who for p in played if p.first.controller}
+    return [word if set(makers[word]) >= controllers else f"{word} of {' and '.join(makers[word])}" for word in shared]
+
+
+def _differing(played: Played) -> list[str]:
+    stages = cli.task(played.first.task).presets["paper"].stages
+    paper = {f"{stage}.{key}": value for stage, config in vars(stages).items() for key, value in vars(config).items()}
+    made = settings(played.run, played.first.world, played.first.controller)
+    if not made:
+        return [f"unknown: no {played.run / 'config.json'}"]
+    unread = {"controller.hidden_size"} if "-z_hidden-" not in str(played.first.controller) else set()
+    names = [name for name in made if name not in unread and made[name] != paper.get(name)]
+    return [f"{name} {made[name]} ({paper.get(name, 'not a setting of it')})" for name in names]
+
+
+def data_policy(played: Played) -> str:
+    """Return who played the games that V and M learned from, as far as the settings say."""
+    made = settings(played.run, "dream")
+    found = [f"collect.{key} {made[f'collect.{key}']}" for key in POLICY_OF_DATA if f"collect.{key}" in made]
+    return ", ".join(found) or "not stated"

@@ -1,0 +1,216 @@
+"""The iterative procedure as one command, and the pieces it is made of."""
+
+import json
+import os
+import signal
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from commands import assert_refused, python, run, start
+from samples import make_series
+
+from controller.checkpoints import load_candidates
+from controller.cma_es import CMAES
+from controller.config import IterateConfig
+from controller.iteration import earlier_episodes, explores, following_stages, is_iteration, vae_goes_on
+from controller.policies import Policy
+from controller.policy_spec import PolicyShape, rounded
+from experiment.errors import InputError
+from pendulum.task import TASK
+from rnn.batches import ConcatenatedBatches, EpisodeBatches, draw_episodes
+from rnn.series import load_series
+from rnn.training import load_rnn
+from vae.episodes import episode_length, list_episodes
+from vae.frames import _shares
+
+WORDS = ("reproduce.py", "pendulum", "--preset", "smoke", "--iterations", 3, "--ranks", 1)
+KILLS = ("iteration-01/rnn/begun.json", "iteration-02/rollouts/begun.json", "iteration-02/series/begun.json")
+CLOCKS = (
+    "timing.jsonl",
+    "events.out",
+    "begun.json",
+    ".holder.json",
+    ".lock",
+    "config.json",
+    "done.json",
+    "manifest.json",
+)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The folder of three iterations of the smoke preset, and what the command said."""
+    path = tmp_path_factory.mktemp("runs") / "whole"
+    done = run(python(*WORDS, "--run", path), seconds=900)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return path, done.stdout
+
+
+def results(path):
+    """The bytes of every file that is the same whenever it was made, by name."""
+    found = {}
+    for file in sorted(path.rglob("*")):
+        if file.is_file() and not any(word in file.name for word in CLOCKS):
+            data = file.read_bytes()
+            if file.parent.name == "evaluation":
+                data = json.dumps({k: v for k, v in json.loads(data).items() if k != "made_with"}).encode()
+            found[str(file.relative_to(path))] = data
+    return found
+
+
+def test_three_iterations(whole):
+    """Run folders, a table, its JSON and two figures; each iteration holds all that was seen before it."""
+    path, said = whole
+    values = json.loads((path / "iterations.json").read_text())
+    assert [row["iteration"] for row in values["iterations"]] == [1, 2, 3] and set(values["baselines"]) == {
+        "random",
+        "stay",
+        "sweep22",
+    }
+    assert all(
+        np.isfinite([row["real"], row["dream"], row["error"], row["best_paid"]]).all() for row in values["iterations"]
+    )
+    for words in ("pendulum, the iterative procedure", "| 3 ", "| sweep22 ", "M's error"):
+        assert words in said, said
+    assert (path / "iterations.png").stat().st_size > 10_000 and (path / "foresight.png").stat().st_size > 3_000
+    runs = [path / f"iteration-{number:02d}" for number in (1, 2, 3)]
+    assert [is_iteration(run) for run in runs] == [False, True, True] and vae_goes_on(runs[2])
+    counts = [len(list_episodes(run / "rollouts")) for run in runs]
+    assert counts == [6, 3, 3]
+    training, held_out = earlier_episodes(runs[2])
+    assert (len(training), len(held_out)) == (5 + 2, 1 + 1)
+    assert sum(map(len, load_series(runs[2] / "before/series", 4, 1))) == 9  # encoded again with this one's V
+    first = [(run / "vae/weights.npz").read_bytes() for run in runs]
+    assert len(set(first)) == 3  # V goes on
+    assert len({load_rnn(run / "rnn").head.kernel.numpy().tobytes() for run in runs}) == 3
+    seeds = [json.loads((run / "config.json").read_text())["seed"] for run in runs]
+    assert seeds == [0, 1, 2]
+
+
+def test_killed_and_started_again(whole, tmp_path):
+    """SIGKILL in three stages and a Ctrl-C: the end is the same, file by file."""
+    path = tmp_path / "killed"
+    for number, moment in enumerate(KILLS):
+        process = start(python(*WORDS, "--run", path))
+        limit = time.monotonic() + 600
+        while not (path / moment).exists() and process.poll() is None:
+            assert time.monotonic() < limit, f"{moment} never came"
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGINT if number == 2 else signal.SIGKILL)
+        process.communicate(timeout=60)
+    done = run(python(*WORDS, "--run", path), seconds=900)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    mine, theirs = results(path), results(whole[0])
+    assert mine.keys() == theirs.keys()
+    assert not [name for name in mine if mine[name] != theirs[name]]
+
+
+def test_again_it_only_reports(whole):
+    """A finished procedure is left as it is."""
+    before = results(whole[0])
+    done = run(python(*WORDS, "--run", whole[0]), seconds=200)
+    assert done.returncode == 0 and "reward" not in done.stderr, done.stderr
+    assert done.stdout.count("already finished") >= 14 and results(whole[0]) == before
+
+
+def test_a_frozen_v(whole, tmp_path, inside):
+    """V stays, the series are linked; it cannot go on later, since its frames are gone."""
+    new, words = tmp_path / "new", ("pendulum", "--run")
+    frozen = inside("iterate.py", *words, whole[0] / "iteration-01", "--to", new, "--set", "iterate.vae_epochs=0")
+    assert frozen.returncode == 0, frozen.stderr
+    old = whole[0] / "iteration-01"
+    assert (new / "vae/weights.npz").read_bytes() == (old / "vae/weights.npz").read_bytes() and not vae_goes_on(new)
+    assert os.path.samefile(new / "before/series/series-0000.npz", old / "series/series-0000.npz")
+
+
+# --- pieces ---
+
+
+def test_settings_of_the_next_iteration():
+    """Those of `iterate` replace those of the stages; V's stay where it is frozen."""
+    stages = replace(TASK.presets["paper"].stages, iterate=IterateConfig(episodes=7, vae_epochs=0.25, generations=3))
+    following = following_stages(stages)
+    assert (following.collect.episodes, following.vae.epochs, following.controller.generations) == (7, 0.25, 3)
+    assert following.rnn.epochs == 2.0 and following_stages(following) == following
+    frozen = replace(stages, iterate=IterateConfig())
+    assert following_stages(frozen).vae == stages.vae
+    with pytest.raises(InputError, match="new_share"):
+        IterateConfig(new_share=1.5)
+
+
+def test_exploring_is_spread_evenly():
+    """By hand: half of the episodes, a quarter, none, all."""
+    assert [explores(n, 0.5) for n in range(4)] == [False, True, False, True]
+    assert [explores(n, 0.25) for n in range(8)] == [False, False, False, True] * 2
+    assert not any(explores(n, 0.0) for n in range(9)) and all(explores(n, 1.0) for n in range(9))
+
+
+def test_new_episodes_make_up_their_share():
+    """Two new episodes of ten steps among eight old ones: half the epoch by size, in whole rounds; 0 is each once."""
+    rng = np.random.default_rng(0)
+    drawn = draw_episodes([10] * 10, new=2, new_share=0.5, rng=rng)
+    assert (
+        len(drawn) == 10
+        and sorted(n for n in drawn if n < 2) == [0, 0, 0, 1, 1]
+        or sorted(n for n in drawn if n < 2) == [0, 0, 1, 1, 1]
+    )
+    assert len({n for n in drawn if n >= 2}) == 5
+    assert sorted(draw_episodes([10] * 10, 2, 0.0, rng)) == list(range(10))
+    sizes = [7, 3, 9, 4]
+    drawn = draw_episodes(sizes, 1, 0.7, rng)
+    assert sum(sizes[n] for n in drawn) >= sum(sizes) and sum(7 for n in drawn if n == 0) >= 0.7 * sum(sizes)
+
+
+def test_batches_hold_their_share():
+    """Both regimes keep their number of batches, and half the steps are of the one new episode."""
+    series = make_series([6] * 8, noise=False)
+    joined = ConcatenatedBatches(series, 2, 4, 0, new=1, new_share=0.5)
+    steps = np.concatenate([batch.z[:, :-1, 0].ravel() for epoch in range(20) for batch in joined.epoch(epoch)])
+    assert joined.per_epoch == 5 and np.mean(steps == 0) == pytest.approx(0.5, abs=0.06)
+    whole = EpisodeBatches(series, 2, 6, 0, new=1, new_share=0.5)
+    rows = np.concatenate([batch.z[:, 0, 0] for epoch in range(20) for batch in whole.epoch(epoch)])
+    assert whole.per_epoch == 4 and np.mean(rows == 0) == 0.5
+
+
+def test_shares_of_frames_by_hand():
+    """Of 40 frames wanted half are of the new episode, which has only 10; the rest is even over the old ones."""
+    assert _shares(np.array([10, 20, 60]), 40, 1, 0.5).tolist() == [1.0, 0.25, 0.25]
+    assert _shares(np.array([100, 20, 60]), 40, 1, 0.5).tolist() == [0.2, 0.25, 0.25]
+    assert _shares(np.array([10, 20, 60]), 45, 1, 0.0).tolist() == [0.5, 0.5, 0.5]
+
+
+def test_cma_es_from_a_mean():
+    """The search starts at the weights given."""
+    mean = np.arange(6.0)
+    assert (CMAES(6, 8, 0.1, seed=1, mean=mean).mean == mean).all()
+    shifted, centred = CMAES(6, 8, 0.1, seed=1, mean=mean).ask(), CMAES(6, 8, 0.1, seed=1).ask()
+    assert np.allclose(shifted - mean, centred)
+
+
+def test_noise_on_outputs():
+    """Added before squashing, and the outputs stay in [-1, 1]."""
+    policy = Policy(PolicyShape("z", 2, 1, 1, bias=False), lambda outputs: 2 * outputs)
+    weights, z = np.float32([[0.5, 0.0]] * 3), np.float32([[1.0, 0.0]] * 3)
+    acted = np.asarray(policy.act(weights, z, z, z, np.float32([[0.1], [9.0], [-9.0]])))[:, 0]
+    assert np.allclose(acted, [2 * (np.tanh(0.5) + 0.1), 2.0, -2.0])
+
+
+def test_episodes_differ_by_who_explores(whole):
+    """Of three episodes the second explores with the best candidate: its actions are another's."""
+    run_folder = whole[0] / "iteration-02"
+    weights = load_candidates(next((whole[0] / "iteration-01/controller").iterdir()), 4 + 16 + 1)
+    assert len(weights) == 4 and (weights == rounded(weights)).all()
+    actions = [np.load(path)["action"] for path in list_episodes(run_folder / "rollouts")]
+    wander = [np.abs(np.diff(a[:, 0])).mean() for a in actions]
+    assert wander[1] > 2 * max(wander[0], wander[2])
+    assert {episode_length(path) for path in list_episodes(run_folder / "rollouts")} == {40}
+
+
+def test_bad_input(tmp_path, inside):
+    """One line each, and nothing is made."""
+    words = ("reproduce.py", "pendulum", "--run", tmp_path / "x")
+    assert_refused(inside(*words, "--preset", "smoke", "--iterations", 0), 2, "--iterations")
+    assert_refused(inside(*words, "--iterations", 2, "--ranks", 1), 2, "no run there yet")
+    assert not (tmp_path / "x").exists()
