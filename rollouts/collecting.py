@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiment.errors import InputError, command
-from experiment.files import atomic_write
+from experiment.files import atomic_write, check_writable
 from experiment.interrupts import deferred_interrupts
 from experiment.jsonl import append_row, read_journal, write_journal
 from experiment.progress import Progress
@@ -125,6 +125,7 @@ def collect_all(run: Run, players: Players, length: int, farm: Farm, frame_bytes
     """
     folder, config = run.folder("collect"), run.stages.collect
     if finished(folder) is None:  # before the stage is begun, so that it may still be asked for fewer
+        check_writable(folder, "make it writable, or name another --run")
         there = len(list(folder.glob("episode-*.npz")))
         needed = check_disk(run.path, max(0, config.episodes - there), frame_bytes, length)
         print(f"collect: {config.episodes:,} episodes, about {needed / 1e9:.2f} GB still to write", flush=True)

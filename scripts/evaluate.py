@@ -22,6 +22,8 @@ from experiment.files import check_writable
 from experiment.stages import need
 from rollouts.farm import Farm
 
+COLLECTOR = "collector"
+
 
 def parse():
     """Return the arguments."""
@@ -36,7 +38,7 @@ def parse():
         nargs="+",
         default=["agent"],
         metavar="POLICY",
-        help="agent, or a scripted policy of the task (default agent): "
+        help="agent, collector (who collects this run's episodes), or a scripted policy of the task (default agent): "
         + "; ".join(f"{name}: {', '.join(cli.task(name).policies)}" for name in cli.TASKS),
     )
     parser.add_argument("--to", type=Path, metavar="DIR", help="where the scores go (default: evaluation/ in the run)")
@@ -44,8 +46,8 @@ def parse():
     parser.add_argument("--episodes", type=cli.positive, help="games or dreams of each pair (evaluate.episodes)")
     arguments = parser.parse_args()
     for policy in arguments.policy:
-        if policy not in ("agent", *(known := cli.task(arguments.task).policies)):
-            parser.error(f"argument --policy: {policy} is not one of agent, {', '.join(known)}")
+        if policy not in ("agent", COLLECTOR, *(known := cli.task(arguments.task).policies)):
+            parser.error(f"argument --policy: {policy} is not one of agent, {COLLECTOR}, {', '.join(known)}")
     return arguments
 
 
@@ -82,6 +84,9 @@ def who_plays(arguments, task, run) -> tuple[list[Subject], PolicyShape | None]:
             folder = find_controller(run.path, arguments.controller, task.usual_controller)
             shape, weights = load_controller(folder, arguments.checkpoint)
             subjects.append(Subject("agent", weights, folder.name, arguments.checkpoint))
+        elif policy == COLLECTOR:
+            script = task.collector(run.stages.collect)
+            subjects.append(Subject(script.label, script))
         else:
             subjects.append(Subject(policy, task.script(policy, arguments.period)))
     return subjects, shape
@@ -95,6 +100,8 @@ def evaluate(arguments, subjects, world, temperature: float, farm: Farm, run) ->
     todo = []
     for subject in subjects:
         known = conditions(run, subject, world, temperature, episodes, seed)
+        if known.made_with in {one.made_with for _, one in todo}:
+            continue  # the collecting policy may be one of the task's scripts
         if known.made_with in there:
             print(f"{label(known)}: {row(there[known.made_with])}; evaluated before, nothing to do")
         else:

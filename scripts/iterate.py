@@ -12,13 +12,14 @@ old weights, and C from the old mean (iterate.keep_mean). What it does different
 or by --set for this run alone. `reproduce.py --iterations` takes as many iterations as wanted, stage by stage.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import cli
 
 cli.one_thread_a_rank()
 
-from controller.checkpoints import find_controller, load_candidates, load_controller
+from controller.checkpoints import find_controller, load_candidates, load_controller, training_config
 from controller.evaluation import evaluations_of
 from controller.iteration import explores, following_stages, open_iteration, signature, vae_goes_on
 from controller.workers import Setup, TaskPlayers, play_setup
@@ -48,7 +49,7 @@ def main() -> None:
         old = old_run(arguments, task)
         folder = find_controller(old.path, arguments.controller, task.usual_controller)
         shape, weights = load_controller(folder, "best")
-        new = open_iteration(old, *new_run(arguments, old), signature(old, folder, weights), folder)
+        new = open_iteration(old, *new_run(arguments, old, folder), signature(old, folder, weights), folder)
         players = who_plays(new.stages.iterate, folder, weights)
         setup = iteration_setup(old, new, shape)
         length = usual_length(old, folder.name, setup.env.time_limit)
@@ -98,13 +99,15 @@ def old_run(arguments, task):
     return old
 
 
-def new_run(arguments, old):
+def new_run(arguments, old, controller: Path):
     """Return the new run as wanted, and what --set said: the old settings as `iterate`, then --set, change them.
 
-    A setting of `iterate` that --set changes counts for this run already.
+    Those of C are what the playing controller was trained with. A setting of `iterate` that --set changes counts for
+    this run already.
     """
     said = [word for word in arguments.overrides if word.startswith("iterate.")]
-    stages, _ = cli.overridden(old.stages, said)
+    inherited = replace(old.stages, controller=training_config(controller, old.stages.controller))
+    stages, _ = cli.overridden(inherited, said)
     stages, explicit = cli.overridden(following_stages(stages), arguments.overrides)
     if arguments.seed is None:
         return Run(arguments.to, old.task, old.preset, old.seed + 1, stages), explicit

@@ -62,10 +62,11 @@ def stages(launcher, run, task, temperature: float, seeds: int) -> list[str]:
     launcher.alone("encode_series.py")
     launcher.alone("train_rnn.py")
     if task.world == "dream":
-        probes = ["--policy", *task.policies, "--seed", SEED, "--temperature", str(temperature)]
+        probes = ["--policy", *task.policies, "collector", "--seed", SEED, "--temperature", str(temperature)]
         launcher.ranked("evaluate.py", *probes, "--world", "real", "dream", "--episodes", str(config.probe_episodes))
         print("\nThe dream, probed before C is trained in it: scripted policies in both worlds\n")
         tables.print_table(run, task, [], temperature)
+        tables.print_survival(run, tables.scripts(run, task), temperature)
     variants = task.presets[run.preset].variants
     names = [controller(launcher, run, task, v, temperature, seed) for v in variants for seed in range(seeds)]
     launcher.ranked("evaluate.py", "--policy", *task.baselines, "--seed", SEED, "--episodes", str(config.episodes))

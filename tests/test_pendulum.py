@@ -143,6 +143,8 @@ def test_scripts():
     held = PendulumScript("random_hold", max_hold=4).actions(np.random.default_rng(0), 4000)[:, 0]
     lengths = np.diff(np.flatnonzero(np.diff(held)))
     assert lengths.max() == 4 and lengths.mean() == pytest.approx(2.5, abs=0.1)
+    tops = [np.abs(PendulumScript("random_hold").actions(np.random.default_rng(n), 200)).max() for n in range(40)]
+    assert min(tops) < 0.3 and max(tops) > 1.7  # an amplitude for each episode
     assert PendulumScript("sweep", 3).actions(None, 7)[:, 0].tolist() == [2, 2, 2, -2, -2, -2, 2]
     with pytest.raises(InputError):
         PendulumScript("jump")

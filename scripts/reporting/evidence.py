@@ -14,7 +14,8 @@ from experiment.errors import InputError
 from experiment.files import read_json
 from experiment.jsonl import read_journal
 
-APART = ("untrained", "second-turn", "iteration")  # how folders of runs begin that others are measured against
+APART = ("untrained", "second-turn")  # how folders of runs begin that others are measured against
+ITERATION, FIRST = "iteration-", "iteration-01"  # runs of `reproduce.py --iterations`; the first is as any other
 OPERATIONAL = {  # settings that no score depends on, or that a claim names itself
     "collect.games_per_rank",
     "vae.validation_frames",
@@ -74,7 +75,8 @@ class Played:
 def command(run: Path, evaluation: Evaluation) -> str:
     """Return the command that makes an evaluation again."""
     e, words = evaluation, [f"python scripts/evaluate.py {evaluation.task} --run {run} --world {evaluation.world}"]
-    words += [f"--controller {e.controller}"] if e.controller else [f"--policy {e.policy}"]
+    script = e.policy if e.policy in cli.task(e.task).policies else "collector"
+    words += [f"--controller {e.controller}"] if e.controller else [f"--policy {script}"]
     words += [f"--period {e.period}"] if e.period else []
     words += [f"--temperature {temperature_text(e.temperature)}"] if e.temperature is not None else []
     return " ".join([*words, f"--episodes {e.episodes} --seed {e.seed}"])
@@ -84,7 +86,8 @@ class Evidence:
     """All runs below a folder: itself, those in it, and those in its folders that are named as a task."""
 
     def __init__(self, results: Path):
-        folders = [results, *_folders(results), *(run for name in cli.TASKS for run in _folders(results / name))]
+        tasks = [results, *(results / name for name in cli.TASKS)]
+        folders = [run for task in tasks for run in (task, *_folders(task), *_seeds(task))]
         self.results, self.played = results, [p for folder in dict.fromkeys(folders) for p in _played(folder)]
         if not self.played and not results.is_dir():
             raise InputError(f"{results}: no such folder; name one of runs, or a run, with --results")
@@ -131,8 +134,15 @@ class Evidence:
 
 
 def apart(run: Path) -> str:
-    """Return how a run set apart from the others is called, or an empty string."""
+    """Return how a run set apart from the others is called, or an empty string: an iteration by its whole name."""
+    if run.name.startswith(ITERATION):
+        return "" if run.name == FIRST else run.name
     return next((name for name in APART if run.name.startswith(name)), "")
+
+
+def _seeds(path: Path) -> list[Path]:
+    """The runs of a procedure that was taken through its iterations from several seeds."""
+    return [run for seed in _folders(path) if seed.name.startswith("seed-") for run in _folders(seed)]
 
 
 def _folders(path: Path) -> list[Path]:

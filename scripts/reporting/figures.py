@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from controller.survival import Curve
 from controller.task import temperature_text
 
 OURS, THEIRS, THIRD, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe and Ito's, safe for the colour-blind
@@ -26,7 +27,7 @@ plt.rcParams.update(
 )
 
 
-def pictures(rows: list[tuple[str, np.ndarray]], columns: list[str] | None = None) -> Figure:
+def strips(rows: list[tuple[str, np.ndarray]], columns: list[str] | None = None) -> Figure:
     """Draw strips of frames uint8 [n, 64, 64, 3] one below the other, with their labels; shorter ones end in white."""
     longest = max(len(frames) for _, frames in rows)
     figure, axes = plt.subplots(len(rows), 1, figsize=(1 + 0.9 * longest, 0.95 * len(rows) + 0.3), squeeze=False)
@@ -104,6 +105,33 @@ def histogram(scores: list[float], label: str, published: tuple[str, float, floa
         axis.axvspan(mean - std, mean + std, color=THEIRS, alpha=0.12)
     axis.set(xlabel=unit, ylabel="episodes")
     axis.legend()
+    figure.tight_layout()
+    return figure
+
+
+def survival(panels: list[tuple[str, list[tuple[str, Curve]]]], limit: int) -> Figure:
+    """Draw survival curves with 95 % bands: a panel for each policy (name, [(world, curve)]), the worlds over it."""
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    size = (3.3 * columns + 0.6, 2.4 * rows + 0.5)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharex=True, sharey=True)
+    for axis, (name, curves) in zip(axes.flat, panels, strict=False):
+        for color, style, (world, curve) in zip((OURS, THEIRS), ("-", "--"), curves, strict=False):
+            steps = np.append(curve.steps, limit if curve.share[-1] > 0 else curve.steps[-1])
+            share, low, high = (np.append(part, part[-1]) for part in curve[1:])
+            axis.step(steps, share, style, where="post", color=color, label=world, lw=1.8)
+            axis.fill_between(steps, low, high, step="post", color=color, alpha=0.15, lw=0)
+        axis.set_title(name, fontsize=9)
+        axis.set(xlim=(0, limit), ylim=(0, 1.02))
+    for axis in list(axes.flat)[len(panels) :]:
+        axis.set_visible(False)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("share surviving")
+    for column in range(columns):
+        lowest = axes[max(row for row in range(rows) if row * columns + column < len(panels)), column]
+        lowest.set_xlabel("steps")
+        lowest.tick_params(labelbottom=True)
+    axes[0, 0].legend(loc="upper right", fontsize=8)
     figure.tight_layout()
     return figure
 

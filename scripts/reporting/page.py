@@ -41,8 +41,12 @@ class Page:
             self.failed.append(text)
             self.parts.append(f'<p class="missing">Could not be made: {html.escape(text)}</p>')
 
+    def note(self, text: str) -> None:
+        """Add a line of text."""
+        self.parts.append(f"<p>{html.escape(text)}</p>")
+
     def missing(self, text: str) -> None:
-        """Say what could not be drawn, and why."""
+        """Say which figure could not be made, and why."""
         self.parts.append(f'<p class="missing">Not there yet: {html.escape(text)}</p>')
 
     def figure(self, name: str, figure: Figure, alt: str) -> None:

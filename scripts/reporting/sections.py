@@ -8,7 +8,9 @@ from typing import Any
 import cli
 import gymnasium
 import numpy as np
-from reporting import figures
+from reporting import figures, survival
+from reporting.claims import CORRECTION, all_claims
+from reporting.claims_page import page_rows
 from reporting.page import Page
 
 from controller.agent import Agent
@@ -16,6 +18,7 @@ from controller.checkpoints import find_controller, load_controller, training_te
 from controller.dream_env import DreamEnv
 from controller.evaluation import Evaluation, evaluations_of, row
 from controller.policies import Policy
+from controller.survival import survival_curve
 from controller.task import temperature_text
 from controller.training import read_evaluations
 from controller.trajectories import (
@@ -107,6 +110,8 @@ class Report:
                 figure = figures.histogram(e.scores, e.who, self._published(e.who), self.task.score)
                 self.page.figure(f"scores-{e.who}-seed{e.seed}", figure, f"scores of {e.who}")
         self._probes(real, dreamt)
+        self._survival(found)
+        self._claims()
         return None
 
     def _published(self, who: str) -> tuple[str, float, float] | None:
@@ -137,6 +142,35 @@ class Report:
             self.page.figure(f"probes-tau{name}", figure, f"survival in the dream at {name} and in the real game")
         return None
 
+    def _survival(self, found: list[Evaluation]) -> None:
+        """Survival curves and deaths by window in both worlds, of each temperature that anybody dreamed at."""
+        lasting = [e for e in found if e.scores == e.lengths]
+        if self.task.world != "dream" or not lasting:
+            return
+        self.page.heading("Survival", "Equal means can hide opposite errors. Bands, intervals: 95 %.")
+        limit, policies = self.run.stages.env.time_limit, self.task.policies
+        for tau in sorted({e.temperature for e in lasting if e.temperature is not None}, reverse=True):
+            lengths = survival.both_worlds(lasting, tau, lambda who: who in policies)
+            if not lengths:
+                continue
+            panels = [
+                (who, [(world, survival_curve(each, limit)) for world, each in zip(survival.WORLDS, both, strict=True)])
+                for who, both in lengths.items()
+            ]
+            name = temperature_text(tau)
+            title = f"survival in the dream at {name} and in the real task"
+            self.page.figure(f"survival-tau{name}", figures.survival(panels, limit), title)
+            self.page.table(survival.hazard_rows(lengths, limit))
+            for line in survival.warnings(lengths, limit):
+                self.page.note(line)
+
+    def _claims(self) -> None:
+        """Each of the paper's claims about this task, as far as this run's scores go."""
+        claims = [claim for claim in all_claims(self.run.path)[0] if claim.evidence]
+        if claims:
+            self.page.heading("The paper's claims", f"What this run's scores say of them. {CORRECTION}")
+            self.page.table(page_rows(claims))
+
     # --- V and M ---
 
     def vision(self) -> None:
@@ -147,7 +181,7 @@ class Report:
         vae, obs = self.vae, self.example.frames
         frames = obs[:: max(1, len(obs) // STRIP)][:STRIP]
         shown = [("real", frames), ("V", decode(vae, encode(vae, frames)))]
-        self.page.figure("reconstructions", figures.pictures(shown), "frames and reconstructions")
+        self.page.figure("reconstructions", figures.strips(shown), "frames and reconstructions")
         return self._losses("vae", "reconstruction", "frames", self.run.stages.vae.batch_size)
 
     def _losses(self, stage: str, key: str, unit: str, size: int) -> None:
@@ -170,14 +204,14 @@ class Report:
 
     def memory(self) -> None:
         """Draw M's predictions along a held-out episode, and its losses."""
-        self.page.heading("M", "Along a real episode, each step foretold from those before it.")
+        self.page.heading("M", "Along a real episode, each step predicted from those before it.")
         if not {"vae", "rnn"} <= self.has:
             return self.page.missing("a trained M; run scripts/train_rnn.py")
         played = Trajectory(*(part[-STEPS:] for part in self.example))
         found = predict(self.vae, self.rnn, played)
         at = slice(0, len(found.frames), max(1, len(found.frames) // STRIP))
-        shown = [("real", played.frames[1:][at][:STRIP]), ("foretold", found.frames[at][:STRIP])]
-        self.page.figure("predictions", figures.pictures(shown), "next frames, real and foretold")
+        shown = [("real", played.frames[1:][at][:STRIP]), ("predicted", found.frames[at][:STRIP])]
+        self.page.figure("predictions", figures.strips(shown), "next frames, real and predicted")
         figure = figures.foresight(found.done, found.density, found.grid, found.values)
         self.page.figure("foresight", figure, "mixture and probability of the end")
         config = self.run.stages.rnn
@@ -199,7 +233,7 @@ class Report:
             dreamt = replay_in_dream(self._env(tau), actions[:length], first, self.seed)
             rows.append((f"tau {tau:g}", dreamt[::STRIDE]))
         columns = [str(step) for step in range(0, length, STRIDE)]
-        self.page.figure("dreams", figures.pictures(rows, columns), "dreams at five temperatures")
+        self.page.figure("dreams", figures.strips(rows, columns), "dreams at five temperatures")
         return None
 
     def _env(self, temperature: float) -> DreamEnv:
@@ -225,7 +259,7 @@ class Report:
         dreamt = dream_trajectory(env, policy, weights, z[0], self.seed, STEPS)
         rows = [("real", real.frames[::STRIDE][:STRIP]), ("dream", dreamt.frames[::STRIDE][:STRIP])]
         columns = [str(STRIDE * n) for n in range(STRIP)]
-        self.page.figure("agent", figures.pictures(rows, columns), f"{folder.name} in both worlds")
+        self.page.figure("agent", figures.strips(rows, columns), f"{folder.name} in both worlds")
         panels = [real.frames, decode(vae, z), dreamt.frames]
         whole = max(map(len, panels))
         held = [np.concatenate([p, np.repeat(p[-1:], whole - len(p), axis=0)]) for p in panels]
