@@ -11,6 +11,8 @@ from pathlib import Path
 
 import cli
 
+from experiment.files import atomic_write
+
 
 def parse():
     """Return the arguments."""
@@ -37,8 +39,6 @@ def main() -> None:
 
 def make(folder: Path, path: Path, controller: str | None) -> int:
     """Write the page of the run in `folder`; returns its size in bytes."""
-    from experiment.files import atomic_write
-
     run = cli.open_existing(folder)
     cli.need_models(run)
     cli.load_tensorflow()

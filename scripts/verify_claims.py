@@ -15,6 +15,8 @@ from pathlib import Path
 
 import cli
 
+from experiment.files import write_json
+
 RESULTS = Path(__file__).parents[1] / "results"
 DRAWS = 1_000
 
@@ -36,8 +38,6 @@ def main() -> None:
     with cli.ending_well():
         found = error_rates(arguments.error_rates) if arguments.error_rates else verdicts(arguments)
         if arguments.json:
-            from experiment.files import write_json
-
             write_json(arguments.json, found)
             print(f"wrote {arguments.json}")
 

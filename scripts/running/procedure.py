@@ -138,14 +138,14 @@ class Procedure:
 
     def controller(self, run) -> str:
         """Return the name of a run's controller."""
-        from controller.task import controller_name
+        from controller.task import controller_name  # loads NumPy, after the threads are set
 
         return controller_name(self.task.world, self.task.variant, self.temperature, run.seed)
 
 
 def real_score(run, who: str):
     """Return the evaluation of an agent or a script in the real task."""
-    from controller.evaluation import evaluations_of
+    from controller.evaluation import evaluations_of  # loads NumPy, after the threads are set
 
     found = [e for e in evaluations_of(run) if (e.world, e.who, e.seed) == ("real", who, int(SEED))]
     return max(found, key=lambda e: e.episodes)
