@@ -25,6 +25,7 @@ class CarRacingDream(DreamEnv):
     For the rest see `DreamEnv`.
     """
 
+    task = "carracing"
     metadata: dict[str, Any] = METADATA
 
     def __init__(
@@ -36,6 +37,7 @@ class CarRacingDream(DreamEnv):
 class CarRacingDreams(DreamVectorEnv):
     """M dreaming CarRacing many times at once; see `CarRacingDream` and `DreamVectorEnv`."""
 
+    task = "carracing"
     metadata: dict[str, Any] = METADATA
 
     def __init__(

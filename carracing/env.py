@@ -16,6 +16,7 @@ from gymnasium.envs.box2d.car_racing import CarRacing
 
 from carracing.config import RENDERERS, VIEWS
 from carracing.render import KEPT_ROWS, SIZE, Renderer, Road, resize
+from experiment.arrays import checked_options
 from vae.preprocessing import PREPROCESSES, stretched, wrapped
 
 LOW, HIGH = np.array([-1.0, 0.0, 0.0], np.float32), np.ones(3, np.float32)  # steer, gas, brake
@@ -193,6 +194,7 @@ class CarRacing64(gymnasium.Env):
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
         """Begin an episode; see `CarRacingGame.reset`. There are no options."""
+        checked_options(options)
         super().reset(seed=seed)
         game_seed = int(self.np_random.integers(2**32)) if seed is None else seed
         return self.game.reset(game_seed), {"seed": game_seed}

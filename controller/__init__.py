@@ -1,5 +1,6 @@
 """C, the controller: policies, CMA-ES, the agent (V, M and C together), training, evaluation and statistics."""
 
+from experiment.keras_settings import use_tensorflow
 from experiment.public import public
 
 __all__, __getattr__, __dir__ = public(
@@ -18,3 +19,5 @@ __all__, __getattr__, __dir__ = public(
         "training": ["ControllerTrainer", "read_evaluations"],
     },
 )
+
+use_tensorflow()

@@ -12,11 +12,13 @@ import tensorflow as tf
 from controller.checkpoints import find_controller, load_controller
 from controller.policies import Policy
 from controller.task import Task
-from experiment.errors import NumericalError
+from experiment.arrays import checked_frame
+from experiment.errors import InputError, NumericalError
 from experiment.random_streams import Purpose, Stream
+from experiment.runs import check_task
 from rnn.model import MDNRNN
 from rnn.training import load_rnn
-from rollouts.rollout import BLOCK, Rollout
+from rollouts.rollout import BLOCK, Rollout, wild
 from rollouts.tiles import Tiles
 from vae.episodes import FRAME_SHAPE
 from vae.model import VAE, to_unit
@@ -100,7 +102,8 @@ class AgentActor:
         self._step[slots] += 1
         for row in np.flatnonzero(~np.isfinite(action).all(1)):
             stream, step = self._streams[slots[row]], int(self._step[slots[row]])
-            raise NumericalError(f"agent: the action is NaN in rollout {stream} at step {step}; train V and M again")
+            advice = wild(self._weights[slots[row]]) or "train V and M again"
+            raise NumericalError(f"agent: the action is NaN in rollout {stream} at step {step}; {advice}")
         return action
 
     def _wandered(self, slot: int) -> np.ndarray:
@@ -129,18 +132,26 @@ class PlayingAgent:
         self._actor.start(0, rollout, rollout.rng())
 
     def act(self, observation: np.ndarray) -> np.ndarray:
-        """The action float32 [A] on a frame uint8 [64, 64, 3]."""
-        return self._actor.act([0], observation[None])[0]
+        """The action float32 [A] on a frame uint8 [64, 64, 3]; ValueError where it is anything else."""
+        return self._actor.act([0], checked_frame("observation", observation)[None])[0]
 
 
 def load_agent(task: Task, run: str | Path, controller: str | None = None, checkpoint: str = "best") -> PlayingAgent:
     """The agent of a run of a task, with the controller named, its only one, or the task's usual one.
 
     Raises:
-        InputError: a file is missing or damaged, or the run has no controller, or several, none of which is meant.
+        InputError: a file is missing or damaged, the run is of another task, its parts do not fit together, or it has
+            no controller, or several, none of which is meant.
     """
     run = Path(run)
-    shape, weights = load_controller(find_controller(run, controller, task.usual_controller), checkpoint)
-    playing = PlayingAgent(Agent(load_vae(run / "vae"), load_rnn(run / "rnn"), Policy(shape, task.squash)), weights)
+    check_task(run, task.name)
+    folder = find_controller(run, controller, task.usual_controller)
+    shape, weights = load_controller(folder, checkpoint)
+    vae, rnn = load_vae(run / "vae"), load_rnn(run / "rnn")
+    found = (vae.z_size, rnn.z_size, shape.z_size, rnn.action_size, shape.outputs, rnn.hidden_size)
+    wanted = (shape.z_size, shape.z_size, shape.z_size, task.action_size, task.action_size, shape.state_size)
+    if found != wanted:
+        raise InputError(f"{run}: its V, M and {folder.name} are of other sizes, {found} where C needs {wanted}")
+    playing = PlayingAgent(Agent(vae, rnn, Policy(shape, task.squash)), weights)
     playing.reset()
     return playing

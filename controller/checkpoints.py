@@ -10,7 +10,7 @@ from controller.config import ControllerConfig, Stages
 from controller.policy_spec import PolicyShape, rounded
 from experiment.config import from_values
 from experiment.errors import InputError
-from experiment.files import read_json, read_sealed, write_json
+from experiment.files import read_json, read_sealed, then, write_json
 from experiment.jsonl import read_journal
 from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
 from experiment.runs import Run
@@ -47,7 +47,7 @@ def load_controller(folder: Path, checkpoint: str) -> tuple[PolicyShape, np.ndar
         shape = PolicyShape(**{key: config[key] for key in PolicyShape.__dataclass_fields__})
         specs = {"weights": ArraySpec("float32", (shape.size,))}
     except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a controller's configuration ({error!r}); {ADVICE}") from None
+        raise InputError(f"{path}: not a controller's configuration ({error!r}){then(ADVICE, path)}") from None
     weights = read_npz(folder / f"{checkpoint}.npz", specs, ADVICE)["weights"]
     check_finite(weights, "weights", folder / f"{checkpoint}.npz", ADVICE)
     return shape, weights

@@ -23,12 +23,17 @@ class ControllerConfig(Settings):
         40, "hidden tanh units of variant z_hidden", unit="units", source="paper, appendix A.4", least=1
     )
     popsize: int = setting(
-        64, "candidates in a generation, an even number", unit="candidates", source="paper, appendix A.4", least=4
+        64,
+        "candidates in a generation, an even number",
+        unit="candidates",
+        source="paper, appendix A.4",
+        least=4,
+        even=True,
     )
     rollouts: int = setting(
         16, "rollouts averaged into a candidate's fitness", unit="rollouts", source="paper, appendix A.4", least=1
     )
-    sigma_init: float = setting(0.1, "CMA-ES's initial step size", source="authors' code", above=0.0)
+    sigma_init: float = setting(0.1, "CMA-ES's initial step size", source="authors' code", above=0.0, most=100.0)
     generations: int = setting(1800, "generations of CMA-ES", unit="generations", source="authors' code", least=1)
     temperature: float = setting(1.15, "dream temperature", source="paper, table 2", above=0.0)
     time_limit: int = setting(

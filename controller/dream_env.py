@@ -7,7 +7,7 @@ run's small files: TensorFlow, V and M are loaded at the first reset, by the pro
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -15,8 +15,10 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from experiment.arrays import checked_numbers, checked_options
 from experiment.checkpoints import load_config
 from experiment.errors import InputError
+from experiment.runs import check_task
 from rnn.config import ADVICE as RNN_ADVICE
 from rnn.config import checked_temperature
 from rnn.series import load_initial
@@ -37,11 +39,14 @@ class DreamSizes(NamedTuple):
 class DreamSource:
     """What dreams of a run are made from, checked before TensorFlow is loaded.
 
-    Raises InputError: a file is missing or damaged, M takes other actions, or the temperature is not above 0.
+    Raises InputError: the run is of another task than `task`, a file is missing or damaged, M takes other actions, or
+    the temperature is not above 0.
     """
 
-    def __init__(self, run: str | Path, action_space: gymnasium.spaces.Box, temperature: float):
+    def __init__(self, run: str | Path, action_space: gymnasium.spaces.Box, temperature: float, task: str):
         self.run, self.temperature = Path(run), checked_temperature(temperature)
+        if task:
+            check_task(self.run, task)
         z_size = load_config(self.run / "vae", "weights", {"z_size": int}, VAE_ADVICE)["z_size"]
         fields = {"z_size": int, "hidden_size": int, "action_size": int}
         self.sizes = DreamSizes(*load_config(self.run / "rnn", "weights", fields, RNN_ADVICE).values())
@@ -64,12 +69,11 @@ class DreamSource:
 
     def first_z(self, options: dict[str, Any] | None, shape: tuple[int, ...]) -> np.ndarray | None:
         """Return options["z"], which must be finite numbers [..., Z] that fill `shape`, or None without it."""
-        if not options or "z" not in options:
+        options = checked_options(options, ("z", "reset_mask") if len(shape) > 1 else ("z",))
+        if "z" not in options:
             return None
-        z = np.asarray(options["z"], np.float32)
-        if z.shape not in (shape[-1:], shape) or not np.isfinite(z).all():
-            raise ValueError(f'options["z"] must be finite numbers of shape {shape[-1:]}, not {z.shape}: {z}')
-        return np.broadcast_to(z, shape)
+        whole = shape if np.shape(options["z"]) == shape else shape[-1:]
+        return np.broadcast_to(checked_numbers('options["z"]', options["z"], whole), shape)
 
 
 class DreamEnv(gymnasium.Env):
@@ -86,6 +90,8 @@ class DreamEnv(gymnasium.Env):
         InputError: see `DreamSource`; at the first reset, for weights that are damaged.
     """
 
+    task: ClassVar[str] = ""  # that a run must be of
+
     def __init__(
         self,
         run: str | Path,
@@ -95,7 +101,7 @@ class DreamEnv(gymnasium.Env):
         render_mode: str | None,
     ) -> None:
         self.render_mode, self.time_limit, self.action_space = _checked(render_mode), time_limit, action_space
-        self._source = DreamSource(run, action_space, temperature)
+        self._source = DreamSource(run, action_space, temperature, self.task)
         self.sizes, self.observation_space = self._source.sizes, self._source.observation_space()
         self._batch: DreamBatch | None = None
         self._decoder: Decoder | None = None
@@ -118,7 +124,7 @@ class DreamEnv(gymnasium.Env):
             ValueError: the action is not one of the action space.
             RuntimeError: no dream is under way.
         """
-        action = np.asarray(action, np.float32)
+        action = checked_numbers("action", action, self.action_space.shape)
         if not self.action_space.contains(action):
             raise ValueError(f"action must be one of {self.action_space}, not {action}")
         if self._over:
@@ -144,6 +150,8 @@ class DreamVectorEnv(VectorEnv):
         the others: see `DreamEnv`.
     """
 
+    task: ClassVar[str] = ""  # that a run must be of
+
     def __init__(
         self,
         num_envs: int,
@@ -159,7 +167,7 @@ class DreamVectorEnv(VectorEnv):
         self.num_envs, self.time_limit, self.render_mode = num_envs, time_limit, _checked(render_mode)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
-        self._source = DreamSource(run, action_space, temperature)
+        self._source = DreamSource(run, action_space, temperature, self.task)
         self.single_action_space, self.single_observation_space = action_space, self._source.observation_space()
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
@@ -185,7 +193,7 @@ class DreamVectorEnv(VectorEnv):
         """Begin all dreams; return their observations float32 [N, Z + 2 H].
 
         seed: one for each dream, or an int s for s, s + 1, ...; without it a dream's generator goes on.
-        options: "z", float32 [Z] or [N, Z], where they begin; "reset_mask", bool [N], those that begin anew while the
+        options: "z", float32 [Z] or [N, Z], where they begin; "reset_mask", bool [N], those that restart while the
             others stay.
         """
         rows = self._masked(options)
@@ -197,7 +205,7 @@ class DreamVectorEnv(VectorEnv):
         return self._batch.state.copy(), {}
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Dream one step of all; a dream that is over begins anew as the autoreset mode says.
+        """Dream one step of all; a dream that is over restarts as the autoreset mode says.
 
         Returns:
             observations float32 [N, Z + 2 H], rewards float64 [N], terminated bool [N], truncated bool [N], infos: in

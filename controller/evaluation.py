@@ -1,16 +1,18 @@
 """Evaluating agents and scripted policies in either world, with intervals, and the tables made from it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from controller.config import Stages, World
+from controller.task import temperature_text
 from experiment.errors import InputError
 from experiment.files import first_line, read_json, write_json
 from experiment.provenance import commit, digest
 from experiment.random_streams import Purpose
-from experiment.runs import Run, finished
+from experiment.runs import Run, finished, load_run
 from rollouts.farm import Farm
 from rollouts.rollout import Outcome, Rollout, WeightsOrScript
 from rollouts.scripted import Script
@@ -33,6 +35,7 @@ KINDS = {
     "period": (int, NONE),
     "checkpoint": (str, NONE),
     "precision": (str,),
+    "settings": (dict,),
 }
 
 
@@ -61,6 +64,7 @@ class Evaluation:
     checkpoint: str | None = None
     made_with: str = ""  # a hash of all that decides the scores
     precision: str = "float32"  # of V and M; "float32" without them
+    settings: dict[str, Any] = field(default_factory=dict)  # of the environment, where they are not the run's own
 
     @property
     def who(self) -> str:
@@ -71,10 +75,11 @@ class Evaluation:
 
     @property
     def file_name(self) -> str:
-        """``<world>-<controller or policy>[-tau<T>][-bfloat16]-seed<S>-n<N>.json``."""
-        tau = f"-tau{self.temperature:.2f}" if self.temperature is not None else ""
+        """``<world>-<controller or policy>[-tau<T>][-bfloat16][-<setting>=<value>]-seed<S>-n<N>.json``."""
+        tau = f"-tau{temperature_text(self.temperature)}" if self.temperature is not None else ""
         precision = f"-{self.precision}" if self.precision != "float32" else ""
-        return f"{self.world}-{self.who}{tau}{precision}-seed{self.seed}-n{self.episodes}.json"
+        settings = "".join(f"-{name.partition('.')[2]}={value}" for name, value in sorted(self.settings.items()))
+        return f"{self.world}-{self.who}{tau}{precision}{settings}-seed{self.seed}-n{self.episodes}.json"
 
     def made_in(self, precision: str) -> bool:
         """Whether V and M computed in this precision, or neither was there to compute."""
@@ -116,6 +121,7 @@ class Conditions:
     checkpoint: str | None = None
     made_with: str = ""
     precision: str = "float32"
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 def conditions(
@@ -123,6 +129,7 @@ def conditions(
 ) -> Conditions:
     """Return what an evaluation of a subject in a world is of; `temperature` counts in the dream only.
 
+    Where `run` has other settings of the environment than are stored in its folder, they are named.
     `made_with` hashes all that decides the scores: equal hashes, equal scores on one CPU type.
     """
     tau, agent = temperature if world == "dream" else None, subject.policy == "agent"
@@ -144,7 +151,15 @@ def conditions(
         checkpoint=subject.checkpoint,
         made_with=digest(decisive),
         precision=precision,
+        settings=other_settings(run),
     )
+
+
+def other_settings(run: Run[Stages]) -> dict[str, Any]:
+    """Return the settings of the environment that are not those stored in the run's folder, by ``env.<field>``."""
+    stored = load_run(run.path, run.stages, missing_ok=True) or run
+    own = vars(stored.stages.env)
+    return {f"env.{name}": value for name, value in vars(run.stages.env).items() if value != own[name]}
 
 
 def play(farm: Farm, world: str, players: list[WeightsOrScript], episodes: int, seed: int) -> list[list[Outcome]]:
@@ -197,8 +212,9 @@ def load_evaluations(folder: Path, precision: str | None = None) -> list[Evaluat
 
 
 def evaluations_of(run: Run) -> list[Evaluation]:
-    """A run's evaluations in the precision that it plays in."""
-    return load_evaluations(run.path / "evaluation", run.stages.controller.precision)
+    """A run's evaluations in the precision that it plays in, and in its own settings."""
+    found = load_evaluations(run.path / "evaluation", run.stages.controller.precision)
+    return [evaluation for evaluation in found if not evaluation.settings]
 
 
 def _check(evaluation: Evaluation) -> None:

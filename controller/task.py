@@ -163,6 +163,13 @@ class Task:
         return PolicyShape(variant, z_size, state_size, self.action_size, self.bias, hidden_units)
 
 
+def temperature_text(temperature: float) -> str:
+    """Return the temperature as names have it: two decimals, or all of them where it has more."""
+    short = f"{temperature:.2f}"
+    return short if float(short) == temperature else repr(float(temperature))
+
+
 def controller_name(world: World, variant: Variant, temperature: float, seed: int) -> str:
     """Return the name of a controller's folder: ``<world>-<variant>[-tau<T>]-s<seed>``."""
-    return f"{world}-{variant}{f'-tau{temperature:.2f}' if world == 'dream' else ''}-s{seed}"
+    tau = f"-tau{temperature_text(temperature)}" if world == "dream" else ""
+    return f"{world}-{variant}{tau}-s{seed}"

@@ -29,6 +29,7 @@ class DoomDream(DreamEnv):
     temperature: of the dream, above 0 (paper, table 2: 1.15 carries over best). For the rest see `DreamEnv`.
     """
 
+    task = "doomrnn"
     metadata: dict[str, Any] = METADATA
 
     def __init__(
@@ -40,6 +41,7 @@ class DoomDream(DreamEnv):
 class DoomDreams(DreamVectorEnv):
     """M dreaming take cover many times at once; see `DoomDream` and `DreamVectorEnv`."""
 
+    task = "doomrnn"
     metadata: dict[str, Any] = METADATA
 
     def __init__(

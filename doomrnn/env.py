@@ -6,11 +6,14 @@ and `doomrnn.games.TakeCoverGames` steps many of them together. The task is the 
 `take_cover.cfg`: status bar and flashes on, first observation at tic 14, one tic a step (authors' code).
 """
 
+import contextlib
+import errno
 import functools
 import logging
 import math
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -21,11 +24,14 @@ import gymnasium
 import numpy as np
 import vizdoom
 
+from experiment.arrays import checked_numbers, checked_options
+from experiment.errors import InputError
 from vae.preprocessing import PREPROCESSES, stretched, wrapped
 
 log = logging.getLogger(__name__)
 
 ACTION_THRESHOLD = 1 / 3  # authors' code: the action's range is cut into three equal parts
+SHARED_MEMORY, SHARED_BYTES = "/dev/shm", 1 << 17  # where engines show their screen, and what else they use of it
 RESTARTS = 3  # ours: attempts to start an engine again before giving up
 _DEATHS = (  # how ViZDoom reports an engine process that crashed, was killed or no longer answers
     vizdoom.ViZDoomErrorException,
@@ -123,10 +129,10 @@ def buttons(action: float) -> list[bool]:
     Below -1/3 is left, above 1/3 is right, between them and on the thresholds neither (authors' code).
 
     Raises:
-        ValueError: the action is not a finite number.
+        ValueError: the action is not a number in [-1, 1].
     """
-    if not math.isfinite(action):
-        raise ValueError(f"action must be a finite number, not {action}")
+    if not -1 <= action <= 1:  # nor is NaN
+        raise ValueError(f"action must be a finite number in [-1, 1], not {action}")
     return [bool(action < -ACTION_THRESHOLD), bool(action > ACTION_THRESHOLD)]
 
 
@@ -206,7 +212,7 @@ class TakeCoverGame:
             terminated: the player is dead.
             truncated: the player survives `time_limit` steps.
         Raises:
-            ValueError: the action is not finite.
+            ValueError: the action is not a number in [-1, 1].
             RuntimeError: no episode is under way, or the engine cannot be started again.
         """
         pressed = buttons(action)
@@ -238,6 +244,7 @@ class TakeCoverGame:
 
     def _begin(self) -> None:
         if self._engine is None:
+            _check_shared_memory(self._blank.nbytes)
             self._engine = self._configure()
             _start(self._engine)
         self._engine.set_seed(self._seed)
@@ -298,15 +305,39 @@ def _configure(skill: int, start_time: int, resolution: vizdoom.ScreenResolution
     return game
 
 
+def _check_shared_memory(screen: int) -> None:
+    """InputError where an engine with a screen of so many bytes finds no room for it: the system would kill us."""
+    needed, advice = screen + SHARED_BYTES, "give the container more (docker run --shm-size=1g), or use fewer ranks"
+    try:
+        with tempfile.NamedTemporaryFile(dir=SHARED_MEMORY, prefix="ViZDoom") as file:
+            os.posix_fallocate(file.fileno(), 0, needed)
+    except OSError as error:
+        free = f", an engine needs {needed / 1e6:.1f} MB" if error.errno == errno.ENOSPC else ""
+        raise InputError(f"{SHARED_MEMORY}: {error.strerror}{free}; {advice}") from None
+
+
 def _start(game: vizdoom.DoomGame) -> None:
     """Start the engine process so that it leaves nothing behind, even if we are killed."""
-    with tempfile.TemporaryDirectory(prefix="doomrnn-") as folder:
+    folder = tempfile.mkdtemp(prefix="doomrnn-")
+    try:
         game.set_vizdoom_path(_keeper(folder) or vizdoom.exe_path)
         game.init()
+    finally:
+        _remove(folder)
     # Both ends have these files open; without their names the memory is freed with the processes. The folder
     # goes first: the keeper looks for either.
-    for name in Path("/dev/shm").glob(f"ViZDoom*{game.get_instance_id()}"):
+    for name in Path(SHARED_MEMORY).glob(f"ViZDoom*{game.get_instance_id()}"):
         name.unlink(missing_ok=True)
+
+
+def _remove(folder: str) -> None:
+    """Removes an engine's folder without opening it: there may be no file descriptor left to do that with."""
+    with contextlib.suppress(OSError):
+        os.unlink(f"{folder}/engine.sh")
+    for path in (f"{folder}/_vizdoom", folder):
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _keeper(folder: str) -> str | None:
@@ -349,15 +380,14 @@ class DoomTakeCover(gymnasium.Env):
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
         """Begin an episode; see `TakeCoverGame.reset`. There are no options."""
+        checked_options(options)
         super().reset(seed=seed)
         game_seed = int(self.np_random.integers(2**32)) if seed is None else seed
         return self.game.reset(game_seed), {"seed": game_seed}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
         """Play one tic with an action float [1]; see `TakeCoverGame.step`."""
-        if np.shape(action) != (1,):
-            raise ValueError(f"action must have shape (1,), not {np.shape(action)}")
-        return *self.game.step(float(action[0])), {}
+        return *self.game.step(float(checked_numbers("action", action, (1,), -1, 1)[0])), {}
 
     def render(self) -> np.ndarray | None:
         """Return the engine's whole screen, uint8 [height, width, 3], or None without a render_mode."""

@@ -56,8 +56,8 @@ class TakeCoverGames:
             actions = actions[:, 0]
         if actions.shape != (len(indices),) or len(set(indices)) != len(indices):
             raise ValueError(f"{len(indices)} indices, each once, need as many actions, not {actions.shape}")
-        if not np.isfinite(actions).all():
-            raise ValueError("actions must be finite numbers")
+        if not (np.abs(actions) <= 1).all():  # nor is NaN
+            raise ValueError(f"actions must be finite numbers in [-1, 1], not {actions}")
         games = [self._games[self._checked(index)] for index in indices]
         n, size = len(games), self._games[0].observation_size
         observations = np.empty((n, size, size, 3), np.uint8)

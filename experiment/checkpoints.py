@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiment.errors import InputError, NumericalError
-from experiment.files import read_json, write_json
+from experiment.files import read_json, then, write_json
 from experiment.forks import refuse_dead_tensorflow
 from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
 
@@ -46,7 +46,9 @@ def load_model(kind: type, folder: Path, name: str, advice: str, precision: str 
     try:
         model = kind(**config | ({"precision": precision} if precision else {}))
     except ValueError as error:
-        raise InputError(f"{folder / name}.json: not a model's configuration ({_line(error)}); {advice}") from None
+        raise InputError(
+            f"{folder / name}.json: not a model's configuration ({_line(error)}){then(advice, folder / name)}"
+        ) from None
     load_arrays(folder, name, model.variables, advice)
     return model
 
@@ -55,7 +57,7 @@ def load_config(folder: Path, name: str, kinds: dict[str, type], advice: str) ->
     """Return the fields of `kinds` from the JSON beside the weights; InputError where one is missing or mistyped."""
     config = read_json(folder / f"{name}.json", advice)
     if not isinstance(config, dict) or any(type(config.get(key)) is not kind for key, kind in kinds.items()):
-        raise InputError(f"{folder / name}.json: not a model's configuration; {advice}")
+        raise InputError(f"{folder / name}.json: not a model's configuration{then(advice, folder / name)}")
     return {key: config[key] for key in kinds}
 
 
@@ -74,6 +76,13 @@ def load_arrays(folder: Path, name: str, variables: list[Any], advice: str) -> N
         variable.assign(arrays[key])
 
 
+def begin_again(folder: Path, change: str) -> str:
+    """Return the advice for a training that went wrong: with the `change`, from the start."""
+    if (folder / "checkpoint.npz").exists():
+        return f"{folder} keeps the last good checkpoint; delete it and {change}"
+    return f"nothing was saved yet; delete {folder} and {change}" if folder.exists() else change
+
+
 def save_checkpoint(folder: Path, variables: list[Any], counters: dict[str, float]) -> None:
     """Write what an interrupted training resumes from: all variables by position, and its counters.
 
@@ -81,7 +90,7 @@ def save_checkpoint(folder: Path, variables: list[Any], counters: dict[str, floa
     """
     arrays = {f"variable-{i:03d}": np.asarray(v) for i, v in enumerate(variables)}
     if not all(np.isfinite(array).all() for array in arrays.values()):
-        advice = "the folder keeps the last good checkpoint; delete it and try a smaller learning_rate"
+        advice = begin_again(folder, "try a smaller learning_rate")
         raise NumericalError(f"{folder}: weights are NaN or infinite; {advice}")
     counts = {f"counter-{key}": np.float64(value).reshape(1) for key, value in counters.items()}
     write_npz(folder / "checkpoint.npz", {**arrays, **counts}, level=0)  # weights hardly shrink

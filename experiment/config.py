@@ -27,14 +27,18 @@ def setting(
     choices: tuple = (),
     least: Any = None,
     above: Any = None,
+    most: Any = None,
+    even: bool = False,
     added: bool = False,
 ) -> Any:
-    """Return a dataclass field with its help line, unit, source and bounds (`least`: >=, `above`: >).
+    """A dataclass field that knows its help line, unit, source and bounds (`least`: >=, `above`: >, `most`: <=).
+
+    even: it must be an even number.
 
     added: the field is newer than some stored records; one without it means the default.
     """
     meta = {"help": help, "unit": unit, "source": source, "choices": choices, "least": least, "above": above}
-    return field(default=default, metadata={**meta, "added": added})
+    return field(default=default, metadata={**meta, "most": most, "even": even, "added": added})
 
 
 def check_precision(precision: str) -> str:
@@ -68,6 +72,10 @@ def _problem(item: dataclasses.Field, value: Any) -> str:
         return f"must be one of {', '.join(map(str, meta['choices']))}"
     if meta["least"] is not None and value < meta["least"]:
         return f"must be at least {meta['least']}"
+    if meta["most"] is not None and value > meta["most"]:
+        return f"must be at most {meta['most']}"
+    if meta["even"] and value % 2:
+        return "must be an even number"
     if meta["above"] is not None and not value > meta["above"]:
         return f"must be above {meta['above']}"
     return ""

@@ -4,7 +4,19 @@ import errno
 import math
 import shlex
 
-DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
+AGAIN = "what was written before is safe, and the same command goes on from there"
+WRITABLE = "make it writable, or name another folder"
+FILES = "allow more open files (ulimit -n 4096), or play fewer games at once (--set evaluate.games_per_rank=N)"
+TROUBLE = {  # with the system, not with the program: what to do about it
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.ESTALE, errno.ETIMEDOUT), AGAIN),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), WRITABLE),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), FILES),
+    **dict.fromkeys(
+        (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP), "name another folder"
+    ),
+    **dict.fromkeys((errno.ENOMEM, errno.EAGAIN), "free some memory or processes, or use fewer ranks"),
+    **dict.fromkeys((errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS), "its file system cannot do that; use another one"),
+}
 
 
 def command(*words: object) -> str:
@@ -35,8 +47,8 @@ def check_losses(values: dict[str, float], where: str, advice: str) -> dict[str,
 
 
 def disk_trouble(error: OSError) -> str | None:
-    """Return the message for a disk that is full, read-only or broken; None for any other error."""
-    if error.errno not in DISK_TROUBLE:
+    """The line for trouble with files: a disk that is full, read-only or broken, a limit; None for any other error."""
+    if error.errno not in TROUBLE:
         return None
     where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror}; what was written before is safe, and the same command goes on from there"
+    return f"{where}{error.strerror}; {TROUBLE[error.errno]}"

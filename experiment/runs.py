@@ -7,6 +7,7 @@ was begun with, and `finished` once it holds ``done.json``; both are written ato
 
 import contextlib
 import dataclasses
+import errno
 import os
 import socket
 from collections.abc import Iterator, Sequence
@@ -16,8 +17,8 @@ from typing import Any, Generic
 from filelock import FileLock, Timeout
 
 from experiment.config import S, Settings, completed, from_values
-from experiment.errors import InputError
-from experiment.files import MANIFEST, read_json, read_sealed, write_json, write_manifest, write_sealed
+from experiment.errors import InputError, NumericalError
+from experiment.files import MANIFEST, atomic_write, read_json, read_sealed, write_json, write_manifest, write_sealed
 from experiment.provenance import environment
 
 FOLDERS = {"collect": "rollouts", "vae": "vae", "series": "series", "rnn": "rnn"}
@@ -45,23 +46,41 @@ class Run(Generic[S]):
 
 
 def open_run(path: Path, wanted: Run[S], explicit: set[str], preset_given: bool) -> Run[S]:
-    """Return the run in `path`, created or continued with the `wanted` settings.
+    """The run in `path`, made or continued with the `wanted` settings, as `plan_run` has it, and saved so."""
+    run = plan_run(path, wanted, explicit, preset_given)
+    save_run(run)
+    return run
+
+
+def plan_run(path: Path, wanted: Run[S], explicit: set[str], preset_given: bool, free: Sequence[str] = ()) -> Run[S]:
+    """Return the run in `path`, to be made or continued with the `wanted` settings; nothing is written.
 
     `explicit` names the ``stage.field`` (and "seed") the command set itself: these, and all fields where the preset
     was given and differs from the stored one, must agree with what stages already begun were made with; otherwise
-    InputError names the difference. What no stage depends on yet is updated.
+    InputError names the difference. What no stage depends on yet is updated. free: stages whose settings may differ.
     """
+    check_task(path, wanted.task)
     stored = load_run(path, wanted.stages, missing_ok=True)
     if stored is None:
-        _write_config(wanted)
         return wanted
-    if stored.task != wanted.task:
-        raise InputError(f"{path}: belongs to task {stored.task}, not {wanted.task}; name another --run")
     merged = _merge(stored, wanted, explicit, whole=preset_given and wanted.preset != stored.preset)
-    _refuse_differences(stored, merged)
-    if merged != stored:
-        _write_config(merged)
+    _refuse_differences(stored, merged, free)
     return merged
+
+
+def save_run(run: Run) -> None:
+    """Write ``config.json`` where the run's settings are not those it holds already."""
+    if load_run(run.path, run.stages, missing_ok=True) != run:
+        _write_config(run)
+
+
+def check_task(path: Path, task: str) -> None:
+    """InputError where the run in `path` is another task's: first of all, since nothing else of it would fit."""
+    file = path / "config.json"
+    stored = read_json(file) if file.exists() else {}
+    found = stored.get("task", task) if isinstance(stored, dict) else task
+    if found != task:
+        raise InputError(f"{path}: belongs to task {found}, not {task}; name another run")
 
 
 def load_run(path: Path, like: S, missing_ok: bool = False) -> Run[S] | None:
@@ -99,14 +118,15 @@ def _merge(stored: Run[S], wanted: Run[S], explicit: set[str], whole: bool) -> R
     return dataclasses.replace(stored, stages=type(stored.stages)(**stages), seed=seed)
 
 
-def _refuse_differences(stored: Run, merged: Run) -> None:
-    begun = [stage for stage in FOLDERS if (stored.folder(stage) / "begun.json").exists()]
+def _refuse_differences(stored: Run, merged: Run, free: Sequence[str]) -> None:
+    begun = [stage for stage in FOLDERS if is_begun(stored.folder(stage))]
+    pinned = [name for stage in begun for name in PINNED[stage]]
+    if begun or list((stored.path / "evaluation").glob("*.json")):
+        pinned.insert(0, "env")  # also of a release, which holds no episodes: its scores are of this environment
     differences = []
-    for stage in begun:
-        wanted = merged.pinned(stage)
-        for name, old in stored.pinned(stage).items():
-            new = wanted[name]
-            differences += [f"{name}.{k} is {old[k]}, requested {new[k]}" for k in old if old[k] != new[k]]
+    for name in dict.fromkeys(name for name in pinned if name not in free):
+        old, new = vars(getattr(stored.stages, name)), vars(getattr(merged.stages, name))
+        differences += [f"{name}.{k} is {old[k]}, requested {new[k]}" for k in old if old[k] != new[k]]
     if begun and stored.seed != merged.seed:
         differences.append(f"seed is {stored.seed}, requested {merged.seed}")
     if differences:
@@ -122,7 +142,7 @@ def refuse_other(
 
     kinds: the settings class of each part of the record that is one, whose newer fields an old record lacks.
     """
-    if not (folder / "begun.json").exists():
+    if not is_begun(folder):
         return
     begun = read_sealed(folder / "begun.json", f"delete {folder} to start it again")
     old = _flat(begun | {name: completed(kind, begun[name]) for name, kind in (kinds or {}).items()})
@@ -152,26 +172,100 @@ def _write_config(run: Run) -> None:
     )
 
 
-@contextlib.contextmanager
-def working(folder: Path, record: dict[str, Any]) -> Iterator[None]:
-    """Hold the lock of a stage's folder and mark the stage begun with `record`.
+def is_begun(folder: Path) -> bool:
+    """Whether a stage has come so far that its settings cannot change: it has a checkpoint, a row or a file.
 
-    InputError at once, naming the first one's pid and host, where another process holds it.
+    One that was refused or killed before that is not begun, whatever it was asked to be.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    holder = folder / ".holder.json"
+    if not (folder / "begun.json").exists():
+        return False
+    files = (path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    return any(path.name not in ("begun.json", MANIFEST) and path.stat().st_size for path in files)
+
+
+@contextlib.contextmanager
+def working(folder: Path, record: dict[str, Any], run: Run | None = None) -> Iterator[None]:
+    """Hold the lock of a stage's folder and mark the stage begun with `record`; `run`'s settings are saved with it.
+
+    InputError at once, naming the first one's pid and host, where another process holds it, or where the file system
+    has no locks. What is refused within before the stage `is_begun` leaves everything as it was.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        with FileLock(folder / ".lock", timeout=0):
-            for half_written in folder.glob(".*.tmp"):  # by a worker that was killed
-                half_written.unlink()
-            write_json(holder, {"pid": os.getpid(), "host": socket.gethostname()})
-            (folder / MANIFEST).unlink(missing_ok=True)  # its files may change now
-            if not (folder / "begun.json").exists():
+        with _locked(folder), _as_it_was(folder, run.path / "config.json" if run else None):
+            if run is not None:
+                save_run(run)
+            if not is_begun(folder):
                 write_sealed(folder / "begun.json", record)
             yield
-            holder.unlink(missing_ok=True)
+    except (InputError, NumericalError, OSError):
+        with contextlib.suppress(OSError):  # the folder holds more than was made here
+            if made and not (folder / "begun.json").exists():
+                (folder / ".lock").unlink(missing_ok=True)
+            for path in made:
+                path.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def _as_it_was(folder: Path, config: Path | None) -> Iterator[None]:
+    """Within, an error before the stage is begun takes back what was written to begin it."""
+    before = config.read_bytes() if config is not None and config.exists() else None
+    with contextlib.ExitStack() as spare:
+        spare.enter_context(open(os.devnull, "rb"))  # given back to clean up, where no more files can be opened
+        try:
+            yield
+        except (InputError, NumericalError, OSError):
+            spare.close()
+            if not is_begun(folder):
+                _take_back(folder, config, before)
+            raise
+
+
+def _take_back(folder: Path, config: Path | None, before: bytes | None) -> None:
+    """Remove what a stage that is not begun left in its folder, and put the run's settings back."""
+    for path in list(folder.iterdir()):
+        if path.name in ("begun.json", ".holder.json") or (path.is_file() and path.name != ".lock" and _empty(path)):
+            path.unlink()
+    if config is not None and before is None:
+        config.unlink(missing_ok=True)
+    elif config is not None and config.read_bytes() != before:
+        atomic_write(config, before)
+
+
+def _empty(path: Path) -> bool:
+    return path.stat().st_size == 0
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, and name its holder beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    holder, lock = folder / ".holder.json", FileLock(folder / ".lock", timeout=0)
+    _acquire(lock, holder)
+    try:
+        for half_written in folder.glob(".*.tmp"):  # by a worker that was killed
+            half_written.unlink()
+        write_json(holder, {"pid": os.getpid(), "host": socket.gethostname()})
+        (folder / MANIFEST).unlink(missing_ok=True)  # its files may change now
+        yield
+        holder.unlink(missing_ok=True)
+    finally:
+        lock.release()
+
+
+def _acquire(lock: FileLock, holder: Path) -> None:
+    """Take a lock; InputError where another holds it, or where the file system has none, as some networks' have not."""
+    try:
+        lock.acquire()
     except Timeout:
-        raise InputError(f"{folder}: {_holder(holder)} is using it; wait for it") from None
+        raise InputError(f"{holder.parent}: {_holder(holder)} is using it; wait for it") from None
+    except (OSError, NotImplementedError) as error:
+        number = getattr(error, "errno", None) or errno.ENOSYS
+        if number not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        why = f"its file system cannot lock files ({os.strerror(number)})"
+        raise InputError(f"{holder.parent}: {why}; put the run on another one, a local disk say") from None
 
 
 def _holder(file: Path) -> str:

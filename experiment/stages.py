@@ -6,7 +6,7 @@ from typing import Any
 
 from experiment.errors import InputError, command
 from experiment.files import check_manifest
-from experiment.runs import FOLDERS, Run, finish, finished, working
+from experiment.runs import FOLDERS, Run, finish, finished, save_run, working
 
 
 def need(run: Run, stage: str, script: str, flag: str = "--run") -> None:
@@ -27,11 +27,12 @@ def run_stage(run: Run, stage: str, produce: Callable[[Path], dict[str, Any]], f
     folder = run.folder(stage)
     summary = finished(folder)
     if summary is None:
-        with working(folder, run.pinned(stage)):
+        with working(folder, run.pinned(stage), run):
             summary = produce(folder)
             finish(folder, summary)
         print(f"{FOLDERS[stage]}: done, {_figures(summary)}; wrote {folder}")
     else:
+        save_run(run)
         print(f"{FOLDERS[stage]}: already finished ({_figures(summary)}); nothing to do")
     print(f"next: {following}")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from experiment.checkpoints import load_arrays, load_checkpoint, save_checkpoint, save_model
+from experiment.checkpoints import begin_again, load_arrays, load_checkpoint, save_checkpoint, save_model
 from experiment.errors import check_losses
 from experiment.interrupts import Interrupt, deferred_interrupts
 from experiment.metrics import Metrics
@@ -154,9 +154,8 @@ class _Loop:
         return self._checked({name: float(value) for name, value in loss._asdict().items()})
 
     def _checked(self, values: dict[str, float]) -> dict[str, float]:
-        smaller = f"delete it and try a smaller {self.trainee.stage}.learning_rate"
-        advice = f"{self.folder} keeps the last good checkpoint; {smaller}"
-        return check_losses(values, f"{self.trainee.name}, update {self.done}", advice)
+        smaller = f"try a smaller {self.trainee.stage}.learning_rate"
+        return check_losses(values, f"{self.trainee.name}, update {self.done}", begin_again(self.folder, smaller))
 
     def _keep(self) -> None:
         save_model(self.folder, "weights", self.trainee.model)

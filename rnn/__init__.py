@@ -1,5 +1,6 @@
 """M: the recurrent network with a mixture density head that predicts the next latent vector."""
 
+from experiment.keras_settings import use_tensorflow
 from experiment.public import public
 
 __all__, __getattr__, __dir__ = public(
@@ -17,3 +18,5 @@ __all__, __getattr__, __dir__ = public(
         "training": ["build_rnn", "load_rnn", "train_rnn"],
     },
 )
+
+use_tensorflow()

@@ -101,7 +101,7 @@ class RestartLSTM(keras.layers.Layer):
 
     def zero_state(self, rows: int) -> tuple[Tensor, Tensor]:
         """Return the zero state (h, c), both [rows, H], of an episode's start."""
-        return ops.zeros((rows, self.hidden_size)), ops.zeros((rows, self.hidden_size))
+        return tf.zeros((rows, self.hidden_size)), tf.zeros((rows, self.hidden_size))
 
     def joint(self) -> "JointWeights":
         """Return a copy of the current weights, for many calls of `step`."""

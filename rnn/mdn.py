@@ -96,7 +96,7 @@ def sample(params: MDNParameters, temperature: Tensor, uniforms: Tensor, normals
         chosen = threshold < cumulative[k]
         mean = ops.where(chosen, params.mean[..., k, :], mean)
         logstd = ops.where(chosen, params.logstd[..., k, :], logstd)
-    return mean + ops.exp(logstd) * ops.sqrt(temperature) * normals
+    return mean + ops.exp(logstd) * ops.sqrt(ops.convert_to_tensor(temperature, "float32")) * normals
 
 
 def done_cross_entropy(done_logit: Tensor, done: Tensor, positive_weight: float = 10.0) -> Tensor:

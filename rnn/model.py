@@ -60,7 +60,7 @@ class MDNRNN(keras.Model):
         reward_head: bool = False,
         name: str = "mdnrnn",
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         self.z_size = z_size
         self.action_size = action_size
         self.hidden_size = hidden_size

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from experiment.checkpoints import load_model, model_arguments
 from experiment.errors import InputError
+from experiment.keras_settings import adam
 from experiment.random_streams import Purpose
 from experiment.training_loop import Schedule, train
 from rnn.batches import Batch, ConcatenatedBatches, EpisodeBatches
@@ -50,7 +50,7 @@ class RNNTrainer:
 
     def __init__(self, model: MDNRNN, config: RNNConfig):
         self.model, self.config = model, config
-        self.optimizer = keras.optimizers.Adam(config.learning_rate)
+        self.optimizer = adam(config.learning_rate)
         self.optimizer.build(model.trainable_variables)
         self.state = [tf.Variable(tf.zeros((config.batch_size, config.hidden_size))) for _ in range(2)]
         self.update = tf.function(self._update, reduce_retracing=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiment.errors import InputError, command
-from experiment.files import atomic_write
+from experiment.files import atomic_write, check_writable
 from experiment.interrupts import deferred_interrupts
 from experiment.jsonl import append_row, read_journal, write_journal
 from experiment.progress import Progress
@@ -68,7 +68,7 @@ def _row(attempt: int, length: int) -> dict[str, int]:
 def check_disk(folder: Path, episodes: int, frame_bytes: int, episode_length: int) -> int:
     """The bytes that `episodes` more episodes will take; InputError where the disk has not so much left."""
     needed = episodes * episode_length * frame_bytes
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free
     if needed > free:
         raise InputError(
             f"{folder}: {episodes} episodes need about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are "
@@ -125,6 +125,7 @@ def collect_all(run: Run, players: Players, length: int, farm: Farm, frame_bytes
     """
     folder, config = run.folder("collect"), run.stages.collect
     if finished(folder) is None:  # before the stage is begun, so that it may still be asked for fewer
+        check_writable(folder, "make it writable, or name another --run")
         there = len(list(folder.glob("episode-*.npz")))
         needed = check_disk(run.path, max(0, config.episodes - there), frame_bytes, length)
         print(f"collect: {config.episodes:,} episodes, about {needed / 1e9:.2f} GB still to write", flush=True)

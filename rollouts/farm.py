@@ -250,7 +250,7 @@ def guarded(comm: Any) -> Iterator[None]:
     """
     try:
         yield
-    except (InputError, NumericalError):
+    except (InputError, NumericalError, BrokenPipeError):
         raise
     except Exception as error:
         if comm is None or comm.Get_size() == 1 or (isinstance(error, OSError) and disk_trouble(error)):

@@ -41,6 +41,17 @@ class Rollout(NamedTuple):
         return self.stream.generator()
 
 
+LARGEST_WEIGHT = 1e6  # a product of larger ones with z may overflow, whatever V and M say
+
+
+def wild(weights: np.ndarray) -> str:
+    """Return what to do about flat weights [P] that no V and M could act with; nothing for others."""
+    largest = float(np.abs(weights).max())
+    if largest < LARGEST_WEIGHT:
+        return ""
+    return f"its C has weights up to {largest:.1g}; train one with a smaller controller.sigma_init"
+
+
 class Outcome(NamedTuple):
     """What came of a rollout: its return, its length in steps, and (world "record") its episode file."""
 

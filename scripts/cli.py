@@ -1,4 +1,4 @@
-"""What all scripts share: their flags, how they end, and where they stand among MPI ranks.
+"""What all commands share: their flags, the task and run that these name, how they end, and their MPI ranks.
 
 Nothing here loads NumPy before it is needed: a rank sets its threads first, and `--help` and wrong arguments answer at
 once.
@@ -7,22 +7,29 @@ once.
 from __future__ import annotations
 
 import argparse
-import contextlib
+import codecs
 import importlib
 import os
 import re
-import signal
 import sys
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from running.exits import dropped_if_unread
+from running.exits import ending_well as ending_well
+from running.ranks import ONE_THREAD as ONE_THREAD
+from running.ranks import communicator as communicator
+from running.ranks import fail
+from running.ranks import load_tensorflow as load_tensorflow
+from running.ranks import one_thread_a_rank as one_thread_a_rank
+from running.ranks import rank as rank
+from running.ranks import serve as serve
+
 from experiment.config import describe, override
-from experiment.errors import InputError, NumericalError, command, disk_trouble
+from experiment.errors import InputError, command
 from experiment.files import read_json
-from experiment.runs import Run, load_run, open_run
+from experiment.runs import Run, load_run, plan_run
 from experiment.stages import need
 
 if TYPE_CHECKING:
@@ -31,20 +38,22 @@ if TYPE_CHECKING:
 
 TASKS = ("doomrnn", "carracing", "pendulum")
 OWN_TASK = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")  # module:attribute
+IN_ASCII = {"±": "+-", "−": "-", "–": "-", "×": "x", "·": "*", "…": "..."}
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """What stands for the characters that a terminal, a pipe or a batch system's log cannot show."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(IN_ASCII.get(c, "?") for c in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error("in-ascii", _in_ascii)
+for _stream in (sys.stdout, sys.stderr):
+    if hasattr(_stream, "reconfigure"):
+        _stream.reconfigure(errors="in-ascii")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-ONE_THREAD = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "TF_NUM_INTRAOP_THREADS": "1",
-    "TF_NUM_INTEROP_THREADS": "1",
-    "CUDA_VISIBLE_DEVICES": "",
-}
-
-
-def one_thread_a_rank() -> None:
-    """Rollout ranks use one thread each and no GPU; to be called before NumPy is imported."""
-    os.environ.update(ONE_THREAD)
+os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,48 +75,14 @@ class Parser(argparse.ArgumentParser):
                 self.error(str(error))
         return super().format_help()
 
+    def print_help(self, file: Any = None) -> None:
+        """Print the help, as far as somebody reads it."""
+        with dropped_if_unread():
+            super().print_help(file)
+
     def error(self, message: str) -> None:  # type: ignore[override]
         fail(f"{self.prog}: {message} (see --help)")
         raise SystemExit(2)
-
-
-def fail(line: str) -> None:
-    """One line on standard error, from rank 0 only."""
-    if rank() == 0:
-        print(line, file=sys.stderr, flush=True)
-
-
-def rank() -> int:
-    """This process's MPI rank as mpirun tells it, 0 without mpirun."""
-    return int(os.environ.get("OMPI_COMM_WORLD_RANK") or os.environ.get("PMI_RANK") or 0)
-
-
-def communicator() -> Any:
-    """MPI's communicator of all ranks, or None for a process started without mpirun."""
-    if not (os.environ.get("OMPI_COMM_WORLD_SIZE") or os.environ.get("PMI_SIZE")):
-        return None
-    from mpi4py import MPI
-
-    return MPI.COMM_WORLD
-
-
-def load_tensorflow() -> None:
-    """Import TensorFlow without the greetings it prints whatever its log level; they are shown if it fails."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
-        try:
-            import tensorflow as tf
-
-            tf.zeros(1)
-        except BaseException:
-            said.seek(0)
-            os.write(kept, said.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def parser(
@@ -213,8 +188,11 @@ def task(name: str) -> Task:
     return replace(found, name=name)
 
 
-def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> Run:
-    """The run the arguments name, opened or made; `own_seed` keeps ``--seed`` for the script itself."""
+def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[str, ...] = ()) -> Run:
+    """The run the arguments name, to be continued or made; nothing is written yet, since it may still be refused.
+
+    own_seed: ``--seed`` is the script's own. free: stages whose settings may differ from those of what is there.
+    """
     chosen = task(arguments.task)
     preset = getattr(arguments, "preset", None)
     exists = (arguments.run / "config.json").exists()
@@ -227,7 +205,7 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False) -> Run:
     seed = 0 if own_seed or arguments.seed is None else arguments.seed
     explicit |= {"seed"} if arguments.seed is not None and not own_seed else set()
     wanted = Run(arguments.run, arguments.task, preset or "paper", seed, stages)
-    return open_run(arguments.run, wanted, explicit, preset_given=preset is not None)
+    return plan_run(arguments.run, wanted, explicit, preset is not None, free)
 
 
 def overridden(stages: Stages, words: list[str]) -> tuple[Stages, set[str]]:
@@ -268,64 +246,3 @@ def need_models(run: Run) -> None:
     """InputError naming the script to run first where V, the series or M is not finished."""
     for stage, script in (("vae", "train_vae.py"), ("series", "encode_series.py"), ("rnn", "train_rnn.py")):
         need(run, stage, script)
-
-
-def serve(comm: Any, task: Task, tensorflow: bool = True) -> None:
-    """Play what rank 0 hands out until it leaves its farm: all that any other rank does.
-
-    tensorflow: load it now, while rank 0 prepares.
-    """
-    from controller.workers import TaskPlayers
-    from rollouts import farm
-
-    farm.introduce(comm)
-    if tensorflow:
-        load_tensorflow()
-    farm.serve(TaskPlayers(task, farm.await_setup(comm)), comm)
-
-
-@contextlib.contextmanager
-def ending_well(comm: Any = None) -> Iterator[None]:
-    """Report what can go wrong as one line and an exit code; under MPI end all ranks with it.
-
-    An error that is not foreseen prints its traceback. SIGTERM ends a process alone as Ctrl-C does; ranks leave it to
-    mpirun.
-    """
-    if comm is None:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with _guarded(comm):
-            yield
-        code = 0
-    except InputError as error:
-        code = _ended(f"error: {error}", 2, comm)
-    except NumericalError as error:
-        code = _ended(f"failed: {error}", 1, comm)
-    except OSError as error:
-        line = disk_trouble(error)
-        if line is None:
-            raise
-        code = _ended(f"failed: {line}", 1, comm)
-    except KeyboardInterrupt:
-        code = _ended(
-            "interrupted; everything finished so far is saved, the same command goes on from there", 130, comm
-        )
-    if code:
-        sys.exit(code)
-
-
-def _guarded(comm: Any) -> contextlib.AbstractContextManager:
-    if comm is None:
-        return contextlib.nullcontext()
-    from rollouts.farm import guarded
-
-    return guarded(comm)
-
-
-def _ended(line: str, code: int, comm: Any) -> int:
-    print(line, file=sys.stderr, flush=True)
-    if comm is not None and comm.Get_size() > 1:
-        from rollouts.farm import abort
-
-        abort(comm, code)
-    return code

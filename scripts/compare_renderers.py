@@ -87,7 +87,7 @@ def plot(pairs, path: Path) -> None:
     from reporting import figures
 
     theirs, ours = (np.stack(column) for column in zip(*pairs[:: max(1, len(pairs) // 12)], strict=True))
-    figures.pictures([("Gymnasium", theirs[:12]), ("ours", ours[:12])]).savefig(path)
+    figures.strips([("Gymnasium", theirs[:12]), ("ours", ours[:12])]).savefig(path)
     print(f"wrote {path}")
 
 

@@ -3,8 +3,11 @@
     mpirun -n 2 python -m mpi4py scripts/evaluate.py doomrnn --run runs/demo --world real --episodes 100 --seed 7
     python scripts/evaluate.py doomrnn --run runs/demo --policy sweep --period 120 --world dream --temperature 1.15
 
-Several policies or worlds may be named; each pair is evaluated and written to evaluation/*.json.
+Several policies or worlds may be named; each pair is evaluated and written to evaluation/*.json, or into --to where the
+run cannot be written. Nothing else of the run is written: what --set changes is in a file's name.
 """
+
+from pathlib import Path
 
 import cli
 
@@ -15,6 +18,7 @@ from controller.config import WORLDS
 from controller.evaluation import Subject, conditions, load_evaluations, play, row, save_evaluation, summarise
 from controller.policy_spec import PolicyShape
 from controller.workers import TaskPlayers, play_setup
+from experiment.files import check_writable
 from experiment.stages import need
 from rollouts.farm import Farm
 
@@ -37,6 +41,7 @@ def parse():
         help="agent, collector (who collects this run's episodes), or a scripted policy of the task (default agent): "
         + "; ".join(f"{name}: {', '.join(cli.task(name).policies)}" for name in cli.TASKS),
     )
+    parser.add_argument("--to", type=Path, metavar="DIR", help="where the scores go (default: evaluation/ in the run)")
     parser.add_argument("--period", type=cli.positive, help="steps a sweep holds each side (default 120)")
     parser.add_argument("--episodes", type=cli.positive, help="games or dreams of each pair (evaluate.episodes)")
     arguments = parser.parse_args()
@@ -54,7 +59,8 @@ def main() -> None:
         task = cli.task(arguments.task)
         if cli.rank():
             return cli.serve(comm, task, tensorflow="agent" in arguments.policy or "dream" in arguments.world)
-        run = cli.resolve(arguments, own_seed=True)
+        run = cli.resolve(arguments, own_seed=True, free=("env",))
+        check_writable(arguments.to or run.path / "evaluation", "name another folder with --to")
         if "dream" in arguments.world:
             cli.need_telling_dream(run)
         subjects, shape = who_plays(arguments, task, run)
@@ -88,23 +94,34 @@ def who_plays(arguments, task, run) -> tuple[list[Subject], PolicyShape | None]:
 
 def evaluate(arguments, subjects, world, temperature: float, farm: Farm, run) -> None:
     """All policies in one world side by side, passing over what was evaluated before; rank 0 only."""
-    folder = run.path / "evaluation"
+    folder = arguments.to or run.path / "evaluation"
     episodes, seed = arguments.episodes or run.stages.evaluate.episodes, arguments.seed or 0
-    there = {evaluation.made_with: evaluation for evaluation in load_evaluations(folder)}
+    there = {e.made_with: e for place in {folder, run.path / "evaluation"} for e in load_evaluations(place)}
     todo = []
     for subject in subjects:
         known = conditions(run, subject, world, temperature, episodes, seed)
         if known.made_with in {one.made_with for _, one in todo}:
             continue  # the collecting policy may be one of the task's scripts
         if known.made_with in there:
-            print(f"{subject.policy} in the {world}: {row(there[known.made_with])}; evaluated before, nothing to do")
+            print(f"{label(known)}: {row(there[known.made_with])}; evaluated before, nothing to do")
         else:
             todo.append((subject, known))
     played = play(farm, world, [subject.acts for subject, _ in todo], episodes, seed)
-    for (subject, known), outcomes in zip(todo, played, strict=True):
-        evaluation = summarise(outcomes, known)
-        path = save_evaluation(folder, evaluation)
-        print(f"{subject.policy} in the {world}: {row(evaluation)}; wrote {path}", flush=True)
+    evaluations = [summarise(outcomes, known) for (_, known), outcomes in zip(todo, played, strict=True)]
+    lines = [f"{label(evaluation)}: {row(evaluation)}" for evaluation in evaluations]
+    try:  # all are saved before one is shown, since showing may fail too; what cannot be saved is shown
+        paths = [save_evaluation(folder, evaluation) for evaluation in evaluations]
+    except OSError:
+        print("\n".join(lines), flush=True)
+        raise
+    for line, path in zip(lines, paths, strict=True):
+        print(f"{line}; wrote {path}", flush=True)
+
+
+def label(evaluation) -> str:
+    """Who plays where, and in which settings that are not the run's own."""
+    settings = ", ".join(f"{name}={value}" for name, value in sorted(evaluation.settings.items()))
+    return f"{evaluation.policy} in the {evaluation.world}" + (f" ({settings})" if settings else "")
 
 
 if __name__ == "__main__":

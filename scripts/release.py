@@ -3,7 +3,7 @@ and series.
 
     python scripts/release.py --run runs/paper --to results/doomrnn [--float16]
 
-The copy is a run folder: scripts/evaluate.py plays its controllers, scripts/report.py draws its page. With --float16
+The copy is a run folder: scripts/evaluate.py plays its controllers, scripts/report.py makes its page. With --float16
 the weights of V and M take half the space; evaluate the copy before you publish scores of it.
 """
 

@@ -18,6 +18,7 @@ from launch import Launcher
 from reporting import tables
 
 from controller.task import controller_name
+from experiment.runs import save_run
 
 SEED = str(tables.SEED)  # of the evaluations
 
@@ -39,12 +40,13 @@ def main() -> None:
     arguments = parse()
     with cli.ending_well():
         if arguments.iterations:
-            from procedure import iterate
+            from running.procedure import iterate
 
             iterate(arguments)
             return
         run, task = cli.resolve(arguments), cli.task(arguments.task)
         launcher = Launcher(run, task, arguments.ranks)
+        save_run(run)  # the stages are started without --preset
         started = time.monotonic()
         temperature = arguments.temperature or run.stages.controller.temperature
         names = stages(launcher, run, task, temperature, arguments.seeds)

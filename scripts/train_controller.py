@@ -20,7 +20,7 @@ from controller.policy_spec import PolicyShape
 from controller.task import controller_name
 from controller.workers import Setup, TaskPlayers, play_setup
 from experiment.errors import command
-from experiment.runs import finish, finished, refuse_other, working
+from experiment.runs import finish, finished, refuse_other, save_run, working
 from rollouts.farm import Farm
 
 # settings that a controller already begun may change: more generations, speed, and a default it does not go by
@@ -112,11 +112,12 @@ def train(training: Training, farm: Farm, run) -> None:
     refuse_other(folder, record, FREE, {"controller": type(config)})
     summary = finished(folder)
     if summary is None or summary["generations"] < config.generations:
-        with working(folder, record):
+        with working(folder, record, run):
             who = training.shape, training.world, training.seed, training.start
             summary = ControllerTrainer(folder, farm, config, *who).run()
             finish(folder, summary)
     else:
+        save_run(run)
         print(f"{folder}: already finished; nothing to do")
     print(f"C: best mean {summary['best_score']:.1f} at generation {summary['best_generation']}; wrote {folder}")
     script = ("mpirun", "-n", 2, "python", "-m", "mpi4py", "scripts/evaluate.py", run.task, "--run", run.path)

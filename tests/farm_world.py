@@ -31,6 +31,7 @@ from commands import SCRIPTS
 
 from controller.task import Task
 from controller.workers import Setup, TaskPlayers
+from doomrnn.presets import PRESETS
 from doomrnn.scripted import TakeCoverScript
 from experiment.config import Settings, setting
 from experiment.errors import InputError, NumericalError
@@ -102,7 +103,7 @@ class CountingGames:
 
 TASK = Task(
     name="counting",
-    presets={},
+    presets=PRESETS,
     action_size=1,
     bias=False,
     variant="z",

@@ -317,11 +317,11 @@ def test_every_view_works_and_asks_nobody(opened, page):
 
 def test_a_survey_of_c(opened):
     """C plays dreams unseen: as many scores as wanted, within the dream's limit, with an interval around the mean."""
-    found = ask(opened, "survey", controller=0, temperature=2.0, dreams=3, seed=4)
-    assert len(found["scores"]) == 3 and all(1 <= steps <= 2100 for steps in found["steps"])
+    found = ask(opened, "survey", controller=0, temperature=2.0, dreams=2, seed=4)
+    assert len(found["scores"]) == 2 and all(1 <= steps <= 2100 for steps in found["steps"])
     assert found["scores"] == found["steps"] and found["mean"] == np.mean(found["scores"])
     assert found["ci95"][0] <= found["mean"] <= found["ci95"][1]
-    assert found == ask(opened, "survey", controller=0, temperature=2.0, dreams=3, seed=4)
+    assert ask(opened, "survey", controller=0, temperature=2.0, dreams=1, seed=5)["scores"] == found["scores"][1:]
 
 
 def test_carracing_has_three_controls(browser, car_page):

@@ -1,5 +1,6 @@
 """V, the convolutional variational autoencoder: model, losses, episodes and frames, training."""
 
+from experiment.keras_settings import use_tensorflow
 from experiment.public import public
 
 __all__, __getattr__, __dir__ = public(
@@ -14,3 +15,5 @@ __all__, __getattr__, __dir__ = public(
         "training": ["build_vae", "load_vae", "train_vae"],
     },
 )
+
+use_tensorflow()

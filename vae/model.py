@@ -64,7 +64,7 @@ class VAE(keras.Model):
     ARGUMENTS: ClassVar = {"z_size": int, "precision": str}  # that rebuild it, beside its weights
 
     def __init__(self, z_size: int, seed: int = 0, precision: str = "float32", name: str = "vae") -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         self.z_size = z_size
         self.seed = seed
         self.precision = check_precision(precision)
@@ -82,6 +82,7 @@ class VAE(keras.Model):
                 channels,
                 4,
                 strides=2,
+                data_format="channels_last",
                 activation="relu",
                 kernel_initializer=_glorot(seeds),
                 dtype=_dtype_policy(self.precision),
@@ -103,6 +104,7 @@ class VAE(keras.Model):
                 channels,
                 kernel,
                 strides=2,
+                data_format="channels_last",
                 activation=None if last else "relu",
                 kernel_initializer=_glorot(seeds),
                 dtype=_dtype_policy(self.precision),

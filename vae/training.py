@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from experiment.checkpoints import load_model
+from experiment.keras_settings import adam
 from experiment.random_streams import Purpose
 from experiment.training_loop import Schedule, train
 from vae.config import ADVICE, VAEConfig
@@ -36,7 +36,7 @@ class VAETrainer:
 
     def __init__(self, model: VAE, config: VAEConfig):
         self.model, self.config = model, config
-        self.optimizer = keras.optimizers.Adam(config.learning_rate)
+        self.optimizer = adam(config.learning_rate)
         self.optimizer.build(model.trainable_variables)
         self.update = tf.function(self._update, reduce_retracing=True)
         self.loss = tf.function(self._loss, reduce_retracing=True)

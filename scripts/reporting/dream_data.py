@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cli
 import numpy as np
 from reporting.dream_words import as_values, words_of
 from reporting.real_frames import RealFrames, real_frames
 
+from controller.checkpoints import load_controller, training_temperature
 from controller.evaluation import Evaluation, evaluations_of
 from controller.policy_spec import PolicyShape
 from experiment.errors import InputError
@@ -154,9 +154,9 @@ def _squashed(task: Any, outputs: np.ndarray) -> np.ndarray:
 
 
 def _corners(xs: np.ndarray, ys: np.ndarray) -> list[list[float]]:
-    """The first and last point, and those at which the line through all of them turns."""
-    turns = np.abs(np.diff(ys, 2)) > 1e-6
-    keep = np.concatenate([[True], turns, [True]])
+    """The first and last point, and those at which the line through all of them bends."""
+    bends = np.abs(np.diff(ys, 2)) > 1e-6
+    keep = np.concatenate([[True], bends, [True]])
     return [[float(x), round(float(y), 6)] for x, y in zip(xs[keep], ys[keep], strict=True)]
 
 
@@ -172,8 +172,6 @@ def _controllers(
     run: Any, task: Any, rnn: Any, evaluations: list[Evaluation], named: str | None
 ) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
     """The controllers that fit M, that to play first in front: what the page says of each, and flat weights [P]."""
-    from controller.checkpoints import load_controller
-
     folders = sorted(path.parent for path in run.path.glob("controller/*/best.json"))
     if named is not None:
         first = run.path / "controller" / named
@@ -197,7 +195,7 @@ def _merit(name: str, task: Any, evaluations: list[Evaluation]) -> tuple[float, 
 
 
 def _player(run: Any, name: str, shape: PolicyShape, evaluations: list[Evaluation]) -> dict[str, Any]:
-    temperature = cli.controller_temperature(run, name)
+    temperature = training_temperature(run, name)
     return {
         "name": name,
         "variant": shape.variant,

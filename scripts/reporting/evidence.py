@@ -9,6 +9,7 @@ import cli
 
 from controller.evaluation import Evaluation, load_evaluations
 from controller.statistics import Sample
+from controller.task import temperature_text
 from experiment.errors import InputError
 from experiment.files import read_json
 from experiment.jsonl import read_journal
@@ -80,7 +81,7 @@ def command(run: Path, evaluation: Evaluation, measure: str = "") -> str:
     script = e.policy if e.policy in cli.task(e.task).policies else "collector"
     words += [f"--controller {e.controller}"] if e.controller else [f"--policy {script}"]
     words += [f"--period {e.period}"] if e.period else []
-    words += [f"--temperature {e.temperature:g}"] if e.temperature is not None else []
+    words += [f"--temperature {temperature_text(e.temperature)}"] if e.temperature is not None else []
     return " ".join([*words, f"--episodes {e.episodes} --seed {e.seed}"])
 
 
@@ -158,7 +159,7 @@ def _played(run: Path) -> Iterator[Played]:
     groups: dict[tuple, list[Evaluation]] = {}
     for measure, folder in folders.items():
         for e in load_evaluations(folder, "float32"):
-            if e.checkpoint != "last":
+            if e.checkpoint != "last" and not e.settings:  # `settings`: other ones than the run's own
                 groups.setdefault((measure, e.world, e.who, e.temperature), []).append(e)
     for (measure, *_), evaluations in groups.items():
         yield Played.of(run, evaluations, measure)

@@ -9,6 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from controller.survival import Curve
+from controller.task import temperature_text
 
 OURS, THEIRS, THIRD, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe and Ito's, safe for the colour-blind
 COLORS = (OURS, THIRD, GREY)  # of our own curves
@@ -26,8 +27,8 @@ plt.rcParams.update(
 )
 
 
-def pictures(rows: list[tuple[str, np.ndarray]], columns: list[str] | None = None) -> Figure:
-    """Strips of pictures uint8 [n, 64, 64, 3], one below the other, each with its label; shorter ones end in white."""
+def strips(rows: list[tuple[str, np.ndarray]], columns: list[str] | None = None) -> Figure:
+    """Strips of frames uint8 [n, 64, 64, 3], one below the other, each with its label; shorter ones end in white."""
     longest = max(len(frames) for _, frames in rows)
     figure, axes = plt.subplots(len(rows), 1, figsize=(1 + 0.9 * longest, 0.95 * len(rows) + 0.3), squeeze=False)
     for axis, (label, frames) in zip(axes[:, 0], rows, strict=True):
@@ -85,7 +86,7 @@ def probes(
         axis.set(**{f"{which.axis_name}scale": "log", f"{which.axis_name}lim": (low, high)})
         which.set_ticks(ticks, [str(tick) for tick in ticks])
         which.set_ticks([], minor=True)
-    axis.set(xlabel=f"{score} in the real task", ylabel=f"in the dream, tau {tau:g}")
+    axis.set(xlabel=f"{score} in the real task", ylabel=f"in the dream, tau {temperature_text(tau)}")
     axis.legend(loc="upper left")
     figure.tight_layout()
     return figure

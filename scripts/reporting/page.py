@@ -1,11 +1,12 @@
 """The HTML page of a report: self-contained, with everything in it also written beside it."""
 
 import base64
+import contextlib
 import html
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -24,33 +25,47 @@ class Page:
     def __init__(self, folder: Path):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.parts, self.count = folder, [], 0
+        self.failed: list[str] = []
 
     def heading(self, text: str, comment: str = "") -> None:
         """Start a section."""
         self.parts.append(f"<h2>{html.escape(text)}</h2><p>{html.escape(comment)}</p>")
+
+    @contextlib.contextmanager
+    def attempt(self, what: str) -> Iterator[None]:
+        """Within, what fails is named on the page, which goes on without it."""
+        try:
+            yield
+        except Exception as error:
+            text = f"{what} ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+            self.failed.append(text)
+            self.parts.append(f'<p class="missing">Could not be made: {html.escape(text)}</p>')
 
     def note(self, text: str) -> None:
         """Add a line of text."""
         self.parts.append(f"<p>{html.escape(text)}</p>")
 
     def missing(self, text: str) -> None:
-        """Say what could not be drawn, and why."""
+        """Say which figure could not be made, and why."""
         self.parts.append(f'<p class="missing">Not there yet: {html.escape(text)}</p>')
 
     def figure(self, name: str, figure: Figure, alt: str) -> None:
         """Add a Matplotlib figure, as PNG in the page, and as PNG and SVG beside it."""
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
-        figure.savefig(self.folder / f"{name}.svg", metadata={"Date": None})
+        with self.attempt(f"figure {name}"):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png")
+            self._embed(f'<img alt="{html.escape(alt)}" src="data:image/png;base64,', buffer.getvalue(), '">')
+            figure.savefig(self.folder / f"{name}.svg", metadata={"Date": None})
+            (self.folder / f"{name}.png").write_bytes(buffer.getvalue())
         plt.close(figure)
-        (self.folder / f"{name}.png").write_bytes(buffer.getvalue())
-        self._embed(f'<img alt="{html.escape(alt)}" src="data:image/png;base64,', buffer.getvalue(), '">')
 
     def video(self, name: str, frames: np.ndarray, fps: int) -> None:
         """Add an mp4 of frames uint8 [T, height, width, 3]."""
         path = self.folder / f"{name}.mp4"
-        write_video(path, frames, fps)
-        self._embed('<video controls loop muted src="data:video/mp4;base64,', path.read_bytes(), '"></video>')
+        with self.attempt(f"video {name}"):
+            path.unlink(missing_ok=True)  # an older one would tell of another run
+            write_video(path, frames, fps)
+            self._embed('<video controls loop muted src="data:video/mp4;base64,', path.read_bytes(), '"></video>')
 
     def dream(self, command: str) -> None:
         """Add a link to the playable dream beside the page, or the command that makes it."""
@@ -81,6 +96,8 @@ class Page:
 
 def write_video(path: Path, frames: np.ndarray, fps: int, scale: int = 4) -> None:
     """Write frames uint8 [T, height, width, 3] as an H.264 mp4, enlarged without smoothing."""
+    import imageio_ffmpeg  # which may find no ffmpeg
+
     large = np.repeat(np.repeat(frames, scale, axis=1), scale, axis=2)
     size = (large.shape[2], large.shape[1])
     writer = imageio_ffmpeg.write_frames(str(path), size, fps=fps, codec="libx264", macro_block_size=8, quality=7)

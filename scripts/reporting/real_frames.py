@@ -1,7 +1,7 @@
 """A dozen real frames of a run with what V makes of them: ``frames.npz``, a few kB that a release keeps.
 
 ``obs`` uint8 [n, 64, 64, 3], ``mu`` and ``logvar`` float32 [n, Z], and ``vae`` uint8 [32], the SHA-256 of the weights
-that encoded them: a V trained anew makes the file anew.
+that encoded them: a retrained V makes the file again.
 """
 
 import hashlib
@@ -71,15 +71,15 @@ def _candidates(run: Any, task: Any, folder: Path) -> np.ndarray:
 
 def _played(run: Any, task: Any) -> np.ndarray:
     """Frames of a few games of the collecting policy."""
-    from controller.trajectories import drive_script
+    from controller.trajectories import script_trajectory
 
     env, script = run.stages.env, task.collector(run.stages.collect)
     games = task.games(1, env, True)
     try:
-        drives = [drive_script(games, script, task.action_size, SEED + n, env.time_limit, 1) for n in range(GAMES)]
+        played = [script_trajectory(games, script, task.action_size, SEED + n, env.time_limit, 1) for n in range(GAMES)]
     finally:
         games.close()
-    return np.concatenate([drive.frames for drive in drives])
+    return np.concatenate([trajectory.frames for trajectory in played])
 
 
 def _chosen(candidates: np.ndarray, vae: Any) -> RealFrames:

@@ -19,6 +19,7 @@ from controller.dream_env import DreamEnv
 from controller.evaluation import Evaluation, evaluations_of, row
 from controller.policies import Policy
 from controller.survival import survival_curve
+from controller.task import temperature_text
 from controller.training import read_evaluations
 from controller.trajectories import (
     Trajectory,
@@ -56,12 +57,9 @@ class Report:
 
     def draw(self) -> None:
         """All sections."""
-        self.scores()
-        self.vision()
-        self.memory()
-        self.dreams()
-        self.agent()
-        self.learning()
+        for section in (self.scores, self.vision, self.memory, self.dreams, self.agent, self.learning):
+            with self.page.attempt(f"the rest of section {section.__name__}"):
+                section()
 
     @functools.cached_property
     def vae(self) -> VAE:
@@ -101,7 +99,7 @@ class Report:
         rows = [
             (
                 f"{who}, seed {seed}",
-                f"{row(dreamt[who, seed, tau])} at tau {tau:g}" if tau else "",
+                f"{row(dreamt[who, seed, tau])} at tau {temperature_text(tau)}" if tau else "",
                 row(real[who, seed]) if (who, seed) in real else "",
             )
             for who, seed, tau in keys
@@ -119,7 +117,7 @@ class Report:
     def _published(self, who: str) -> tuple[str, float, float] | None:
         """The paper's row that an agent belongs to."""
         for entry in self.paper["table"]:
-            if "temperature" in entry and f"tau{entry['temperature']:.2f}" in who:
+            if "temperature" in entry and f"tau{temperature_text(entry['temperature'])}-s" in who:
                 return f"paper, tau {entry['temperature']}", entry["real"]["mean"], entry["real"]["std"]
             if entry.get("method") and who.startswith(f"real-{entry['method']}-"):
                 return f"paper, {entry['method']}", entry["mean"], entry["std"]
@@ -140,7 +138,8 @@ class Report:
                 for learned in (False, True)
             )
             figure = figures.probes(points, agents, tau, self.task.score)
-            self.page.figure(f"probes-tau{tau:.2f}", figure, f"survival in the dream at {tau:g} and in the real game")
+            name = temperature_text(tau)
+            self.page.figure(f"probes-tau{name}", figure, f"survival in the dream at {name} and in the real game")
         return None
 
     def _survival(self, found: list[Evaluation]) -> None:
@@ -158,8 +157,9 @@ class Report:
                 (who, [(world, survival_curve(each, limit)) for world, each in zip(survival.WORLDS, both, strict=True)])
                 for who, both in lengths.items()
             ]
-            title = f"survival in the dream at {tau:g} and in the real task"
-            self.page.figure(f"survival-tau{tau:.2f}", figures.survival(panels, limit), title)
+            name = temperature_text(tau)
+            title = f"survival in the dream at {name} and in the real task"
+            self.page.figure(f"survival-tau{name}", figures.survival(panels, limit), title)
             self.page.table(survival.hazard_rows(lengths, limit))
             for line in survival.warnings(lengths, limit):
                 self.page.note(line)
@@ -181,7 +181,7 @@ class Report:
         vae, obs = self.vae, self.example.frames
         frames = obs[:: max(1, len(obs) // STRIP)][:STRIP]
         shown = [("real", frames), ("V", decode(vae, encode(vae, frames)))]
-        self.page.figure("reconstructions", figures.pictures(shown), "frames and reconstructions")
+        self.page.figure("reconstructions", figures.strips(shown), "frames and reconstructions")
         return self._losses("vae", "reconstruction", "frames", self.run.stages.vae.batch_size)
 
     def _losses(self, stage: str, key: str, unit: str, size: int) -> None:
@@ -204,14 +204,14 @@ class Report:
 
     def memory(self) -> None:
         """M's predictions along a held-out episode, and its losses."""
-        self.page.heading("M", "Along a real episode, each step foretold from those before it.")
+        self.page.heading("M", "Along a real episode, each step predicted from those before it.")
         if not {"vae", "rnn"} <= self.has:
             return self.page.missing("a trained M; run scripts/train_rnn.py")
         played = Trajectory(*(part[-STEPS:] for part in self.example))
         found = predict(self.vae, self.rnn, played)
         at = slice(0, len(found.frames), max(1, len(found.frames) // STRIP))
-        shown = [("real", played.frames[1:][at][:STRIP]), ("foretold", found.frames[at][:STRIP])]
-        self.page.figure("predictions", figures.pictures(shown), "next frames, real and foretold")
+        shown = [("real", played.frames[1:][at][:STRIP]), ("predicted", found.frames[at][:STRIP])]
+        self.page.figure("predictions", figures.strips(shown), "next frames, real and predicted")
         figure = figures.foresight(found.done, found.density, found.grid, found.values)
         self.page.figure("foresight", figure, "mixture and probability of the end")
         config = self.run.stages.rnn
@@ -233,7 +233,7 @@ class Report:
             dreamt = replay_in_dream(self._env(tau), actions[:length], first, self.seed)
             rows.append((f"tau {tau:g}", dreamt[::STRIDE]))
         columns = [str(step) for step in range(0, length, STRIDE)]
-        self.page.figure("dreams", figures.pictures(rows, columns), "dreams at five temperatures")
+        self.page.figure("dreams", figures.strips(rows, columns), "dreams at five temperatures")
         return None
 
     def _env(self, temperature: float) -> DreamEnv:
@@ -244,7 +244,7 @@ class Report:
         return gymnasium.make(name, run=self.run.path, temperature=temperature, render_mode="rgb_array").unwrapped
 
     def agent(self) -> None:
-        """The agent's real drive, V's view of it, and its drive in the dream from the same first frame."""
+        """The agent's real episode, V's view of it, and its rollout in the dream from the same first frame."""
         self.page.heading("The agent", "From left: the real task, V's view of it, the agent in its own dream.")
         if not {"vae", "series", "rnn"} <= self.has or not list(self.run.path.glob("controller/*/best.json")):
             return self.page.missing("V, M and a trained controller; run scripts/train_controller.py")
@@ -259,7 +259,7 @@ class Report:
         dreamt = dream_trajectory(env, policy, weights, z[0], self.seed, STEPS)
         rows = [("real", real.frames[::STRIDE][:STRIP]), ("dream", dreamt.frames[::STRIDE][:STRIP])]
         columns = [str(STRIDE * n) for n in range(STRIP)]
-        self.page.figure("agent", figures.pictures(rows, columns), f"{folder.name} in both worlds")
+        self.page.figure("agent", figures.strips(rows, columns), f"{folder.name} in both worlds")
         panels = [real.frames, decode(vae, z), dreamt.frames]
         whole = max(map(len, panels))
         held = [np.concatenate([p, np.repeat(p[-1:], whole - len(p), axis=0)]) for p in panels]

@@ -2,7 +2,7 @@
 
 from controller.config import World
 from controller.evaluation import Evaluation, evaluations_of, row, table
-from controller.task import Task
+from controller.task import Task, temperature_text
 from experiment.runs import Run
 
 SEED = 7  # of the evaluations in the tables; training and validation use streams of other purposes
@@ -16,7 +16,7 @@ def print_table(run: Run, task: Task, controllers: list[str], temperature: float
         for who in [*controllers, *scripts(run, task)]
     ]
     published = task.published if controllers else []
-    heads = ("policy", f"dream, tau {temperature:.2f}", "real task")
+    heads = ("policy", f"dream, tau {temperature_text(temperature)}", "real task")
     shown = (0, 1, 2) if task.world == "dream" else (0, 2)
     cells = [tuple(line[n] for n in shown) for line in [heads, *rows, *published] if any(line[1:])]
     print(table(cells[1:], cells[0]))

@@ -17,6 +17,8 @@ from launch import Inside, Launcher
 SEED = "7"  # of the evaluations; training and validation use streams of other purposes
 APART = 1000  # between the run seeds of two seeds' first iterations; each iteration adds 1
 
+from experiment.runs import save_run
+
 
 def iterate(arguments: argparse.Namespace) -> None:
     """Take every seed through its iterations, then write the table and figures of all."""
@@ -49,7 +51,7 @@ def side_by_side(arguments: argparse.Namespace, folders: list[Path], first: int)
         words += ["--preset", arguments.preset] if arguments.preset else []
         words += ["--temperature", str(arguments.temperature)] if arguments.temperature else []
         words += [part for word in arguments.overrides for part in ("--set", word)]
-        command = [sys.executable, str(Path(__file__).with_name("reproduce.py")), *words]
+        command = [sys.executable, str(Path(__file__).parents[1] / "reproduce.py"), *words]
         lanes.append(Lane(f"seed {number}", command))
     try:
         codes = [lane.wait() for lane in lanes]
@@ -104,6 +106,7 @@ class Procedure:
 
     def run(self) -> None:
         """All iterations, each of which does nothing where it is finished."""
+        save_run(self.first)  # its stages are started without --preset
         self.launcher.ranked("collect_rollouts.py", ranks=self.launcher.collectors)
         self.launcher.alone("train_vae.py")
         scores = [self.learn(self.first)]

@@ -1,0 +1,47 @@
+"""Keras as this project needs it, whatever the user's own settings say (``keras.json``, KERAS_BACKEND, policies).
+
+The models name their own types and data format; here is what Keras has no argument for.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+
+def use_tensorflow() -> None:
+    """Choose TensorFlow as Keras's backend before Keras is first imported.
+
+    Raises ImportError where it has been imported with another one: a process has one backend.
+    """
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+        return
+    backend = sys.modules["keras"].config.backend()
+    if backend != "tensorflow":
+        raise ImportError(
+            f"World Models runs Keras on TensorFlow, and here it is on {backend}; set KERAS_BACKEND=tensorflow, or "
+            "import these packages before keras"
+        )
+
+
+def adam(learning_rate: float) -> Any:
+    """Return Keras's Adam, which keeps its learning rate in Keras's default type, as if that were float32."""
+    import keras
+
+    with single_precision():
+        return keras.optimizers.Adam(learning_rate)
+
+
+@contextlib.contextmanager
+def single_precision() -> Iterator[None]:
+    """Within, Keras's default type is float32."""
+    import keras
+
+    before = keras.config.floatx()
+    keras.config.set_floatx("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before)

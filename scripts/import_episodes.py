@@ -1,0 +1,61 @@
+"""Bring episodes recorded by other programs into a run, for V and M to be trained on (docs/recordings.md).
+
+    python scripts/import_episodes.py carracing --source recordings --run runs/mine --preset quick --resize
+    python scripts/train_vae.py carracing --run runs/mine
+
+Every .npz file in --source is an episode: frames uint8 [T, 64, 64, 3], actions [T, A] in [-1, 1], and where they are
+known rewards and terminals [T]. All are checked before one is written; the source is left as it is.
+"""
+
+from pathlib import Path
+
+import cli
+
+from experiment.errors import InputError, command
+from experiment.stages import run_stage
+
+
+def main() -> None:
+    """Parse and import."""
+    parser = cli.parser(__doc__)
+    parser.add_argument("--source", type=Path, required=True, metavar="DIR", help="the folder of .npz files")
+    parser.add_argument("--resize", action="store_true", help="average frames larger than 64x64 down")
+    taken = "action t was taken on frame t (frame), or led to it (result; default frame)"
+    parser.add_argument("--actions", choices=("frame", "result"), default="frame", help=taken)
+    arguments = parser.parse_args()
+    with cli.ending_well():
+        run, task = cli.resolve(arguments), cli.task(arguments.task)
+        following = command("python", "scripts/train_vae.py", task.name, "--run", run.path)
+        run_stage(run, "collect", lambda folder: bring(folder, arguments, task, run), following)
+
+
+def bring(folder: Path, arguments, task, run) -> dict[str, int]:
+    """Check all recordings, then write them as episodes; the summary of the stage."""
+    from experiment.files import atomic_write
+    from experiment.jsonl import write_journal
+    from vae.episodes import episode_bytes, episode_path
+    from vae.recordings import read_recording
+
+    paths = sorted(arguments.source.glob("*.npz"))
+    if len(paths) < 2:
+        raise InputError(f"{arguments.source}: holds {len(paths)} .npz files, and V and M need two episodes or more")
+
+    def read(path: Path):
+        return read_recording(path, task.action_size, arguments.resize, arguments.actions == "frame")
+
+    lengths, deaths, paid = [], 0, 0
+    for path in paths:
+        episode = read(path)
+        lengths.append(len(episode))
+        deaths, paid = deaths + int(episode.terminated.any()), paid + int(episode.reward.any())
+    if run.stages.rnn.reward_head and not paid:
+        raise InputError(f"{arguments.source}: no rewards in it; add --set rnn.reward_head=false")
+    for number, path in enumerate(paths):  # a second time, since all of them may not fit into memory
+        atomic_write(episode_path(folder, number), episode_bytes(read(path)))
+    write_journal(folder / "attempts.jsonl", [{"attempt": n, "length": k} for n, k in enumerate(lengths)])
+    print(f"import: {deaths} of {len(paths)} episodes end by termination, {paid} have rewards")
+    return {"episodes": len(paths), "frames": sum(lengths), "attempts": len(paths)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Episodes recorded elsewhere: what other projects write becomes ours, and what does not fit is named."""
+
+import numpy as np
+import pytest
+from samples import striped_frames
+
+from experiment.errors import InputError
+from vae.episodes import list_episodes, read_episode
+from vae.recordings import read_recording, shrunk
+
+RNG = np.random.default_rng(0)
+
+
+def authors(path, length: int, action_size: int) -> dict[str, np.ndarray]:
+    """As the paper's authors record (`extract.py`): frames and float16 actions, Doom's without an axis."""
+    obs = striped_frames(RNG, length)
+    action = RNG.uniform(-1, 1, (length, action_size)).astype(np.float16)
+    arrays = {"obs": obs, "action": action[:, 0] if action_size == 1 else action}
+    np.savez_compressed(path, **arrays)
+    return arrays
+
+
+def pytorch(path, length: int) -> dict[str, np.ndarray]:
+    """As a PyTorch reproduction does: 96x96 frames after each step, with rewards and terminals."""
+    frames = np.repeat(striped_frames(RNG, length)[:, :, :, :], 2, axis=1)[:, :96, :, :]
+    arrays = {
+        "observations": np.pad(frames, ((0, 0), (0, 0), (16, 16), (0, 0)), mode="edge"),
+        "rewards": RNG.normal(size=length),
+        "actions": RNG.uniform(0, 1, (length, 3)),
+        "terminals": np.arange(length) == length - 1,
+    }
+    np.savez(path, **arrays)
+    return arrays
+
+
+@pytest.mark.parametrize("action_size", [1, 3])
+def test_the_authors_recordings(tmp_path, action_size):
+    """Frame and action stay together; without an end it is an episode that was cut."""
+    arrays = authors(tmp_path / "a.npz", 5, action_size)
+    episode = read_recording(tmp_path / "a.npz", action_size)
+    assert np.array_equal(episode.obs, arrays["obs"]) and episode.action.dtype == np.float32
+    assert np.array_equal(episode.action, arrays["action"].reshape(5, action_size).astype(np.float32))
+    assert episode.truncated.tolist() == [False] * 4 + [True] and not episode.terminated.any()
+    assert not episode.reward.any() and episode.reward.dtype == np.float32
+
+
+def test_a_pytorch_projects_recordings(tmp_path):
+    """Larger frames are averaged, and a frame is paired with the action that was taken on it: the next one."""
+    arrays = pytorch(tmp_path / "rollout_0.npz", 6)
+    with pytest.raises(InputError, match="frames must be 64x64, not 96x96; --resize averages"):
+        read_recording(tmp_path / "rollout_0.npz", 3)
+    episode = read_recording(tmp_path / "rollout_0.npz", 3, resize=True, frame_first=False)
+    assert episode.obs.shape == (5, 64, 64, 3)
+    assert np.array_equal(episode.action, arrays["actions"][1:].astype(np.float32))
+    assert np.array_equal(episode.reward, arrays["rewards"][1:].astype(np.float32))
+    assert episode.terminated.tolist() == [False] * 4 + [True] and not episode.truncated.any()
+
+
+def test_averaging_by_hand_and_by_opencv():
+    """128 to 64 is the mean of four pixels, halves upwards; 96 to 64 is OpenCV's INTER_AREA."""
+    frames = RNG.integers(0, 256, (2, 128, 128, 3), np.uint8)
+    means = frames.reshape(2, 64, 2, 64, 2, 3).astype(int).sum((2, 4))
+    assert np.array_equal(shrunk(frames), (means + 2) // 4)
+    cv2 = pytest.importorskip("cv2")
+    other = RNG.integers(0, 256, (96, 96, 3), np.uint8)
+    theirs = cv2.resize(other, (64, 64), interpolation=cv2.INTER_AREA)
+    assert np.abs(shrunk(other[None])[0].astype(int) - theirs).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"obs": None}, "and no obs or observations"),
+        ({"action": None}, "and no action or actions"),
+        ({"obs": np.zeros((4, 64, 64, 3), np.float32)}, r"uint8 \[T, 64, 64, 3\], not float32"),
+        ({"obs": np.zeros((4, 3, 64, 64), np.uint8)}, r"not uint8 \[4, 3, 64, 64\]"),
+        ({"obs": np.zeros((4, 32, 32, 3), np.uint8)}, "64x64, not 32x32$"),
+        ({"obs": np.array([{}], object)}, "not an episode"),
+        ({"action": np.zeros((4, 3))}, r"numbers \[T, 1\], not float64 \[4, 3\]"),
+        ({"action": np.full(4, 1.5)}, r"must be in \[-1, 1\]"),
+        ({"action": np.full(4, np.nan)}, r"must be in \[-1, 1\]"),
+        ({"action": np.zeros(3)}, "4 frames and 3 actions"),
+        ({"reward": np.zeros(3)}, "reward must be 4 numbers"),
+        ({"done": np.array([0, 1, 0, 1])}, "ended before its last step"),
+        ({"obs": np.zeros((1, 64, 64, 3), np.uint8), "action": np.zeros(1)}, "of 1 steps"),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path, change, said):
+    """In one line, with the file."""
+    arrays = {"obs": np.zeros((4, 64, 64, 3), np.uint8), "action": np.zeros(4)} | change
+    np.savez(tmp_path / "a.npz", **{name: array for name, array in arrays.items() if array is not None})
+    with pytest.raises(InputError, match=said) as refusal:
+        read_recording(tmp_path / "a.npz", 1)
+    assert str(tmp_path / "a.npz") in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_files_that_are_none(tmp_path):
+    """Text, a single array, half an archive."""
+    authors(tmp_path / "cut.npz", 3, 1)
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:200])
+    (tmp_path / "text.npz").write_text("no archive")
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    for name in ("cut.npz", "text.npz", "one.npy", "missing.npz"):
+        with pytest.raises(InputError, match="not an episode"):
+            read_recording(tmp_path / name, 1)
+
+
+def test_v_and_m_are_trained_on_them(tmp_path, inside):
+    """Imported, and on through V, the series and M; a file that does not fit leaves nothing behind."""
+    source, run = tmp_path / "source", tmp_path / "run"
+    source.mkdir()
+    for number in range(3):
+        authors(source / f"{number}.npz", 40, 1)
+    (source / "3.npz").write_text("no archive")
+    words = ("import_episodes.py", "doomrnn", "--source", source, "--run", run, "--preset", "smoke")
+    done = inside(*words)
+    assert done.returncode == 2 and "3.npz: not an episode" in done.stderr and not run.exists()
+    (source / "3.npz").unlink()
+    done = inside(*words)
+    assert done.returncode == 0, done.stderr
+    episodes = [read_episode(path, 1) for path in list_episodes(run / "rollouts")]
+    assert [len(episode) for episode in episodes] == [40, 40, 40]
+    for script in ("train_vae.py", "encode_series.py", "train_rnn.py"):
+        done = inside(script, "doomrnn", "--run", run)
+        assert done.returncode == 0, done.stderr
+    assert (run / "rnn" / "weights.npz").exists()

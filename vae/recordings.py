@@ -1,0 +1,109 @@
+"""Episodes recorded by other programs, as `.npz` files with other names, sizes and types, made into this project's.
+
+Letters: T steps, A action size. See docs/recordings.md for what a file must hold.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from experiment.errors import InputError
+from experiment.files import first_line
+from vae.episodes import FRAME_SHAPE, Episode
+
+NAMES = {  # of the arrays, as they are found in other projects' files
+    "obs": ("obs", "observations", "observation", "frames", "images"),
+    "action": ("action", "actions"),
+    "reward": ("reward", "rewards"),
+    "terminated": ("terminated", "terminals", "terminal", "dones", "done"),
+    "truncated": ("truncated", "truncations"),
+}
+NEEDED = ("obs", "action")
+
+
+def read_recording(path: Path, action_size: int, resize: bool = False, frame_first: bool = True) -> Episode:
+    """Return the episode of a file.
+
+    action_size: A. resize: frames larger than 64x64 are averaged down. frame_first: action t was taken on frame t;
+    else frame t is what action t led to, and the first action, whose frame was not kept, is left out.
+
+    Raises InputError with one line where the file is not one, or does not hold such an episode.
+    """
+    arrays = _read(path)
+    obs, action = _frames(path, arrays["obs"], resize), _actions(path, arrays["action"], action_size)
+    steps = len(obs)
+    reward = _column(path, arrays, "reward", steps, np.float32)
+    terminated = _column(path, arrays, "terminated", steps, bool)
+    if len(action) != steps:
+        raise InputError(f"{path}: {steps} frames and {len(action)} actions; an episode has one for each")
+    if not frame_first:
+        obs, action, reward, terminated = obs[:-1], action[1:], reward[1:], terminated[1:]
+    if len(obs) < 2:
+        raise InputError(f"{path}: an episode of {len(obs)} steps teaches nothing")
+    if terminated[:-1].any():
+        raise InputError(f"{path}: says that it ended before its last step; split it into episodes")
+    last = np.arange(len(obs)) == len(obs) - 1
+    return Episode(obs, action, reward, terminated, last & ~terminated)
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """The arrays by our names; nothing is unpickled."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, Mapping):
+            raise ValueError("a single array, not an .npz")
+        with loaded as file:
+            found = {ours: name for ours, names in NAMES.items() for name in names[::-1] if name in file.files}
+            missing = [name for name in NEEDED if name not in found]
+            if missing:
+                raise ValueError(f"holds {', '.join(file.files)[:100]}, and no {' or '.join(NAMES[missing[0]])}")
+            return {ours: file[name] for ours, name in found.items()}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"{path}: not an episode ({first_line(error)})") from None
+
+
+def _frames(path: Path, obs: np.ndarray, resize: bool) -> np.ndarray:
+    """Frames uint8 [T, 64, 64, 3]."""
+    if obs.dtype != np.uint8 or obs.ndim != 4 or obs.shape[3] != 3 or len(obs) == 0:
+        raise InputError(f"{path}: frames must be uint8 [T, 64, 64, 3], not {obs.dtype} {list(obs.shape)}")
+    if obs.shape[1:] == FRAME_SHAPE:
+        return obs
+    if not resize or min(obs.shape[1:3]) < FRAME_SHAPE[0]:
+        advice = "; --resize averages larger ones down" if min(obs.shape[1:3]) >= FRAME_SHAPE[0] else ""
+        raise InputError(f"{path}: frames must be 64x64, not {obs.shape[1]}x{obs.shape[2]}{advice}")
+    return shrunk(obs)
+
+
+def shrunk(frames: np.ndarray, size: int = FRAME_SHAPE[0]) -> np.ndarray:
+    """Return frames uint8 [T, height, width, 3] area-averaged to [T, size, size, 3], halves rounded up."""
+    rows, columns = _shares(frames.shape[1], size), _shares(frames.shape[2], size)
+    small = [np.einsum("ih,hwc,jw->ijc", rows, frame, columns, optimize=True) for frame in frames.astype(np.float64)]
+    return (np.stack(small) + 0.5 + 1e-9).astype(np.uint8)
+
+
+def _shares(n_in: int, n_out: int) -> np.ndarray:
+    """How much of each input cell goes into each output cell, float64 [n_out, n_in]; rows sum to 1."""
+    i, o = np.arange(n_in), np.arange(n_out)[:, None]
+    covered = np.minimum((o + 1) * n_in, (i + 1) * n_out) - np.maximum(o * n_in, i * n_out)
+    return np.maximum(covered, 0) / n_in
+
+
+def _actions(path: Path, action: np.ndarray, size: int) -> np.ndarray:
+    """Actions float32 [T, A], numbers in [-1, 1] as M is fed them."""
+    action = action[:, None] if action.ndim == 1 else action
+    if action.dtype.kind not in "fiu" or action.ndim != 2 or action.shape[1] != size:
+        raise InputError(f"{path}: actions must be numbers [T, {size}], not {action.dtype} {list(action.shape)}")
+    if not (np.abs(action) <= 1).all():  # nor is NaN
+        raise InputError(f"{path}: actions must be in [-1, 1], as the task's environment takes them")
+    return action.astype(np.float32)
+
+
+def _column(path: Path, arrays: dict[str, np.ndarray], name: str, steps: int, kind: type) -> np.ndarray:
+    """One number a step; zeros where the file has none."""
+    column = arrays.get(name, np.zeros(steps)).reshape(-1)
+    if len(column) != steps or column.dtype.kind not in "fiub" or not np.isfinite(column.astype(float)).all():
+        raise InputError(f"{path}: {name} must be {steps} numbers, not {column.dtype} {list(column.shape)}")
+    return column.astype(kind)
