@@ -61,7 +61,7 @@ def gymnasium_task(
 
 
 def _maker(environment: str | Callable[[], Any]) -> Callable[[], Any]:
-    """What makes one environment without a time limit around it."""
+    """Return what makes one environment without a time limit around it."""
     if not isinstance(environment, str):
         return environment
     try:
@@ -72,7 +72,7 @@ def _maker(environment: str | Callable[[], Any]) -> Callable[[], Any]:
 
 
 def _check(env: Any, name: Any) -> None:
-    """InputError where an environment does not fit."""
+    """Raise InputError where an environment does not fit."""
     try:
         action_size(env.action_space)
     except ValueError as error:

@@ -28,7 +28,7 @@ class Tiles:
         self._tried: set[int] = set()
 
     def __call__(self, *arguments: Any) -> Any:
-        """The results, computed tile by tile; a tile that is not full is filled up with zeros."""
+        """Return the results, computed tile by tile; a tile that is not full is filled up with zeros."""
         count = len(tf.nest.flatten(arguments)[0])
         parts = []
         for first in range(0, count, self._rows):
@@ -45,7 +45,7 @@ class Tiles:
         return size
 
     def _tile(self, arguments: Any, count: int) -> Any:
-        """The results of at most a full tile's rows."""
+        """Return the results of at most a full tile's rows."""
         size = self.size(arguments, count)
         results = self._call(*_each(arguments, lambda array: _filled(array, size)))
         return _each(results, lambda part: np.asarray(part)[:count])
@@ -67,12 +67,12 @@ def _each(nested: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Numbers of the size that latents, states, weights and pixels have."""
+    """Return numbers of the size that latents, states, weights and pixels have."""
     return rng.integers(0, 256, shape, dtype) if dtype.kind in "iu" else rng.normal(0, 0.3, shape).astype(dtype)
 
 
 def _filled(array: np.ndarray, size: int) -> np.ndarray:
-    """The rows, and zeros up to a size."""
+    """Return the rows, and zeros up to a size."""
     if len(array) == size:
         return array
     return np.concatenate([array, np.zeros((size - len(array), *array.shape[1:]), array.dtype)])

@@ -13,7 +13,7 @@ import cli
 
 
 def parse():
-    """The arguments."""
+    """Return the arguments."""
     parser = cli.Parser(description=__doc__, formatter_class=cli.Formatter)
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     parser.add_argument("--to", type=Path, metavar="FILE", help="the page (default: report/dream.html in the run)")

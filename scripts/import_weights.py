@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def import_run(arguments) -> None:
-    """Every part that the source holds becomes a finished stage."""
+    """Make a finished stage of every part that the source holds."""
     files = {part: arguments.source / path for part, path in LAYOUT[arguments.task].items()}
     there = {part: path for part, path in files.items() if path.exists()}
     if not there:
@@ -88,7 +88,7 @@ def import_run(arguments) -> None:
 
 
 def read_numbers(path: Path):
-    """The JSON of a file of their format: a list; InputError where it is not one."""
+    """Return the JSON of a file of their format: a list; InputError where it is not one."""
     if path.stat().st_size > LARGEST_FILE:
         raise InputError(f"{path}: larger than {LARGEST_FILE:,} bytes, so not one of the authors' files")
     content = read_json(path)
@@ -98,7 +98,7 @@ def read_numbers(path: Path):
 
 
 def arrays(content) -> list:
-    """Nested lists as arrays; ValueError where one is ragged, or holds anything but finite numbers."""
+    """Return nested lists as arrays; ValueError where one is ragged, or holds anything but finite numbers."""
     made = [np.asarray(part, np.float64) for part in content]
     if not all((np.abs(array) < LARGEST_NUMBER).all() for array in made):  # nor is NaN
         raise ValueError("holds NaN, infinity or an implausibly large number")
@@ -106,14 +106,14 @@ def arrays(content) -> list:
 
 
 def vae_of(task, content):
-    """V."""
+    """Return V."""
     from vae.released_weights import vae_from_authors
 
     return vae_from_authors(arrays(content), paper(task, "vae").z_size)
 
 
 def rnn_of(task, content):
-    """M, of the paper's sizes."""
+    """Return M, of the paper's sizes."""
     from rnn.released_weights import mdnrnn_from_authors
 
     model, config = (
@@ -127,7 +127,7 @@ def rnn_of(task, content):
 
 
 def initial_of(task, content):
-    """First frames."""
+    """Return the first z of episodes."""
     from vae.released_weights import UNIT
 
     mu, logvar = (np.float32(array * UNIT) for array in arrays(content))
@@ -137,7 +137,7 @@ def initial_of(task, content):
 
 
 def controller_of(task, content):
-    """(shape, weights, evaluated mean) of C."""
+    """Return (shape, weights, evaluated mean) of C."""
     weights, score = arrays(content)
     shape = paper_shape(task)
     if weights.shape != (shape.size,):
@@ -151,12 +151,12 @@ PARTS = {"vae": vae_of, "rnn": rnn_of, "series": initial_of, "controller": contr
 
 
 def paper(task, stage: str):
-    """The paper's settings of a stage."""
+    """Return the paper's settings of a stage."""
     return getattr(task.presets["paper"].stages, stage)
 
 
 def paper_shape(task):
-    """The controller of the paper."""
+    """Return the controller of the paper."""
     sizes = paper(task, "vae").z_size, paper(task, "rnn").hidden_size
     return task.policy_shape(task.variant, *sizes, paper(task, "controller").hidden_size)
 
@@ -192,7 +192,7 @@ def store(arguments, task, models) -> None:
 
 
 def export_run(arguments) -> None:
-    """Every part that the run has, written as the authors would have."""
+    """Write every part that the run has as the authors would have."""
     from rnn.released_weights import mdnrnn_to_authors
     from rnn.training import load_rnn
     from vae.released_weights import to_units, vae_to_authors

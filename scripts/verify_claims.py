@@ -20,7 +20,7 @@ DRAWS = 1_000
 
 
 def parse():
-    """The arguments."""
+    """Return the arguments."""
     parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="a run or runs (results/)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts, or the rates, there")
