@@ -50,7 +50,7 @@ class _Places(CompileResultCacheImpl):
 
 
 class _Kept(FunctionCache):
-    """Machine code kept on disk; what cannot be read is made anew, and what cannot be written is not kept."""
+    """Machine code kept on disk; what cannot be read is compiled again, and what cannot be written is not kept."""
 
     _impl_class = _Places
 

@@ -41,7 +41,7 @@ def is_iteration(run: Path) -> bool:
 def previous(run: Path, part: str) -> Path:
     """Return the folder of what was there before: "series", "rnn", "controller", and "vae", "rollouts" if V goes on."""
     folder = run / BEFORE / part
-    check_manifest(folder, f"begin the iteration anew: delete {run} and run scripts/iterate.py again")
+    check_manifest(folder, f"to begin the iteration again, delete {run} and run scripts/iterate.py again")
     return folder
 
 
@@ -89,7 +89,7 @@ def open_iteration(
 ) -> Run[Stages]:
     """Return the iteration in ``wanted.path`` of the `agent` of `old`, in the folder `controller`; begun or continued.
 
-    `explicit`: as of `open_run`. InputError where something else is there, or settings were asked that cannot differ.
+    `explicit`: as of `open_run`. InputError where something else is there, or where settings differ that cannot.
     """
     _refuse_other_shapes(old, wanted)
     if not wanted.path.exists():

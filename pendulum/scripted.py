@@ -17,10 +17,10 @@ SWEEP_PERIOD = 22  # steps; half a swing of small amplitude lasts 16 (pi * sqrt(
 class PendulumScript(Script):
     """One of `SCRIPTS`.
 
-    random draws a torque from [-2, 2] at each step; random_hold draws, for each episode, an amplitude up to 2, and
-    holds each torque drawn within it for 1 to `max_hold` steps, so that M sees the rod all but at rest too; stay applies no
-    torque, left and right the largest one; sweep is the largest one to either side in turn, `period` steps each
-    (22 where none is given).
+    random draws a torque from [-2, 2] at each step. random_hold draws an amplitude up to 2 for each episode and holds
+    each torque drawn within it for 1 to `max_hold` steps, so that M sees the rod all but at rest too. stay applies no
+    torque, left and right the largest one. sweep is the largest one to either side in turn, `period` steps each (22
+    where none is given).
 
     Raises InputError for an unknown name, or a period below 1.
     """

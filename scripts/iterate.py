@@ -39,7 +39,7 @@ def parse():
 
 
 def main() -> None:
-    """Parse, begin or continue the new run, and collect the agent's games on all ranks."""
+    """Parse, begin or continue the new run, and collect the agent's episodes on all ranks."""
     arguments = parse()
     comm = cli.communicator()
     with cli.ending_well(comm):
@@ -95,7 +95,7 @@ def old_run(arguments, task):
     cli.need_models(old)
     series = old.folder("series")
     if not list(series.glob("series-*.npz")):
-        raise InputError(f"{series}: no series in it (a release holds none); collect, encode and train in a run anew")
+        raise InputError(f"{series}: no series in it (a release holds none); collect, encode and train in a new run")
     return old
 
 
@@ -115,7 +115,7 @@ def new_run(arguments, old, controller: Path):
 
 
 def usual_length(old, controller: str, longest: int) -> int:
-    """Steps that a real game of a controller lasts, for the forecast of the disk: as evaluated, or the longest."""
+    """Steps that a real episode of a controller lasts, for the forecast of the disk: as evaluated, or the longest."""
     found = [e for e in evaluations_of(old) if e.world == "real" and e.controller == controller]
     return round(max(sum(e.lengths) / len(e.lengths) for e in found)) if found else longest
 

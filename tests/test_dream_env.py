@@ -74,10 +74,10 @@ def test_gymnasiums_checker_passes(run):
     assert doomrnn.__name__ in env.spec.entry_point
     assert env.observation_space.shape == (1088,) and env.action_space == gymnasium.spaces.Box(-1, 1, (1,), np.float32)
     env.reset(seed=1)
-    picture = env.render()
-    assert picture.shape == (64, 64, 3) and picture.dtype == np.uint8
+    frame = env.render()
+    assert frame.shape == (64, 64, 3) and frame.dtype == np.uint8
     env.step(np.zeros(1, np.float32))
-    assert not np.array_equal(env.render(), picture)
+    assert not np.array_equal(env.render(), frame)
     env.close()
 
 

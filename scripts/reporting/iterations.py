@@ -11,7 +11,7 @@ import cli
 import numpy as np
 from scipy import stats
 
-SHOWN, STRIDE, LEAD = 12, 2, 8  # pictures of the strip, steps between them, steps of it before the best-paid frame
+SHOWN, STRIDE, LEAD = 12, 2, 8  # frames of the strip, steps between them, steps of it before the best-paid frame
 BEST_PAID = 0.1  # share of an episode's frames
 
 
@@ -173,7 +173,7 @@ def draw_curves(path: Path, rows: list[Row], known: dict[str, list[float]], task
 
 def draw_strip(path: Path, runs: list, episodes: list, task) -> None:
     """A stretch of the newest policy's best episode that leads to its best-paid frames, real and as two M dream it."""
-    from reporting.figures import pictures
+    from reporting.figures import strips
 
     from controller.trajectories import Trajectory, dream_on
 
@@ -186,7 +186,7 @@ def draw_strip(path: Path, runs: list, episodes: list, task) -> None:
     for label, run in (("first M", runs[0]), (f"M of iteration {len(runs)}", runs[-1])):
         rows.append((label, dream_on(*models(run), trajectory, start, length)[::STRIDE]))
     columns = [f"{step}" for step in range(start + 1, start + 1 + length, STRIDE)]
-    save(pictures(rows, columns), path / "foresight")
+    save(strips(rows, columns), path / "foresight")
 
 
 def save(figure, path: Path) -> None:
