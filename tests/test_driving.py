@@ -81,7 +81,7 @@ def test_measured_games():
     straight, turned = games.measures[3], games.measures[4]
     assert set(straight) == {REVERSALS, SHARP, GENTLE, SPIN, ROAD}
     assert straight[REVERSALS] == pytest.approx(100 * 149 / 150) and turned[REVERSALS] == 0.0
-    assert straight[SPIN] == 0.0 and turned[SPIN] == 1.0 and turned[ROAD] < straight[ROAD] == 1.0
+    assert straight[SPIN] == 0.0 and turned[SPIN] == 1.0 and turned[ROAD] < straight[ROAD]
     road = plain.circuit.road
     sharp = turns(np.array([tile[1] for tile in plain.circuit.track])) > 0.12
     visited = straight[SHARP] / 100 * sharp.sum() + straight[GENTLE] / 100 * (~sharp).sum()
