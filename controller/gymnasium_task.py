@@ -43,7 +43,8 @@ def gymnasium_task(
         probe = make()
     except Exception as error:  # whatever an environment of somebody else's raises
         raise InputError(f"environment {environment}: cannot be made ({first_line(error)})") from None
-    space, limit = probe.action_space, getattr(probe.spec, "max_episode_steps", None) or LONGEST
+    space, spec = probe.action_space, gymnasium.spec(environment) if isinstance(environment, str) else probe.spec
+    limit = getattr(spec, "max_episode_steps", None) or LONGEST
     _check(probe, environment)
     probe.close()
     ones = np.ones(action_size(space))

@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 from reporting import figures, survival
 from reporting.claims import CORRECTION, all_claims
-from reporting.claims_page import page_rows
+from reporting.claims_page import page_entry
 from reporting.page import Page
 
 from controller.agent import Agent
@@ -169,7 +169,8 @@ class Report:
         claims = [claim for claim in all_claims(self.run.path)[0] if claim.evidence]
         if claims:
             self.page.heading("The paper's claims", f"What this run's scores say of them. {CORRECTION}")
-            self.page.table(page_rows(claims))
+            for claim in claims:
+                self.page.folded(*page_entry(claim))
 
     # --- V and M ---
 
