@@ -12,6 +12,7 @@ from rollouts.scripted import Script
 from rollouts.tiles import Tiles
 
 ROWS = 64  # dreams of a tile: within a twentieth of the speed of 512 (measured)
+MORE = (256,)  # of a tile, where rounding is alike: a tenth faster than 64 (measured beside other work)
 FEWER = 8, 16, 32, 48  # as a batch thins out; 16 dreams still go at 0.8 times the speed of 64 (measured)
 
 
@@ -34,7 +35,7 @@ class DreamPlayer:
         self.dream, self.policy, self.capacity, self.time_limit = dream, policy, capacity, time_limit
         inputs = (BLOCK, dream.model.action_size) if policy is None else (policy.size,)
         self._block = dream.compile(self._act, inputs)
-        self._tiles = Tiles(self._block, ROWS, FEWER)
+        self._tiles = Tiles(self._block, ROWS, FEWER, MORE)
         self._rollouts: list[Rollout] = []
         self._rngs: list[np.random.Generator] = []
         self._steps = np.zeros(0, np.int64)
