@@ -19,6 +19,9 @@ EVALUATIONS = {"doomrnn": "evaluation/"}  # where a card's files are, beside it
 def test_a_card_holds_the_scores_of_its_files(card):
     """Every row of scores is the mean, spread, interval and N of the evaluation that it names."""
     rows = list(ROW.finditer(card.read_text()))
+    if not list(card.parent.rglob("evaluation/*.json")):
+        assert "**Scores.** None yet." in card.read_text() and not rows
+        return
     assert len(rows) >= 5
     for found in rows:
         file = card.parent / EVALUATIONS.get(card.parent.name, "") / found["file"]
