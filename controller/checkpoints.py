@@ -1,14 +1,17 @@
 """The files of a controller: flat weights and what rebuilds their policy."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from controller.config import Stages
+from controller.config import ControllerConfig, Stages
 from controller.policy_spec import PolicyShape, rounded
+from experiment.config import from_values
 from experiment.errors import InputError
-from experiment.files import read_json, read_sealed, write_json
+from experiment.files import read_json, read_sealed, then, write_json
+from experiment.jsonl import read_journal
 from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
 from experiment.runs import Run
 
@@ -37,21 +40,21 @@ def load_candidates(folder: Path, size: int) -> np.ndarray:
 
 
 def load_controller(folder: Path, checkpoint: str) -> tuple[PolicyShape, np.ndarray]:
-    """The shape and flat weights float32 [P] of a trained controller's "best" or "last" checkpoint."""
+    """Return the shape and flat weights float32 [P] of a trained controller's "best" or "last" checkpoint."""
     path = folder / f"{checkpoint}.json"
     config = read_json(path, ADVICE)
     try:
         shape = PolicyShape(**{key: config[key] for key in PolicyShape.__dataclass_fields__})
         specs = {"weights": ArraySpec("float32", (shape.size,))}
     except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a controller's configuration ({error!r}); {ADVICE}") from None
+        raise InputError(f"{path}: not a controller's configuration ({error!r}){then(ADVICE, path)}") from None
     weights = read_npz(folder / f"{checkpoint}.npz", specs, ADVICE)["weights"]
     check_finite(weights, "weights", folder / f"{checkpoint}.npz", ADVICE)
     return shape, weights
 
 
 def find_controller(run: Path, name: str | None = None, usual: str | None = None) -> Path:
-    """The folder of a run's controller: the one named, else the only one there, else the `usual` one.
+    """Return the folder of a run's controller: the one named, else the only one there, else the `usual` one.
 
     InputError where there is none, or none of several is meant.
     """
@@ -65,6 +68,22 @@ def find_controller(run: Path, name: str | None = None, usual: str | None = None
             return run / "controller" / usual
         raise InputError(f"{run / 'controller'}: holds {', '.join(p.name for p in found)}; name one with --controller")
     return found[0]
+
+
+def training_config(folder: Path, otherwise: ControllerConfig) -> ControllerConfig:
+    """Return what a controller was trained with: its own ``begun.json``, at its own temperature, and the generations
+    it got to; `otherwise` where it has no such record (imported weights).
+
+    A run's configuration holds the settings of the command run last, which may have trained another controller.
+    """
+    if not (folder / "begun.json").exists():
+        return otherwise
+    begun = read_sealed(folder / "begun.json", ADVICE)
+    config = from_values(ControllerConfig, begun["controller"], str(folder / "begun.json"))
+    rows = read_journal(folder / "fitness.jsonl", {"generation": int}, ADVICE)
+    generations = rows[-1]["generation"] if rows else config.generations
+    temperature = begun["temperature"] if begun["world"] == "dream" else config.temperature
+    return replace(config, generations=generations, temperature=float(temperature))
 
 
 def training_temperature(run: Run[Stages], name: str | None) -> float:

@@ -72,13 +72,13 @@ def default_presets(env: EnvConfig | None = None, *, ends: bool = True, pays: bo
         iterate=IterateConfig(episodes=3, vae_epochs=0.5, rnn_epochs=1.0, generations=1),
     )
     made = {"paper": paper, "quick": quick, "smoke": smoke}
-    changed = {
+    sources = {"evaluate.episodes": "as in the paper's tables"} | {
         f"{stage}.{item.name}": "ours"
         for stage, config in vars(paper).items()
         for item in fields(config)
         if getattr(config, item.name) != item.default
     }
     return {
-        name: Preset(name, stages, variants=("zh",), sources=changed if name == "paper" else {})
+        name: Preset(name, stages, variants=("zh",), sources=sources if name == "paper" else {})
         for name, stages in made.items()
     }

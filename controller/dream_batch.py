@@ -117,7 +117,7 @@ class DreamBatch:
         return rewards, done
 
     def _draw(self, rows: Sequence[int]) -> None:
-        """Put the noise of the next step in place, drawn a block at a time from each dream's own stream."""
+        """Put the noise of the next step in place, generated a block at a time from each dream's own stream."""
         places = self._steps[rows] % BLOCK
         for row, place in zip(rows, places, strict=True):
             if place == 0:

@@ -193,7 +193,7 @@ class DreamVectorEnv(VectorEnv):
         """Begin all dreams; return their observations float32 [N, Z + 2 H].
 
         seed: one for each dream, or an int s for s, s + 1, ...; without it a dream's generator goes on.
-        options: "z", float32 [Z] or [N, Z], where they begin; "reset_mask", bool [N], those that begin anew while the
+        options: "z", float32 [Z] or [N, Z], where they begin; "reset_mask", bool [N], those that restart while the
             others stay.
         """
         rows = self._masked(options)
@@ -205,7 +205,7 @@ class DreamVectorEnv(VectorEnv):
         return self._batch.state.copy(), {}
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Dream one step of all; a dream that is over begins anew as the autoreset mode says.
+        """Dream one step of all; a dream that is over restarts as the autoreset mode says.
 
         Returns:
             observations float32 [N, Z + 2 H], rewards float64 [N], terminated bool [N], truncated bool [N], infos: in

@@ -41,7 +41,7 @@ def is_iteration(run: Path) -> bool:
 def previous(run: Path, part: str) -> Path:
     """Return the folder of what was there before: "series", "rnn", "controller", and "vae", "rollouts" if V goes on."""
     folder = run / BEFORE / part
-    check_manifest(folder, f"begin the iteration anew: delete {run} and run scripts/iterate.py again")
+    check_manifest(folder, f"to begin the iteration again, delete {run} and run scripts/iterate.py again")
     return folder
 
 
@@ -89,7 +89,7 @@ def open_iteration(
 ) -> Run[Stages]:
     """Return the iteration in ``wanted.path`` of the `agent` of `old`, in the folder `controller`; begun or continued.
 
-    `explicit`: as of `open_run`. InputError where something else is there, or settings were asked that cannot differ.
+    `explicit`: as of `open_run`. InputError where something else is there, or where settings differ that cannot.
     """
     _refuse_other_shapes(old, wanted)
     if not wanted.path.exists():
@@ -103,7 +103,7 @@ def open_iteration(
 
 
 def _refuse_other_shapes(old: Run[Stages], wanted: Run[Stages]) -> None:
-    """InputError where settings differ that belong to a V and an M which go on."""
+    """Raise InputError where settings differ that belong to a V and an M which go on."""
     frozen = not wanted.stages.iterate.vae_epochs
     names = [("vae", key) for key in (vars(old.stages.vae) if frozen else ("z_size", "precision"))]
     for stage, key in [*names, *(("rnn", key) for key in SHAPES)]:
@@ -159,14 +159,14 @@ def _keep_episodes(old: Run[Stages], target: Path) -> None:
 
 
 def _copy(files: list[Path], target: Path) -> None:
-    """Copies of a stage's files, each held against its manifest; hidden ones are left out."""
+    """Copy a stage's files, each held against its manifest; hidden ones are left out."""
     for path in files:
         if not path.name.startswith("."):
             atomic_write(target / path.name, read_file(path))
 
 
 def _link(path: Path, target: Path) -> None:
-    """The same file in another place, or a copy where the disk is another one; files here are only ever replaced."""
+    """Link a file to another place, or copy it where the disk is another one; files here are only ever replaced."""
     try:
         os.link(path, target)
     except OSError:

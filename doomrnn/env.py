@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 ACTION_THRESHOLD = 1 / 3  # authors' code: the action's range is cut into three equal parts
 SHARED_MEMORY, SHARED_BYTES = "/dev/shm", 1 << 17  # where engines show their screen, and what else they use of it
+ROWS_FIRST = 320  # pixels of a screen's width, above which it is shrunk by rows first; the sums are the same
 RESTARTS = 3  # ours: attempts to start an engine again before giving up
 _DEATHS = (  # how ViZDoom reports an engine process that crashed, was killed or no longer answers
     vizdoom.ViZDoomErrorException,
@@ -115,8 +116,12 @@ def observe(screen: np.ndarray, size: int = 64, preprocess: str = "plain") -> np
     height, width = screen.shape[0] * 5 // 6, screen.shape[1]
     rows, columns = _overlaps(height, size), _column_weights(width, size)
     crop = screen[:height] if preprocess == "plain" else stretched(screen[:height])
-    x = crop.reshape(-1, columns.shape[0]).astype(np.float32) @ columns
-    x = rows @ x.reshape(-1, rows.shape[1], 3 * size)  # [blocks, rows of a block, 3·size]
+    if width > ROWS_FIRST:  # two thirds of the time from 640×480; a fifth more from 160×120 (measured)
+        x = rows @ crop.reshape(-1, rows.shape[1], 3 * width).astype(np.float32)
+        x = x.reshape(-1, columns.shape[0]) @ columns
+    else:
+        x = crop.reshape(-1, columns.shape[0]).astype(np.float32) @ columns
+        x = rows @ x.reshape(-1, rows.shape[1], 3 * size)  # [blocks, rows of a block, 3·size]
     x /= rows.shape[1] * (columns.shape[0] // 3)
     x += 0.5
     frame = x.astype(np.uint8).reshape(size, size, 3)
@@ -198,7 +203,7 @@ class TakeCoverGame:
         _check_whole("seed", seed, 0, 2**32 - 1)
         self._seed, self._pressed, self._over = int(seed), [], False
         self._run(self._begin)
-        return self._observation()
+        return self.observation_of(self.screen)
 
     def step(self, action: float) -> tuple[np.ndarray, float, bool, bool]:
         """Play one tic (1/35 s).
@@ -215,6 +220,11 @@ class TakeCoverGame:
             ValueError: the action is not a number in [-1, 1].
             RuntimeError: no episode is under way, or the engine cannot be started again.
         """
+        screen, terminated, truncated = self.advance(action)
+        return self.observation_of(screen), 1.0, terminated, truncated
+
+    def advance(self, action: float) -> tuple[np.ndarray, bool, bool]:
+        """Play one tic like `step`, and return the screen in place of the observation, terminated and truncated."""
         pressed = buttons(action)
         if self._over:
             raise RuntimeError("no episode is under way: call reset(seed) first")
@@ -223,11 +233,11 @@ class TakeCoverGame:
         terminated = self._engine.is_episode_finished()
         truncated = not terminated and len(self._pressed) >= self.time_limit
         self._over = terminated or truncated
-        return self._observation(), 1.0, terminated, truncated
+        return self.screen, terminated, truncated
 
-    def _observation(self) -> np.ndarray:
-        """What V sees of the screen now, uint8 [observation_size, observation_size, 3]."""
-        return observe(self.screen, self.observation_size, self._preprocess)
+    def observation_of(self, screen: np.ndarray) -> np.ndarray:
+        """Return what V sees of a screen, uint8 [observation_size, observation_size, 3]."""
+        return observe(screen, self.observation_size, self._preprocess)
 
     @property
     def screen(self) -> np.ndarray:
@@ -306,7 +316,7 @@ def _configure(skill: int, start_time: int, resolution: vizdoom.ScreenResolution
 
 
 def _check_shared_memory(screen: int) -> None:
-    """InputError where an engine with a screen of so many bytes finds no room for it: the system would kill us."""
+    """Raise InputError where an engine finds no room for a screen of so many bytes: the system would kill us."""
     needed, advice = screen + SHARED_BYTES, "give the container more (docker run --shm-size=1g), or use fewer ranks"
     try:
         with tempfile.NamedTemporaryFile(dir=SHARED_MEMORY, prefix="ViZDoom") as file:
@@ -331,7 +341,7 @@ def _start(game: vizdoom.DoomGame) -> None:
 
 
 def _remove(folder: str) -> None:
-    """Removes an engine's folder without opening it: there may be no file descriptor left to do that with."""
+    """Remove an engine's folder without opening it: there may be no file descriptor left to do that with."""
     with contextlib.suppress(OSError):
         os.unlink(f"{folder}/engine.sh")
     for path in (f"{folder}/_vizdoom", folder):

@@ -61,13 +61,16 @@ class TakeCoverGames:
         games = [self._games[self._checked(index)] for index in indices]
         n, size = len(games), self._games[0].observation_size
         observations = np.empty((n, size, size, 3), np.uint8)
-        steps = Steps(observations, np.empty(n, np.float32), np.empty(n, bool), np.empty(n, bool))
+        steps = Steps(observations, np.ones(n, np.float32), np.empty(n, bool), np.empty(n, bool))
+        chosen = actions.tolist()
 
         def play(rows: range) -> None:
+            screens = []
             for row in rows:
-                results = games[row].step(actions[row])
-                for column, result in zip(steps, results, strict=True):
-                    column[row] = result
+                screen, steps.terminated[row], steps.truncated[row] = games[row].advance(chosen[row])
+                screens.append(screen)
+            for row, screen in zip(rows, screens, strict=True):  # apart: after an engine the caches are cold (measured)
+                observations[row] = games[row].observation_of(screen)
 
         shares = [range(first, n, self._threads) for first in range(self._threads)]
         list((self._pool.map if self._pool else map)(play, shares))

@@ -10,6 +10,7 @@ from rollouts.scripted import Script
 SIDES = {"stay": 0.0, "left": -1.0, "right": 1.0}
 SCRIPTS = ("random", "random_hold", *SIDES, "sweep")
 SWEEP_PERIOD = 120
+MAX_HOLD = 10  # of the authors' policy
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,21 @@ class TakeCoverScript(Script):
 
     name: str
     period: int | None = None
-    max_hold: int = 10
+    max_hold: int = MAX_HOLD
 
     def __post_init__(self) -> None:
         if self.name not in SCRIPTS or (self.period is not None and self.period < 1):
             raise InputError(f"policy {self.name} (period {self.period}): not one of {', '.join(SCRIPTS)}")
         object.__setattr__(self, "period", (self.period or SWEEP_PERIOD) if self.name == "sweep" else None)
 
+    @property
+    def label(self) -> str:
+        """What tables call it: its name, with a sweep's period, or the longest hold where it is not the authors'."""
+        held = self.name == "random_hold" and self.max_hold != MAX_HOLD
+        return f"{self.name}{self.max_hold}" if held else super().label
+
     def actions(self, rng: np.random.Generator, steps: int) -> np.ndarray:
-        """All actions float32 [steps, 1] of one rollout."""
+        """Return all actions float32 [steps, 1] of one rollout."""
         if self.name == "random":
             return rng.uniform(-1, 1, (steps, 1)).astype(np.float32)
         if self.name == "random_hold":
@@ -45,7 +52,7 @@ class TakeCoverScript(Script):
 
 
 def random_hold(rng: np.random.Generator, steps: int, max_hold: int) -> np.ndarray:
-    """The authors' random policy: float32 [steps, 1].
+    """Return the authors' random policy: float32 [steps, 1].
 
     Whenever the step number is a multiple of the current repeat, a new action and repeat are sampled; with repeats up
     to 10 an action is held for 3.67 steps on average.

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiment.errors import InputError, NumericalError
-from experiment.files import read_json, write_json
+from experiment.files import read_json, then, write_json
 from experiment.forks import refuse_dead_tensorflow
 from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
 
@@ -46,7 +46,9 @@ def load_model(kind: type, folder: Path, name: str, advice: str, precision: str 
     try:
         model = kind(**config | ({"precision": precision} if precision else {}))
     except ValueError as error:
-        raise InputError(f"{folder / name}.json: not a model's configuration ({_line(error)}); {advice}") from None
+        raise InputError(
+            f"{folder / name}.json: not a model's configuration ({_line(error)}){then(advice, folder / name)}"
+        ) from None
     load_arrays(folder, name, model.variables, advice)
     return model
 
@@ -55,7 +57,7 @@ def load_config(folder: Path, name: str, kinds: dict[str, type], advice: str) ->
     """Return the fields of `kinds` from the JSON beside the weights; InputError where one is missing or mistyped."""
     config = read_json(folder / f"{name}.json", advice)
     if not isinstance(config, dict) or any(type(config.get(key)) is not kind for key, kind in kinds.items()):
-        raise InputError(f"{folder / name}.json: not a model's configuration; {advice}")
+        raise InputError(f"{folder / name}.json: not a model's configuration{then(advice, folder / name)}")
     return {key: config[key] for key in kinds}
 
 

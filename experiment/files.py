@@ -59,15 +59,19 @@ def read_file(path: Path, advice: str = "") -> bytes:
     try:
         size = path.stat().st_size
         if size > LARGEST_FILE:
-            raise InputError(f"{path}: {size} bytes are more than any file of this project has{then(advice)}")
+            raise InputError(f"{path}: {size} bytes are more than any file of this project has{then(advice, path)}")
         data = path.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{path}: not there{then(advice)}") from None
+        raise InputError(f"{path}: not there{then(advice, path)}") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}){then(advice)}") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror}){then(advice, path)}") from None
     listed = _listed(path.parent).get(path.name)
     if listed is not None and (listed["bytes"] != len(data) or listed["sha256"] != hashlib.sha256(data).hexdigest()):
-        raise InputError(f"{path}: damaged, it is not the file that {MANIFEST} lists{then(advice)}")
+        unix = data.replace(b"\r\n", b"\n")
+        if listed["sha256"] == hashlib.sha256(unix).hexdigest():
+            advice = "clone again, with git's core.autocrlf=false"
+            raise InputError(f"{path}: its line ends were changed on the way{then(advice)}")
+        raise InputError(f"{path}: damaged, it is not the file that {MANIFEST} lists{then(advice, path)}")
     return data
 
 
@@ -95,7 +99,7 @@ def read_json(path: Path, advice: str = "") -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not readable as JSON ({first_line(error)}){then(advice)}") from None
+        raise InputError(f"{path}: not readable as JSON ({first_line(error)}){then(advice, path)}") from None
 
 
 def write_sealed(path: Path, value: dict[str, Any]) -> None:
@@ -109,7 +113,7 @@ def read_sealed(path: Path, advice: str = "") -> dict[str, Any]:
     try:
         return unseal(value)
     except ValueError as error:
-        raise InputError(f"{path}: {error}{then(advice)}") from None
+        raise InputError(f"{path}: {error}{then(advice, path)}") from None
 
 
 def seal(value: dict[str, Any]) -> dict[str, Any]:
@@ -146,9 +150,9 @@ def check_manifest(folder: Path, advice: str = "") -> None:
     for name, listed in _listed(folder).items():
         path = folder / name
         if not path.is_file():
-            raise InputError(f"{path}: not there, though {MANIFEST} lists it{then(advice)}")
+            raise InputError(f"{path}: not there, though {MANIFEST} lists it{then(advice, path)}")
         if path.stat().st_size != listed["bytes"]:
-            raise InputError(f"{path}: damaged, {MANIFEST} lists {listed['bytes']} bytes{then(advice)}")
+            raise InputError(f"{path}: damaged, {MANIFEST} lists {listed['bytes']} bytes{then(advice, path)}")
 
 
 def _listed(folder: Path) -> dict[str, dict[str, Any]]:
@@ -175,7 +179,7 @@ def _read_manifest(path: Path) -> dict[str, dict[str, Any]]:
             raise ValueError("lists a file elsewhere")
         return files
     except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not a manifest ({first_line(error)}); {advice}") from None
+        raise InputError(f"{path}: not a manifest ({first_line(error)}){then(advice, path)}") from None
 
 
 # --- words of error messages ---
@@ -186,6 +190,17 @@ def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
-def then(advice: str) -> str:
-    """Return what to do about it, as the end of a message."""
+def then(advice: str, path: Path | None = None) -> str:
+    """Return what to do about it, as the end of a message.
+
+    path: the file in question. A release is not made again where it is used, so nobody is told to delete it.
+    """
+    if path is not None and "delet" in advice and _in_release(path):
+        advice = f"a release is not made again here: take {path.parent} anew from where it came (git checkout, say)"
     return f"; {advice}" if advice else ""
+
+
+def _in_release(path: Path) -> bool:
+    """Whether a file is in a run that holds no episodes, nor ever began to: a release, or imported weights."""
+    runs = [folder for folder in list(path.absolute().parents)[:4] if (folder / "config.json").exists()]
+    return bool(runs) and not (runs[0] / "rollouts").exists()

@@ -31,7 +31,7 @@ def read_journal(path: Path, fields: dict[str, type], advice: str = "") -> list[
             _check_fields(row, fields)
             rows.append(row)
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}: row {number} is damaged ({first_line(error)}){then(advice)}") from None
+            raise InputError(f"{path}: row {number} is damaged ({first_line(error)}){then(advice, path)}") from None
     return rows
 
 

@@ -84,7 +84,7 @@ def _opened(path: Path, source: Path | io.BytesIO, advice: str) -> Iterator[zipf
         with zipfile.ZipFile(source) as archive:
             yield archive
     except FileNotFoundError:
-        raise InputError(f"{path}: not there{then(advice)}") from None
+        raise InputError(f"{path}: not there{then(advice, path)}") from None
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -100,7 +100,9 @@ def _opened(path: Path, source: Path | io.BytesIO, advice: str) -> Iterator[zipf
         TypeError,
         KeyError,
     ) as error:
-        raise InputError(f"{path}: damaged or not what it should be ({first_line(error)}){then(advice)}") from None
+        raise InputError(
+            f"{path}: damaged or not what it should be ({first_line(error)}){then(advice, path)}"
+        ) from None
 
 
 def _check_names(archive: zipfile.ZipFile, specs: dict[str, ArraySpec]) -> None:
@@ -165,4 +167,4 @@ def check_finite(array: np.ndarray, what: str, path: Path, advice: str = "") -> 
     """Raise InputError where a floating-point array from a file holds NaN or infinity."""
     if not np.isfinite(array).all():
         first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise InputError(f"{path}: {what} holds NaN or infinity at {first}{then(advice)}")
+        raise InputError(f"{path}: {what} holds NaN or infinity at {first}{then(advice, path)}")

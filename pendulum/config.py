@@ -29,4 +29,4 @@ class PendulumEnvConfig(EnvConfig):
 class PendulumCollectConfig(CollectConfig):
     """Episodes of random torques, each held for a while."""
 
-    max_hold: int = setting(6, "longest repeat of a random torque", unit="steps", source="ours", least=1)
+    max_hold: int = setting(4, "longest repeat of a random torque", unit="steps", source="ours", least=1)

@@ -24,7 +24,7 @@ class PendulumDream(DreamEnv):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
 
     def __init__(
-        self, run: str | Path, temperature: float = 1.0, time_limit: int = 200, render_mode: str | None = None
+        self, run: str | Path, temperature: float = 0.3, time_limit: int = 200, render_mode: str | None = None
     ) -> None:
         space = gymnasium.spaces.Box(-MAX_TORQUE, MAX_TORQUE, (1,), np.float32)
         super().__init__(run, space, temperature, time_limit, render_mode)

@@ -12,6 +12,7 @@ RNN = RNNConfig(
     hidden_size=256, done_head=False, reward_head=True, regime="episodes", sequence_length=199, batch_size=50, decay=1.0
 )
 CONTROLLER = ControllerConfig(time_limit=200, temperature=1.0)
+COOL = 0.3  # the task is deterministic; at 1.0 M's own noise sets the rod swinging (docs/pendulum.md)
 
 PAPER = Stages(
     env=PendulumEnvConfig(),
@@ -25,7 +26,7 @@ PAPER = Stages(
 
 RELEASE = replace(
     PAPER,
-    collect=PendulumCollectConfig(minimum_length=1, episodes=60, games_per_rank=16),
+    collect=PendulumCollectConfig(minimum_length=1, episodes=120, games_per_rank=16),
     # a rod has an angle and nothing more: 8 latents, of which few are used
     vae=replace(
         VAE,
@@ -44,7 +45,8 @@ RELEASE = replace(
         regime="concatenated",
         batch_size=32,
         sequence_length=50,
-        epochs=200.0,
+        epochs=100.0,
+        patience=6,  # with so many passes over so few episodes the held-out loss turns up
         learning_rate=4e-3,
         minimum_learning_rate=1e-4,
         decay=0.998,
@@ -56,6 +58,7 @@ RELEASE = replace(
         popsize=32,
         rollouts=4,
         sigma_init=0.2,
+        temperature=COOL,
         generations=60,
         evaluate_every=10,
         evaluate_rollouts=64,
@@ -98,22 +101,26 @@ SMOKE = replace(
     iterate=IterateConfig(episodes=3, vae_epochs=0.5, rnn_epochs=1.0, generations=1, candidates=2),
 )
 
-SOURCES = dict.fromkeys(
-    (
-        "collect.episodes",
-        "collect.minimum_length",
-        "collect.games_per_rank",
-        "rnn.batch_size",
-        "rnn.sequence_length",
-        "rnn.done_head",
-        "rnn.reward_head",
-        "controller.time_limit",
-        "controller.temperature",
-    ),
-    "ours",
-) | dict.fromkeys(
-    ("vae.z_size", "rnn.hidden_size", "rnn.regime", "rnn.decay"),
-    "as in CarRacing",
+SOURCES = (
+    dict.fromkeys(
+        (
+            "collect.episodes",
+            "collect.minimum_length",
+            "collect.games_per_rank",
+            "rnn.batch_size",
+            "rnn.sequence_length",
+            "rnn.done_head",
+            "rnn.reward_head",
+            "controller.time_limit",
+            "controller.temperature",
+        ),
+        "ours",
+    )
+    | dict.fromkeys(
+        ("vae.z_size", "rnn.hidden_size", "rnn.regime", "rnn.decay"),
+        "as in CarRacing",
+    )
+    | {"evaluate.episodes": "as in the paper's tables"}
 )
 
 PRESETS = {

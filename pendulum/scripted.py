@@ -17,9 +17,10 @@ SWEEP_PERIOD = 22  # steps; half a swing of small amplitude lasts 16 (pi * sqrt(
 class PendulumScript(Script):
     """One of `SCRIPTS`.
 
-    random draws a torque from [-2, 2] at each step; random_hold holds each draw for 1 to `max_hold` steps; stay applies
-    no torque, left and right the largest one; sweep is the largest one to either side in turn, `period` steps each
-    (22 where none is given).
+    random draws a torque from [-2, 2] at each step. random_hold draws an amplitude up to 2 for each episode and holds
+    each torque drawn within it for 1 to `max_hold` steps, so that M sees the rod all but at rest too. stay applies no
+    torque, left and right the largest one. sweep is the largest one to either side in turn, `period` steps each (22
+    where none is given).
 
     Raises InputError for an unknown name, or a period below 1.
     """
@@ -34,7 +35,7 @@ class PendulumScript(Script):
         object.__setattr__(self, "period", (self.period or SWEEP_PERIOD) if self.name == "sweep" else None)
 
     def actions(self, rng: np.random.Generator, steps: int) -> np.ndarray:
-        """All actions float32 [steps, 1] of one rollout."""
+        """Return all actions float32 [steps, 1] of one rollout."""
         if self.name in CONSTANT:
             return np.full((steps, 1), CONSTANT[self.name], np.float32)
         if self.name == "sweep":
@@ -44,4 +45,4 @@ class PendulumScript(Script):
         if self.name == "random":
             return torques
         holds = rng.integers(1, self.max_hold + 1, steps)
-        return np.repeat(torques, holds, axis=0)[:steps]
+        return np.float32(rng.random()) * np.repeat(torques, holds, axis=0)[:steps]

@@ -1,4 +1,4 @@
-"""What all scripts share: their flags, how they end, and where they stand among MPI ranks.
+"""What all commands share: their flags, the task and run that these name, how they end, and their MPI ranks.
 
 Nothing here loads NumPy before it is needed: a rank sets its threads first, and `--help` and wrong arguments answer at
 once.
@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import argparse
 import codecs
-import contextlib
 import importlib
 import os
 import re
-import signal
 import sys
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from running.exits import dropped_if_unread
+from running.exits import ending_well as ending_well
+from running.ranks import ONE_THREAD as ONE_THREAD
+from running.ranks import communicator as communicator
+from running.ranks import fail
+from running.ranks import load_tensorflow as load_tensorflow
+from running.ranks import one_thread_a_rank as one_thread_a_rank
+from running.ranks import rank as rank
+from running.ranks import serve as serve
+
 from experiment.config import describe, override
-from experiment.errors import InputError, NumericalError, command, disk_trouble
+from experiment.errors import InputError, command
 from experiment.files import read_json
 from experiment.runs import Run, load_run, plan_run
 from experiment.stages import need
@@ -36,7 +42,7 @@ IN_ASCII = {"±": "+-", "−": "-", "–": "-", "×": "x", "·": "*", "…": "..
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:
-    """What stands for the characters that a terminal, a pipe or a batch system's log cannot show."""
+    """Return what stands for the characters that a terminal, a pipe or a batch system's log cannot show."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(IN_ASCII.get(c, "?") for c in error.object[error.start : error.end]), error.end
@@ -48,23 +54,6 @@ for _stream in (sys.stdout, sys.stderr):
         _stream.reconfigure(errors="in-ascii")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
 os.environ["KERAS_BACKEND"] = "tensorflow"
-LAUNCHERS = (
-    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
-    ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI, srun --mpi=pmi2
-    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),  # srun; a batch script itself has no number of tasks of a step
-)
-ONE_THREAD = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "TF_NUM_INTRAOP_THREADS": "1",
-    "TF_NUM_INTEROP_THREADS": "1",
-    "CUDA_VISIBLE_DEVICES": "",
-}
-
-
-def one_thread_a_rank() -> None:
-    """Rollout ranks use one thread each and no GPU; to be called before NumPy is imported."""
-    os.environ.update(ONE_THREAD)
 
 
 class Parser(argparse.ArgumentParser):
@@ -88,7 +77,7 @@ class Parser(argparse.ArgumentParser):
 
     def print_help(self, file: Any = None) -> None:
         """Print the help, as far as somebody reads it."""
-        with _read_or_not():
+        with dropped_if_unread():
             super().print_help(file)
 
     def error(self, message: str) -> None:  # type: ignore[override]
@@ -96,69 +85,10 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
-def fail(line: str) -> None:
-    """One line on standard error, from rank 0 only."""
-    if rank() == 0:
-        print(line, file=sys.stderr, flush=True)
-
-
-def rank() -> int:
-    """This process's MPI rank as its launcher tells it, 0 without one."""
-    return launched()[0]
-
-
-def launched() -> tuple[int, int]:
-    """(rank, size) as a launcher tells them: Open MPI's, another MPI's (PMI), or Slurm's srun; (0, 1) without one."""
-    for place, size in LAUNCHERS:
-        found = os.environ.get(place, ""), os.environ.get(size, "")
-        if all(word.isdigit() for word in found):
-            return int(found[0]), int(found[1])
-    return 0, 1
-
-
-def communicator() -> Any:
-    """MPI's communicator of all ranks, or None for a process started without a launcher.
-
-    Ends the process with code 2 where the launcher and this Python's MPI do not know each other: every rank would take
-    itself for the only one, or wait for a rank 0 that never speaks.
-    """
-    place, size = launched()
-    if size == 1 and "OMPI_COMM_WORLD_SIZE" not in os.environ:
-        return None
-    from mpi4py import MPI
-
-    if (MPI.COMM_WORLD.Get_rank(), MPI.COMM_WORLD.Get_size()) != (place, size):
-        from launch import find_mpirun
-
-        with ending_well():
-            line = f"the launcher says rank {place} of {size}, this Python's MPI sees {MPI.COMM_WORLD.Get_size()}"
-            raise InputError(f"{line}; start the ranks with {command(find_mpirun())} instead")
-    return MPI.COMM_WORLD
-
-
-def load_tensorflow() -> None:
-    """Import TensorFlow without the greetings it prints whatever its log level; they are shown if it fails."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as said:
-        os.dup2(said.fileno(), 2)
-        try:
-            import tensorflow as tf
-
-            tf.zeros(1)
-        except BaseException:
-            said.seek(0)
-            os.write(kept, said.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-
-
 def parser(
     doc: str, preset: bool = True, fields: bool = True, seed_help: str = "seed of the run (default 0)"
 ) -> Parser:
-    """A parser with the flags every script takes; `doc` is the script's docstring."""
+    """Return a parser with the flags every script takes; `doc` is the script's docstring."""
     made = Parser(description=doc, formatter_class=Formatter)
     made.lists_settings = fields
     which = f"one of: {', '.join(TASKS)}; or one of your own, as module:attribute (docs/your_task.md)"
@@ -186,7 +116,7 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def _settings_help(words: list[str]) -> str:
-    """The settings of the task that the words name, with the values of their preset; without one, of all tasks."""
+    """Return the settings of the task that the words name, with their preset's values; without one, of all tasks."""
     pre = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     pre.add_argument("--preset", nargs="?")
     wanted = pre.parse_known_args(words)[0].preset
@@ -195,14 +125,14 @@ def _settings_help(words: list[str]) -> str:
 
 
 def _task_settings(name: str, wanted: str | None) -> str:
-    """The table of a task's settings in a preset, "paper" where the one wanted is none of the task's."""
+    """Return the table of a task's settings in a preset, "paper" where the one wanted is none of the task's."""
     presets = task(name).presets
     preset = presets.get(wanted or "", presets["paper"])
     return f"settings of {name}, preset {preset.name}:\n{describe(preset.stages, preset.all_sources(presets['paper']))}"
 
 
 def task_name(text: str) -> str:
-    """An argument that names a task."""
+    """Return an argument that names a task."""
     if text in TASKS:
         return text
     if OWN_TASK.fullmatch(text):
@@ -215,7 +145,7 @@ def task_name(text: str) -> str:
 
 
 def seed(text: str) -> int:
-    """An argument that is a seed."""
+    """Return an argument that is a seed."""
     value = int(text)
     if not 0 <= value < 2**31:
         raise argparse.ArgumentTypeError(f"{text}: a seed is a whole number from 0 to 2147483647")
@@ -223,7 +153,7 @@ def seed(text: str) -> int:
 
 
 def positive(text: str) -> int:
-    """An argument that counts something."""
+    """Return an argument that counts something."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text}: must be at least 1")
@@ -231,7 +161,7 @@ def positive(text: str) -> int:
 
 
 def temperature(text: str) -> float:
-    """An argument that is a temperature."""
+    """Return an argument that is a temperature."""
     value = float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text}: a temperature is a number above 0")
@@ -239,7 +169,7 @@ def temperature(text: str) -> float:
 
 
 def task(name: str) -> Task:
-    """A task's description, loaded by name, or from a module of the user's (in the current folder, or installed)."""
+    """Return a task, loaded by name, or from a module of the user's (in the current folder, or installed)."""
     if name in TASKS:
         return importlib.import_module(f"{name}.task").TASK
     from controller.task import Task
@@ -259,7 +189,7 @@ def task(name: str) -> Task:
 
 
 def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[str, ...] = ()) -> Run:
-    """The run the arguments name, to be continued or made; nothing is written yet, since it may still be refused.
+    """Return the run the arguments name, to be continued or made; nothing is written, since it may be refused yet.
 
     own_seed: ``--seed`` is the script's own. free: stages whose settings may differ from those of what is there.
     """
@@ -279,14 +209,14 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[s
 
 
 def overridden(stages: Stages, words: list[str]) -> tuple[Stages, set[str]]:
-    """Stages with the words of ``--set`` applied, and the ``stage.field`` these name."""
+    """Return the stages with the words of ``--set`` applied, and the ``stage.field`` these name."""
     for word in words:
         stages = override(stages, word)
     return stages, {word.partition("=")[0] for word in words}
 
 
 def open_existing(path: Path) -> Run:
-    """The run in a folder, whatever its task; InputError where there is none."""
+    """Return the run in a folder, whatever its task; InputError where there is none."""
     stored = read_json(path / "config.json", "name a run's folder with --run")
     name = stored.get("task") if isinstance(stored, dict) else None
     if not isinstance(name, str) or not (name in TASKS or OWN_TASK.fullmatch(name)):
@@ -295,7 +225,7 @@ def open_existing(path: Path) -> Run:
 
 
 def need_telling_dream(run: Run) -> None:
-    """InputError where M predicts neither done nor rewards, so that all policies score alike in its dream."""
+    """Raise InputError where M predicts neither done nor rewards, so that all policies score alike in its dream."""
     config = run.stages.rnn
     if not (config.done_head or config.reward_head):
         raise InputError(
@@ -305,7 +235,7 @@ def need_telling_dream(run: Run) -> None:
 
 
 def need_episodes(run: Run) -> None:
-    """InputError where not all episodes are collected yet."""
+    """Raise InputError where not all episodes are collected yet."""
     from controller.iteration import is_iteration
 
     script = ("iterate.py", "--to") if is_iteration(run.path) else ("collect_rollouts.py",)
@@ -313,89 +243,6 @@ def need_episodes(run: Run) -> None:
 
 
 def need_models(run: Run) -> None:
-    """InputError naming the script to run first where V, the series or M is not finished."""
+    """Raise InputError naming the script to run first where V, the series or M is not finished."""
     for stage, script in (("vae", "train_vae.py"), ("series", "encode_series.py"), ("rnn", "train_rnn.py")):
         need(run, stage, script)
-
-
-def serve(comm: Any, task: Task, tensorflow: bool = True) -> None:
-    """Play what rank 0 hands out until it leaves its farm: all that any other rank does.
-
-    tensorflow: load it now, while rank 0 prepares.
-    """
-    from controller.workers import TaskPlayers
-    from rollouts import farm
-
-    farm.introduce(comm)
-    if tensorflow:
-        load_tensorflow()
-    farm.serve(TaskPlayers(task, farm.await_setup(comm)), comm)
-
-
-@contextlib.contextmanager
-def ending_well(comm: Any = None) -> Iterator[None]:
-    """Report what can go wrong as one line and an exit code; under MPI end all ranks with it.
-
-    An error that is not foreseen prints its traceback. SIGTERM ends a process alone as Ctrl-C does; ranks leave it to
-    mpirun.
-    """
-    if comm is None:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with _guarded(comm):
-            yield
-            sys.stdout.flush()
-        code = 0
-    except BrokenPipeError:
-        _drop_output()
-        code = _ended("stopped: nobody reads the output any more; what is finished is saved", 1, comm)
-    except InputError as error:
-        code = _ended(f"error: {error}", 2, comm)
-    except NumericalError as error:
-        code = _ended(f"failed: {error}", 1, comm)
-    except OSError as error:
-        line = disk_trouble(error)
-        if line is None:
-            raise
-        code = _ended(f"failed: {line}", 1, comm)
-    except KeyboardInterrupt:
-        code = _ended(
-            "interrupted; everything finished so far is saved, the same command goes on from there", 130, comm
-        )
-    if code:
-        sys.exit(code)
-
-
-@contextlib.contextmanager
-def _read_or_not() -> Iterator[None]:
-    """Within, output that nobody reads any more (``| head -1``) is dropped."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _drop_output()
-
-
-def _drop_output() -> None:
-    """Let standard output go nowhere, so that the interpreter does not fail on what is left of it at its end."""
-    with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-
-
-def _guarded(comm: Any) -> contextlib.AbstractContextManager:
-    if comm is None:
-        return contextlib.nullcontext()
-    from rollouts.farm import guarded
-
-    return guarded(comm)
-
-
-def _ended(line: str, code: int, comm: Any) -> int:
-    print(line, file=sys.stderr, flush=True)
-    if comm is not None and comm.Get_size() > 1:
-        from rollouts.farm import abort
-
-        abort(comm, code)
-    return code

@@ -22,9 +22,11 @@ from experiment.files import check_writable
 from experiment.stages import need
 from rollouts.farm import Farm
 
+COLLECTOR = "collector"
+
 
 def parse():
-    """The arguments."""
+    """Return the arguments."""
     parser = cli.parser(__doc__, preset=False, seed_help="seed of the games; none was ever trained on (default 0)")
     which = "a folder in controller/ (default: the only one there, or the task's usual one)"
     parser.add_argument("--controller", metavar="NAME", help=which)
@@ -36,7 +38,7 @@ def parse():
         nargs="+",
         default=["agent"],
         metavar="POLICY",
-        help="agent, or a scripted policy of the task (default agent): "
+        help="agent, collector (who collects this run's episodes), or a scripted policy of the task (default agent): "
         + "; ".join(f"{name}: {', '.join(cli.task(name).policies)}" for name in cli.TASKS),
     )
     parser.add_argument("--to", type=Path, metavar="DIR", help="where the scores go (default: evaluation/ in the run)")
@@ -44,8 +46,8 @@ def parse():
     parser.add_argument("--episodes", type=cli.positive, help="games or dreams of each pair (evaluate.episodes)")
     arguments = parser.parse_args()
     for policy in arguments.policy:
-        if policy not in ("agent", *(known := cli.task(arguments.task).policies)):
-            parser.error(f"argument --policy: {policy} is not one of agent, {', '.join(known)}")
+        if policy not in ("agent", COLLECTOR, *(known := cli.task(arguments.task).policies)):
+            parser.error(f"argument --policy: {policy} is not one of agent, {COLLECTOR}, {', '.join(known)}")
     return arguments
 
 
@@ -75,26 +77,31 @@ def main() -> None:
 
 
 def who_plays(arguments, task, run) -> tuple[list[Subject], PolicyShape | None]:
-    """The policies of the arguments, and the shape of the agent's controller if it is among them."""
+    """Return the policies of the arguments, and the shape of the agent's controller if it is among them."""
     subjects, shape = [], None
     for policy in arguments.policy:
         if policy == "agent":
             folder = find_controller(run.path, arguments.controller, task.usual_controller)
             shape, weights = load_controller(folder, arguments.checkpoint)
             subjects.append(Subject("agent", weights, folder.name, arguments.checkpoint))
+        elif policy == COLLECTOR:
+            script = task.collector(run.stages.collect)
+            subjects.append(Subject(script.label, script))
         else:
             subjects.append(Subject(policy, task.script(policy, arguments.period)))
     return subjects, shape
 
 
 def evaluate(arguments, subjects, world, temperature: float, farm: Farm, run) -> None:
-    """All policies in one world side by side, passing over what was evaluated before; rank 0 only."""
+    """Evaluate all policies in one world side by side, passing over what was evaluated before; rank 0 only."""
     folder = arguments.to or run.path / "evaluation"
     episodes, seed = arguments.episodes or run.stages.evaluate.episodes, arguments.seed or 0
     there = {e.made_with: e for place in {folder, run.path / "evaluation"} for e in load_evaluations(place)}
     todo = []
     for subject in subjects:
         known = conditions(run, subject, world, temperature, episodes, seed)
+        if known.made_with in {one.made_with for _, one in todo}:
+            continue  # the collecting policy may be one of the task's scripts
         if known.made_with in there:
             print(f"{label(known)}: {row(there[known.made_with])}; evaluated before, nothing to do")
         else:
@@ -112,7 +119,7 @@ def evaluate(arguments, subjects, world, temperature: float, farm: Farm, run) ->
 
 
 def label(evaluation) -> str:
-    """Who plays where, and in which settings that are not the run's own."""
+    """Return who plays where, and in which settings that are not the run's own."""
     settings = ", ".join(f"{name}={value}" for name, value in sorted(evaluation.settings.items()))
     return f"{evaluation.policy} in the {evaluation.world}" + (f" ({settings})" if settings else "")
 

@@ -12,13 +12,14 @@ old weights, and C from the old mean (iterate.keep_mean). What it does different
 or by --set for this run alone. `reproduce.py --iterations` takes as many iterations as wanted, stage by stage.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import cli
 
 cli.one_thread_a_rank()
 
-from controller.checkpoints import find_controller, load_candidates, load_controller
+from controller.checkpoints import find_controller, load_candidates, load_controller, training_config
 from controller.evaluation import evaluations_of
 from controller.iteration import explores, following_stages, open_iteration, signature, vae_goes_on
 from controller.workers import Setup, TaskPlayers, play_setup
@@ -29,7 +30,7 @@ from rollouts.farm import Farm
 
 
 def parse():
-    """The arguments."""
+    """Return the arguments."""
     parser = cli.parser(__doc__, preset=False, seed_help="seed of the new run (default: one more than the old run's)")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the new run's folder")
     which = "who plays, a folder in controller/ (default: the only one there, or the task's usual one)"
@@ -38,7 +39,7 @@ def parse():
 
 
 def main() -> None:
-    """Parse, begin or continue the new run, and collect the agent's games on all ranks."""
+    """Parse, begin or continue the new run, and collect the agent's episodes on all ranks."""
     arguments = parse()
     comm = cli.communicator()
     with cli.ending_well(comm):
@@ -48,7 +49,7 @@ def main() -> None:
         old = old_run(arguments, task)
         folder = find_controller(old.path, arguments.controller, task.usual_controller)
         shape, weights = load_controller(folder, "best")
-        new = open_iteration(old, *new_run(arguments, old), signature(old, folder, weights), folder)
+        new = open_iteration(old, *new_run(arguments, old, folder), signature(old, folder, weights), folder)
         players = who_plays(new.stages.iterate, folder, weights)
         setup = iteration_setup(old, new, shape)
         length = usual_length(old, folder.name, setup.env.time_limit)
@@ -59,7 +60,7 @@ def main() -> None:
 
 
 def who_plays(config, folder: Path, weights):
-    """Who plays each attempt: the agent of weights [P], or an explorer, which is it too or one of its generation."""
+    """Return who plays each attempt: the agent of weights [P], or an explorer (it too, or one of its generation)."""
     several = config.candidates > 1
     explorers = load_candidates(folder, len(weights))[: config.candidates] if several else weights[None]
 
@@ -72,7 +73,7 @@ def who_plays(config, folder: Path, weights):
 
 
 def iteration_setup(old, new, shape) -> Setup:
-    """What the ranks play with: the old run's agent in the new run's environment."""
+    """Return what the ranks play with: the old run's agent in the new run's environment."""
     cli.load_tensorflow()
     return play_setup(
         old,
@@ -87,24 +88,26 @@ def iteration_setup(old, new, shape) -> Setup:
 
 
 def old_run(arguments, task):
-    """The run that an iteration starts from; InputError where it is not finished, or only a release of one."""
+    """Return the run that an iteration starts from; InputError where it is not finished, or only a release of one."""
     old = cli.open_existing(arguments.run)
     if old.task != task.name:
         raise InputError(f"{arguments.run}: belongs to task {old.task}, not {task.name}")
     cli.need_models(old)
     series = old.folder("series")
     if not list(series.glob("series-*.npz")):
-        raise InputError(f"{series}: no series in it (a release holds none); collect, encode and train in a run anew")
+        raise InputError(f"{series}: no series in it (a release holds none); collect, encode and train in a new run")
     return old
 
 
-def new_run(arguments, old):
-    """The new run as it is wanted, and what --set said: the old settings as `iterate` and then --set change them.
+def new_run(arguments, old, controller: Path):
+    """Return the new run as wanted, and what --set said: the old settings as `iterate`, then --set, change them.
 
-    A setting of `iterate` that --set changes counts for this run already.
+    Those of C are what the playing controller was trained with. A setting of `iterate` that --set changes counts for
+    this run already.
     """
     said = [word for word in arguments.overrides if word.startswith("iterate.")]
-    stages, _ = cli.overridden(old.stages, said)
+    inherited = replace(old.stages, controller=training_config(controller, old.stages.controller))
+    stages, _ = cli.overridden(inherited, said)
     stages, explicit = cli.overridden(following_stages(stages), arguments.overrides)
     if arguments.seed is None:
         return Run(arguments.to, old.task, old.preset, old.seed + 1, stages), explicit
@@ -112,7 +115,7 @@ def new_run(arguments, old):
 
 
 def usual_length(old, controller: str, longest: int) -> int:
-    """Steps that a real game of a controller lasts, for the forecast of the disk: as evaluated, or the longest."""
+    """Return the steps that a controller's real episode lasts, for the disk forecast: as evaluated, or the longest."""
     found = [e for e in evaluations_of(old) if e.world == "real" and e.controller == controller]
     return round(max(sum(e.lengths) / len(e.lengths) for e in found)) if found else longest
 

@@ -3,7 +3,7 @@ and series.
 
     python scripts/release.py --run runs/paper --to results/doomrnn [--float16]
 
-The copy is a run folder: scripts/evaluate.py plays its controllers, scripts/report.py draws its page. With --float16
+The copy is a run folder: scripts/evaluate.py plays its controllers, scripts/report.py makes its page. With --float16
 the weights of V and M take half the space; evaluate the copy before you publish scores of it.
 """
 
@@ -14,10 +14,11 @@ from pathlib import Path
 
 import cli
 
+from controller.checkpoints import find_controller, training_config
 from controller.evaluation import load_evaluations, save_evaluation
 from experiment.checkpoints import save_model
 from experiment.errors import InputError, command
-from experiment.files import write_manifest
+from experiment.files import read_sealed, write_manifest, write_sealed
 
 FILES = {  # what is copied of a stage as it is
     "vae": ("metrics.jsonl", "timing.jsonl", "begun.json", "done.json"),
@@ -50,7 +51,7 @@ def release(source: Path, target: Path, dtype: str) -> None:
 
     models = {"vae": load_vae(source / "vae"), "rnn": load_rnn(source / "rnn")}
     target.mkdir(parents=True)
-    shutil.copy(source / "config.json", target)
+    write_sealed(target / "config.json", configuration(run))
     for stage, names in FILES.items():
         copy(source / stage, target / stage, names)
         if stage in models:
@@ -67,6 +68,20 @@ def release(source: Path, target: Path, dtype: str) -> None:
     print("next:", command(*following, "--episodes", 100, "--seed", 7))
 
 
+def configuration(run) -> dict:
+    """The run's configuration, with C's settings of the controller that plays by default.
+
+    The run's own are those of the command run last, which may have trained another one.
+    """
+    values = read_sealed(run.path / "config.json")
+    try:
+        folder = find_controller(run.path, usual=cli.task(run.task).usual_controller)
+    except InputError:  # none, or several of which none is the usual one
+        return values
+    config = training_config(folder, run.stages.controller)
+    return values | {"stages": values["stages"] | {"controller": vars(config)}}
+
+
 def copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
     """Copy the files of these patterns."""
     target.mkdir(parents=True)
@@ -76,8 +91,6 @@ def copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
 
 def keep_frames(run, target: Path) -> None:
     """Keep a dozen real frames with what the released V makes of them, for the page of `scripts/dream_page.py`."""
-    from dataclasses import replace
-
     from reporting.real_frames import real_frames
 
     from vae.training import load_vae

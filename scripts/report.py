@@ -18,9 +18,9 @@ def main() -> None:
     """Parse and draw."""
     parser = cli.Parser(description=__doc__, formatter_class=cli.Formatter)
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
-    parser.add_argument("--controller", metavar="NAME", help="whose drive to show (default: the best evaluated)")
+    parser.add_argument("--controller", metavar="NAME", help="whose episode to show (default: the best evaluated)")
     parser.add_argument("--to", type=Path, metavar="DIR", help="where the page goes (default: report/ in the run)")
-    parser.add_argument("--seed", type=cli.seed, default=11, help="seed of the drives shown (default 11)")
+    parser.add_argument("--seed", type=cli.seed, default=11, help="seed of the episodes shown (default 11)")
     arguments = parser.parse_args()
     with cli.ending_well():
         run, folder = cli.open_existing(arguments.run), arguments.to or arguments.run / "report"
@@ -35,7 +35,7 @@ def main() -> None:
         report = Report(run, page, arguments.controller, arguments.seed)
         report.draw()
         wrote = page.save(report.title)
-        print(f"report: {page.count} pictures and videos; wrote {wrote}")
+        print(f"report: {page.count} figures and videos; wrote {wrote}")
         for name in page.failed:
             print(f"report: not made: {name}")
 

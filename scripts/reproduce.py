@@ -24,7 +24,7 @@ SEED = str(tables.SEED)  # of the evaluations
 
 
 def parse():
-    """The arguments."""
+    """Return the arguments."""
     parser = cli.parser(__doc__)
     ranks = "MPI ranks (default: one a core; half as many again collect where a game has an engine of its own)"
     parser.add_argument("--ranks", type=cli.positive, help=ranks)
@@ -40,7 +40,7 @@ def main() -> None:
     arguments = parse()
     with cli.ending_well():
         if arguments.iterations:
-            from procedure import iterate
+            from running.procedure import iterate
 
             iterate(arguments)
             return
@@ -62,10 +62,11 @@ def stages(launcher, run, task, temperature: float, seeds: int) -> list[str]:
     launcher.alone("encode_series.py")
     launcher.alone("train_rnn.py")
     if task.world == "dream":
-        probes = ["--policy", *task.policies, "--seed", SEED, "--temperature", str(temperature)]
+        probes = ["--policy", *task.policies, "collector", "--seed", SEED, "--temperature", str(temperature)]
         launcher.ranked("evaluate.py", *probes, "--world", "real", "dream", "--episodes", str(config.probe_episodes))
         print("\nThe dream, probed before C is trained in it: scripted policies in both worlds\n")
         tables.print_table(run, task, [], temperature)
+        tables.print_survival(run, tables.scripts(run, task), temperature)
     variants = task.presets[run.preset].variants
     names = [controller(launcher, run, task, v, temperature, seed) for v in variants for seed in range(seeds)]
     launcher.ranked("evaluate.py", "--policy", *task.baselines, "--seed", SEED, "--episodes", str(config.episodes))

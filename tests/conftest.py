@@ -36,6 +36,8 @@ ORDER = (
     "test_cma_es.py",
     "test_evaluation.py",
     "test_statistics.py",
+    "test_survival.py",
+    "test_provenance.py",
     "test_claims.py",
     "test_benchmark.py",
     # networks

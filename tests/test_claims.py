@@ -88,7 +88,7 @@ def test_verdicts_follow_the_scores(tmp_path, claims):
     for name in ("doomrnn: 1.15 beats 0.10", "carracing: h helps"):
         assert first[name] == "one search only" and "alone" in found[name]["figures"], name
     assert first["carracing: solved"] == "refuted"
-    assert first["iterative procedure"] == first["carracing: an untrained M"] == "not measured yet"
+    assert first["doomrnn: a second iteration"] == first["carracing: an untrained M"] == "not measured yet"
     assert first["doomrnn: beats an open-loop sweep"] == first["table 2: tau 0.50, dream"] == "not measured yet"
     put(
         tmp_path,
@@ -116,12 +116,30 @@ def test_methods_are_decided_over_searches(tmp_path, claims):
     found = claims(tmp_path)
     assert found["carracing: h helps"]["verdict"] == "shown"
     assert "over 3 searches" in found["carracing: h helps"]["figures"]
-    assert found["iterative procedure"]["verdict"] == "refuted"
+    assert found["doomrnn: a second iteration"]["verdict"] == "refuted"
     assert found["carracing: a hidden layer helps"]["verdict"] == "not measured yet"
     assert "2 of 3 searches" in found["carracing: a hidden layer helps"]["figures"]
     assert found["carracing: an untrained M"]["verdict"] in ("shown", "undecided")
     assert "untrained" in str(found["carracing: an untrained M"]["evidence"])
     assert "over 3 searches" in found["table 1: zh"]["figures"]
+
+
+def test_measures_of_driving_are_claims(tmp_path, claims):
+    """Evaluation-like files of other measures decide wobble and corners, over searches; returns are not mixed in."""
+    for n in range(3):
+        for variant, wobble, corners in (("z", 30.0, 60.0), ("zh", 10.0, 95.0)):
+            for measure, mean in (("reversals", wobble), ("sharp_corners", corners)):
+                made = evaluation("carracing", "real", f"real-{variant}-s{n}", scores(mean + 0.1 * n, 1.0))
+                file = tmp_path / "carracing" / "measures" / measure / made.file_name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(json.dumps(asdict(made)))
+    put(tmp_path, evaluation("carracing", "real", "real-zh-s0", scores(700, 200)))
+    found = claims(tmp_path)
+    assert found["carracing: wobble"]["verdict"] == found["carracing: sharp corners"]["verdict"] == "shown"
+    assert "30 ± 0 over 3 searches" in found["carracing: wobble"]["figures"]
+    assert found["carracing: spins"]["verdict"] == "not measured yet"
+    assert "measure_driving.py --run" in found["carracing: wobble"]["commands"][0]
+    assert "(100)" in found["table 1: zh"]["figures"]
 
 
 def test_evaluations_of_several_seeds_pool(tmp_path, claims):

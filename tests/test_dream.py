@@ -100,10 +100,10 @@ def test_rollouts_do_not_depend_on_one_another(dream):
 
 def test_states_do_not_depend_on_the_batch(dream):
     """Equal outcomes are not luck of whole numbers: z, c and h of one rollout are equal bit for bit."""
-    work, learned = rollouts(70), policy(dream.model)
+    work, learned = rollouts(310), policy(dream.model)
     states = []
-    for batch in (work[3:4], work[:6], work[:40], work[:64], work, work[::-1]):
-        player = DreamPlayer(dream, learned, 128, 2100)
+    for batch in (work[3:4], work[:6], work[:40], work[:64], work[:70], work[69::-1], work):
+        player = DreamPlayer(dream, learned, 512, 2100)
         player.add(batch)
         lived = []
         for _ in range(3):

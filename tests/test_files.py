@@ -223,9 +223,9 @@ def test_a_full_disk(mounted):
 
 
 def test_a_read_only_run_folder(mounted):
-    """One line and exit code 1."""
+    """One line and exit code 2, before anything is played."""
     disk = mounted("size=256k,ro")
     command = python("collect_rollouts.py", "doomrnn", "--run", disk / "run", "--preset", "smoke")
     done = run(command, seconds=60)
-    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.count("\n") == 1 and "Read-only file system" in done.stderr

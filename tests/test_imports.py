@@ -21,8 +21,8 @@ LAYERS = {
     "carracing": 5,
     "scripts": 6,
 }
-SCRIPT_MODULES = {path.stem for path in SCRIPTS.glob("*.py")} | {"benchmarking", "reliability", "reporting"}
-COMMANDS = sorted(path.name for path in SCRIPTS.glob("*.py") if "__main__" in path.read_text())
+SCRIPT_MODULES = {path.stem for path in SCRIPTS.glob("*.py")} | {"benchmarking", "reliability", "reporting", "running"}
+COMMANDS = sorted(path.name for path in SCRIPTS.glob("*.py") if '__name__ == "__main__"' in path.read_text())
 PIPELINE = ("collect_rollouts", "train_vae", "encode_series", "train_rnn", "train_controller", "evaluate", "reproduce")
 LIBRARIES = set(LAYERS) - {"scripts"}
 LIBRARY_FILES = [path for package in sorted(LIBRARIES) for path in sorted((ROOT / package).glob("**/*.py"))]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from commands import ROOT
 
+from experiment.errors import InputError
 from experiment.files import check_manifest, read_file
 from experiment.provenance import commit
 
@@ -242,6 +243,26 @@ def test_a_clone_keeps_every_byte_of_the_release(tmp_path):
             for path in folder.iterdir():
                 assert path.is_dir() or read_file(path) == (ROOT / path.relative_to(clone)).read_bytes()
         assert git(clone, "status", "--porcelain") == ""
+
+
+def test_nobody_is_told_to_delete_a_release(tmp_path):
+    """A damaged file of one is to be taken anew, one with other line ends cloned again; a run's advice stays."""
+    release = tmp_path / "release"
+    shutil.copytree(ROOT / "results" / "doomrnn", release)
+    metrics, weights = release / "vae" / "metrics.jsonl", release / "rnn" / "weights.npz"
+    metrics.write_bytes(metrics.read_bytes().replace(b"\n", b"\r\n"))
+    weights.write_bytes(weights.read_bytes()[:-9])
+    with pytest.raises(
+        InputError, match="its line ends were changed on the way; clone again, with git's core.autocrlf"
+    ):
+        read_file(metrics, "delete the folder")
+    for read in (lambda: read_file(weights, "delete the folder"), lambda: check_manifest(weights.parent, "delete it")):
+        with pytest.raises(InputError, match="take .*/release/rnn anew from where it came") as refusal:
+            read()
+        assert "delete" not in str(refusal.value).replace(str(tmp_path), "")
+    (release / "rollouts").mkdir()
+    with pytest.raises(InputError, match="damaged, .*; delete the folder"):
+        read_file(weights, "delete the folder")
 
 
 def test_the_commit_is_never_that_of_a_repository_around(tmp_path, monkeypatch):

@@ -17,8 +17,8 @@ FEW = ("--set", "collect.episodes=3", "--set", "collect.minimum_length=20", "--s
 
 
 @pytest.fixture(scope="module")
-def turn(smoke, tmp_path_factory):
-    """The folder of the next turn of the smoke run, on two ranks, and what the command said."""
+def iteration(smoke, tmp_path_factory):
+    """The folder of the smoke run's next iteration, on two ranks, and what the command said."""
     target = tmp_path_factory.mktemp("runs") / "two"
     words = ranked(2, "iterate.py", "doomrnn", "--run", smoke.path, "--to", target, *FEW)
     done = run(words, seconds=200)
@@ -26,13 +26,15 @@ def turn(smoke, tmp_path_factory):
     return target, done.stdout
 
 
-def test_the_next_turn(smoke, turn, inside, monkeypatch):
-    """The agent's games, the same V, the series of both turns, M from its old weights; the other stages go on."""
-    target, said = turn
+def test_the_next_iteration(smoke, iteration, inside, monkeypatch):
+    """The agent's episodes, the same V, the series of both iterations, M from its old weights; the rest continues."""
+    target, said = iteration
     assert "next: python scripts/encode_series.py doomrnn" in said
-    games = list_episodes(target / "rollouts")
-    actions = read_episode(games[0], 1).action
-    assert len(games) == 3 and len(np.unique(actions)) > len(actions) // 2  # no action is held: not the script's games
+    episodes = list_episodes(target / "rollouts")
+    actions = read_episode(episodes[0], 1).action
+    assert (
+        len(episodes) == 3 and len(np.unique(actions)) > len(actions) // 2
+    )  # no action is held: not the script's episodes
     assert (target / "vae" / "weights.npz").read_bytes() == (smoke.path / "vae" / "weights.npz").read_bytes()
     assert os.path.samefile(target / "before/series/series-0000.npz", smoke.path / "series/series-0000.npz")
     began = []
@@ -56,11 +58,11 @@ def test_the_next_turn(smoke, turn, inside, monkeypatch):
     assert max(np.abs(a - b).max() for a, b in zip(new, old, strict=True)) > 0
 
 
-def test_a_turn_of_a_turn(turn, smoke, tmp_path, inside):
+def test_an_iteration_of_an_iteration(iteration, smoke, tmp_path, inside):
     """It holds the series of both runs before it."""
-    target, _ = turn
+    target, _ = iteration
     if not (target / "rnn" / "done.json").exists():
-        pytest.skip("test_the_next_turn did not come so far")
+        pytest.skip("test_the_next_iteration did not come so far")
     second = tmp_path / "second"
     shutil.copytree(target, second)
     shutil.copytree(smoke.path / "controller", second / "controller")
@@ -72,9 +74,9 @@ def test_a_turn_of_a_turn(turn, smoke, tmp_path, inside):
     assert len(list((tmp_path / "third/before/series").glob("series-*.npz"))) == counts[0] + counts[1] > counts[0]
 
 
-def test_again_it_does_nothing(smoke, turn, inside):
+def test_again_it_does_nothing(smoke, iteration, inside):
     """Repeated, it leaves everything as it is; a stage that is finished is passed over whoever asks."""
-    target, _ = turn
+    target, _ = iteration
     done = inside("iterate.py", "doomrnn", "--run", smoke.path, "--to", target, *FEW)
     assert done.returncode == 0 and "already finished" in done.stdout, done.stderr
     done = inside("collect_rollouts.py", "doomrnn", "--run", target)
@@ -83,10 +85,10 @@ def test_again_it_does_nothing(smoke, turn, inside):
     assert set(signed) - {"crc"} == {"controller", "weights", "vae", "rnn"}
 
 
-def test_unfinished_games_are_not_taken_for_all(turn, tmp_path, inside):
+def test_unfinished_episodes_are_not_taken_for_all(iteration, tmp_path, inside):
     """Neither encoded, nor gone on with by the collecting policy; both say what to do."""
     half = tmp_path / "half"
-    shutil.copytree(turn[0], half)
+    shutil.copytree(iteration[0], half)
     (half / "rollouts" / "done.json").unlink()
     shutil.rmtree(half / "series", ignore_errors=True)
     for script in ("encode_series.py", "collect_rollouts.py"):
@@ -113,18 +115,18 @@ def test_a_failure_leaves_nothing(smoke, tmp_path, inside, monkeypatch):
         (("--to", "{new}", "--set", "rnn.hidden_size=8"), "rnn.hidden_size=8: is 16"),
         (("--to", "{new}", "--set", "vae.z_size=8"), "vae.z_size=8: is 64"),
         (("--to", "{new}", "--controller", "nobody"), "nobody"),
-        (("--to", "{turn}", "--set", "collect.episodes=4"), "collect.episodes is 3, requested 4"),
-        (("--to", "{turn}", "--seed", "9"), "seed is 1, requested 9"),
+        (("--to", "{iteration}", "--set", "collect.episodes=4"), "collect.episodes is 3, requested 4"),
+        (("--to", "{iteration}", "--seed", "9"), "seed is 1, requested 9"),
     ],
 )
-def test_bad_input_is_refused(smoke, turn, tmp_path, inside, words, line):
+def test_bad_input_is_refused(smoke, iteration, tmp_path, inside, words, line):
     """One line, and nothing is written."""
-    words = [word.format(run=smoke.path, new=tmp_path / "new", turn=turn[0]) for word in words]
+    words = [word.format(run=smoke.path, new=tmp_path / "new", iteration=iteration[0]) for word in words]
     assert_refused(inside("iterate.py", "doomrnn", "--run", smoke.path, *words), 2, line)
     assert not list(tmp_path.iterdir())
 
 
-def test_another_agent_is_refused(smoke, turn, tmp_path, inside):
+def test_another_agent_is_refused(smoke, iteration, tmp_path, inside):
     """Games of two agents are not mixed."""
     other = tmp_path / "other"
     shutil.copytree(smoke.path, other)
@@ -134,5 +136,5 @@ def test_another_agent_is_refused(smoke, turn, tmp_path, inside):
     with np.load(folder / "best.npz") as arrays:
         np.savez(folder / "best.npz", weights=arrays["weights"] + 1)
     (folder / "manifest.json").unlink()
-    done = inside("iterate.py", "doomrnn", "--run", other, "--to", turn[0], *FEW)
+    done = inside("iterate.py", "doomrnn", "--run", other, "--to", iteration[0], *FEW)
     assert_refused(done, 2, "another agent plays there")

@@ -1,4 +1,4 @@
-"""Pendulum: our frame is Gymnasium's picture, everything else is Gymnasium itself."""
+"""Pendulum: our frame is Gymnasium's, everything else is Gymnasium itself."""
 
 import cv2
 import gymnasium
@@ -16,8 +16,8 @@ from pendulum.render import VIEWS, Renderer
 from pendulum.scripted import SCRIPTS, PendulumScript
 
 
-def picture(angle: float, view: str, torque: float | None = None) -> np.ndarray:
-    """Gymnasium's own picture, the middle of it, area-averaged: float [64, 64, 3]."""
+def gymnasiums(angle: float, view: str, torque: float | None = None) -> np.ndarray:
+    """Gymnasium's own frame, the middle of it, area-averaged: float [64, 64, 3]."""
     env = PendulumEnv(render_mode="rgb_array")
     env.state, env.last_u = np.array([angle, 0.0]), torque
     margin = (500 - VIEWS[view]) // 2
@@ -38,17 +38,17 @@ def test_the_frame_is_gymnasiums(view):
     """All around: the rod's place within a quarter of a pixel, and half a grey level on average."""
     render = Renderer(view, "gymnasium")
     for angle in np.linspace(-np.pi, np.pi, 33):
-        ours, theirs = render(angle), picture(angle, view)
+        ours, theirs = render(angle), gymnasiums(angle, view)
         assert np.abs(rod(ours) - rod(theirs)).max() < 0.25, angle
         assert np.abs(ours - theirs).mean() < 0.5, angle
 
 
 def test_the_difference_would_be_seen():
     """A rod turned by half a step of full speed, or mirrored, is further off; the arrow of a torque is left out."""
-    render, theirs = Renderer("close", "gymnasium"), picture(1.0, "close")
+    render, theirs = Renderer("close", "gymnasium"), gymnasiums(1.0, "close")
     assert np.abs(rod(render(1.0 + 0.2)) - rod(theirs)).max() > 1
     assert np.abs(rod(render(-1.0)) - rod(theirs)).max() > 5
-    assert np.abs(picture(1.0, "close", torque=2.0) - theirs).mean() > 0.5
+    assert np.abs(gymnasiums(1.0, "close", torque=2.0) - theirs).mean() > 0.5
 
 
 def test_the_grey_palette_shows_the_same():
@@ -143,6 +143,8 @@ def test_scripts():
     held = PendulumScript("random_hold", max_hold=4).actions(np.random.default_rng(0), 4000)[:, 0]
     lengths = np.diff(np.flatnonzero(np.diff(held)))
     assert lengths.max() == 4 and lengths.mean() == pytest.approx(2.5, abs=0.1)
+    tops = [np.abs(PendulumScript("random_hold").actions(np.random.default_rng(n), 200)).max() for n in range(40)]
+    assert min(tops) < 0.3 and max(tops) > 1.7  # an amplitude for each episode
     assert PendulumScript("sweep", 3).actions(None, 7)[:, 0].tolist() == [2, 2, 2, -2, -2, -2, 2]
     with pytest.raises(InputError):
         PendulumScript("jump")

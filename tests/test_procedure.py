@@ -43,7 +43,7 @@ CLOCKS = (
 def whole(tmp_path_factory):
     """The folder of three iterations of the smoke preset, and what the command said."""
     path = tmp_path_factory.mktemp("runs") / "whole"
-    done = run(python(*WORDS, "--run", path), seconds=400)
+    done = run(python(*WORDS, "--run", path), seconds=900)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return path, done.stdout
 
@@ -94,13 +94,13 @@ def test_killed_and_started_again(whole, tmp_path):
     path = tmp_path / "killed"
     for number, moment in enumerate(KILLS):
         process = start(python(*WORDS, "--run", path))
-        limit = time.monotonic() + 300
+        limit = time.monotonic() + 600
         while not (path / moment).exists() and process.poll() is None:
             assert time.monotonic() < limit, f"{moment} never came"
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGINT if number == 2 else signal.SIGKILL)
         process.communicate(timeout=60)
-    done = run(python(*WORDS, "--run", path), seconds=400)
+    done = run(python(*WORDS, "--run", path), seconds=900)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     mine, theirs = results(path), results(whole[0])
     assert mine.keys() == theirs.keys()

@@ -38,9 +38,9 @@ def ask(path: Path, *words: str, preset: str | None = None, seed: int | None = N
 
 
 def begin(made: Run, stage: str) -> None:
-    """Begin a stage and leave it unfinished."""
+    """Begin a stage and leave it unfinished, with a row."""
     with working(made.folder(stage), {}):
-        pass
+        (made.folder(stage) / "metrics.jsonl").write_text("{}\n")
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_a_controller_once_begun_holds_its_settings(path):
     refuse_other(path, record, ())
     begin_with = {"controller": {"rollouts": 16, "generations": 30}, "seed": 0}
     with working(path, record):
-        pass
+        (path / "fitness.jsonl").write_text("{}\n")
     refuse_other(path, begin_with, ("controller.generations",))
     with pytest.raises(InputError, match=r"controller.generations is 15, requested 30\); --set them back"):
         refuse_other(path, begin_with, ())

@@ -64,7 +64,7 @@ def test_a_release_pins_its_environment(tmp_path, inside):
     shutil.copytree(RELEASE, folder)
     before = everything(folder)
     done = inside("collect_rollouts.py", "doomrnn", "--run", folder, "--set", "env.skill=5")
-    assert done.returncode == 2 and "env.skill is 4, asked 5" in done.stderr
+    assert done.returncode == 2 and "env.skill is 4, requested 5" in done.stderr
     assert everything(folder) == before
 
 
@@ -75,7 +75,7 @@ def test_a_refused_controller_writes_nothing(tmp_path, inside):
     before = everything(folder)
     words = ("train_controller.py", "doomrnn", "--run", folder, "--temperature", 0.1)
     done = inside(*words, "--set", "controller.evaluate_every=5")
-    assert done.returncode == 2 and "evaluate_every is 10, asked 5" in done.stderr
+    assert done.returncode == 2 and "evaluate_every is 10, requested 5" in done.stderr
     assert everything(folder) == before
 
 
@@ -121,7 +121,7 @@ def test_a_changed_command_is_taken_after_a_refusal(tmp_path, inside):
     [
         ({"popsize": 7}, "must be an even number"),
         ({"sigma_init": 1e300}, "must be at most 100"),
-        ({"sigma_init": 0.0}, ""),
+        ({"sigma_init": 0.0}, "must be above 0"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_where_they_are_said(values, said):

@@ -123,10 +123,10 @@ def _row_words(different: bool, p: float | None, outcome: str) -> str:
 
 def all_claims(results: Path) -> tuple[list[Claim], Evidence]:
     """Return every claim over the runs of a folder, and the evidence there."""
-    from reporting import claims_carracing, claims_doom, claims_models
+    from reporting import claims_carracing, claims_doom, claims_models, claims_pendulum
 
     book = Book(results)
-    for part in (claims_models, claims_carracing, claims_doom):
+    for part in (claims_models, claims_carracing, claims_doom, claims_pendulum):
         part.add_claims(book)
     return book.decided(), book.evidence
 

@@ -222,14 +222,14 @@ def _colder_dreams(book: Book) -> None:
 
 
 def _iteration(book: Book) -> None:
-    """The paper's procedure for harder tasks, tried on take cover (the paper's own task for it is the pendulum)."""
+    """The paper's procedure for harder tasks, tried on take cover (its own task for it: `claims_pendulum`)."""
     second = [
         played
-        for apart_as in ("second-turn", "iteration")
+        for apart_as in ("second-turn", "iteration-02")
         for played in book.evidence.find(TASK, "real", apart_as, who=name(1.15))
     ]
     book.add(
-        "iterative procedure",
+        "doomrnn: a second iteration",
         "act, train M on what was seen too, train C in it from scratch: the second iteration does better in the game",
         "paper, section 5, Iterative Training Procedure",
         f"temperature 1.15; {METHOD}",

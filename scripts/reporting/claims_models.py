@@ -18,7 +18,7 @@ LAST = 0.1  # part of their log that is averaged
 def add_claims(book: Book) -> None:
     """Add the claims about models."""
     cli.load_tensorflow()
-    for name in cli.TASKS:
+    for name in (task for task in cli.TASKS if task in book.paper):
         if name in book.paper:
             _sizes(book, name)
     _vision(book)

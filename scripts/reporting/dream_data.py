@@ -154,9 +154,9 @@ def _squashed(task: Any, outputs: np.ndarray) -> np.ndarray:
 
 
 def _corners(xs: np.ndarray, ys: np.ndarray) -> list[list[float]]:
-    """The first and last point, and those at which the line through all of them turns."""
-    turns = np.abs(np.diff(ys, 2)) > 1e-6
-    keep = np.concatenate([[True], turns, [True]])
+    """The first and last point, and those at which the line through all of them bends."""
+    bends = np.abs(np.diff(ys, 2)) > 1e-6
+    keep = np.concatenate([[True], bends, [True]])
     return [[float(x), round(float(y), 6)] for x, y in zip(xs[keep], ys[keep], strict=True)]
 
 

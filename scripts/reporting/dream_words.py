@@ -38,7 +38,7 @@ class Words:
     about: str
     end: str
     controls: tuple[Control, ...]
-    exploited: str = "At a low temperature M draws its likeliest guess again and again, and the dream grows easy."
+    exploited: str = "At a low temperature M samples its likeliest guess again and again, and the dream becomes easy."
 
 
 LEFT, RIGHT = ("ArrowLeft", "a", "A"), ("ArrowRight", "d", "D")
@@ -50,7 +50,7 @@ WORDS = {
         about="Monsters at the far wall throw fireballs. Step aside, and stay alive.",
         end="death",
         controls=(Control("move", Side("left", LEFT), Side("right", RIGHT)),),
-        exploited="At temperature 0.10 M draws its likeliest guess again and again, and hardly anything is thrown: C, "
+        exploited="At temperature 0.10 M samples its likeliest guess every time, and hardly anything is thrown: C, "
         "trained in that dream, is almost immortal there, and mortal in the game. On the right the same M throws "
         "fireballs.",
     ),

@@ -1,7 +1,7 @@
 """How often each rule gives a false verdict: simulated with true values at the edge of a claim, the worst case.
 
 Scores are drawn with the shapes of the two tasks: steps survived (skewed, cut off at 2,100) and returns of CarRacing
-(a long tail of bad drives). Searches differ from one another as the released and the quick runs' do.
+(a long tail of bad episodes). Searches differ from one another as the released and the quick runs' do.
 """
 
 from collections.abc import Callable

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from controller.survival import Curve
 from controller.task import temperature_text
 
 OURS, THEIRS, THIRD, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe and Ito's, safe for the colour-blind
@@ -26,8 +27,8 @@ plt.rcParams.update(
 )
 
 
-def pictures(rows: list[tuple[str, np.ndarray]], columns: list[str] | None = None) -> Figure:
-    """Strips of pictures uint8 [n, 64, 64, 3], one below the other, each with its label; shorter ones end in white."""
+def strips(rows: list[tuple[str, np.ndarray]], columns: list[str] | None = None) -> Figure:
+    """Draw strips of frames uint8 [n, 64, 64, 3] one below the other, with their labels; shorter ones end in white."""
     longest = max(len(frames) for _, frames in rows)
     figure, axes = plt.subplots(len(rows), 1, figsize=(1 + 0.9 * longest, 0.95 * len(rows) + 0.3), squeeze=False)
     for axis, (label, frames) in zip(axes[:, 0], rows, strict=True):
@@ -49,7 +50,7 @@ def pictures(rows: list[tuple[str, np.ndarray]], columns: list[str] | None = Non
 
 
 def lines(curves: list[tuple[str, str, list[float], list[float]]], x: str, y: str, log: bool = False) -> Figure:
-    """Curves (label, colour, xs, ys)."""
+    """Draw curves (label, colour, xs, ys)."""
     figure, axis = plt.subplots(figsize=(7, 3.4))
     for number, (label, color, xs, ys) in enumerate(curves):
         axis.plot(xs, ys, ("-", "--", ":", "-.")[number % 4], color=color, label=label, lw=1.8)
@@ -65,7 +66,7 @@ def lines(curves: list[tuple[str, str, list[float], list[float]]], x: str, y: st
 def probes(
     points: list[tuple[str, float, float]], agents: list[tuple[str, float, float]], tau: float, score: str
 ) -> Figure:
-    """Scores of scripted policies (name, dream, real) in both worlds, with the diagonal of a truthful dream."""
+    """Draw scores of scripted policies (name, dream, real) in both worlds, with the diagonal of a truthful dream."""
     figure, axis = plt.subplots(figsize=(5.4, 5))
     values = [value for _, dream, real in [*points, *agents] for value in (dream, real)]
     survival = min(values) > 0  # shown by ratios; returns of any sign by differences
@@ -92,7 +93,7 @@ def probes(
 
 
 def histogram(scores: list[float], label: str, published: tuple[str, float, float] | None, unit: str) -> Figure:
-    """Scores of an evaluation, their mean, and the published mean and standard deviation."""
+    """Draw scores of an evaluation, their mean, and the published mean and standard deviation."""
     figure, axis = plt.subplots(figsize=(7, 3))
     axis.hist(scores, bins=25, color=OURS, alpha=0.75)
     axis.axvline(
@@ -108,8 +109,35 @@ def histogram(scores: list[float], label: str, published: tuple[str, float, floa
     return figure
 
 
+def survival(panels: list[tuple[str, list[tuple[str, Curve]]]], limit: int) -> Figure:
+    """Draw survival curves with 95 % bands: a panel for each policy (name, [(world, curve)]), the worlds over it."""
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    size = (3.3 * columns + 0.6, 2.4 * rows + 0.5)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharex=True, sharey=True)
+    for axis, (name, curves) in zip(axes.flat, panels, strict=False):
+        for color, style, (world, curve) in zip((OURS, THEIRS), ("-", "--"), curves, strict=False):
+            steps = np.append(curve.steps, limit if curve.share[-1] > 0 else curve.steps[-1])
+            share, low, high = (np.append(part, part[-1]) for part in curve[1:])
+            axis.step(steps, share, style, where="post", color=color, label=world, lw=1.8)
+            axis.fill_between(steps, low, high, step="post", color=color, alpha=0.15, lw=0)
+        axis.set_title(name, fontsize=9)
+        axis.set(xlim=(0, limit), ylim=(0, 1.02))
+    for axis in list(axes.flat)[len(panels) :]:
+        axis.set_visible(False)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("share surviving")
+    for column in range(columns):
+        lowest = axes[max(row for row in range(rows) if row * columns + column < len(panels)), column]
+        lowest.set_xlabel("steps")
+        lowest.tick_params(labelbottom=True)
+    axes[0, 0].legend(loc="upper right", fontsize=8)
+    figure.tight_layout()
+    return figure
+
+
 def foresight(done: np.ndarray | None, density: np.ndarray, grid: np.ndarray, values: np.ndarray) -> Figure:
-    """M along a real game: the mixture of one latent dimension with what came, and the probability of the end."""
+    """Draw M along a real episode: the mixture of one latent dimension with what came, and the probability of done."""
     rows = 1 if done is None else 2
     figure, axes = plt.subplots(rows, 1, figsize=(8, 1 + 2 * rows), squeeze=False, sharex=True)
     steps = np.arange(1, len(values) + 1)

@@ -8,7 +8,9 @@ from typing import Any
 import cli
 import gymnasium
 import numpy as np
-from reporting import figures
+from reporting import figures, survival
+from reporting.claims import CORRECTION, all_claims
+from reporting.claims_page import page_entry
 from reporting.page import Page
 
 from controller.agent import Agent
@@ -16,6 +18,7 @@ from controller.checkpoints import find_controller, load_controller, training_te
 from controller.dream_env import DreamEnv
 from controller.evaluation import Evaluation, evaluations_of, row
 from controller.policies import Policy
+from controller.survival import survival_curve
 from controller.task import temperature_text
 from controller.training import read_evaluations
 from controller.trajectories import (
@@ -53,7 +56,7 @@ class Report:
         self.title = f"World Models: {run.task}, preset {run.preset}, run {run.path.name}"
 
     def draw(self) -> None:
-        """All sections."""
+        """Draw all sections."""
         for section in (self.scores, self.vision, self.memory, self.dreams, self.agent, self.learning):
             with self.page.attempt(f"the rest of section {section.__name__}"):
                 section()
@@ -84,7 +87,7 @@ class Report:
     # --- scores ---
 
     def scores(self) -> None:
-        """Tables, histograms and probes from the evaluations."""
+        """Show tables, histograms and probes from the evaluations."""
         self.page.heading("Scores", "Mean ± std [95 % interval of the mean] (episodes); the paper's rows below.")
         found = evaluations_of(self.run)
         if not found:
@@ -107,10 +110,12 @@ class Report:
                 figure = figures.histogram(e.scores, e.who, self._published(e.who), self.task.score)
                 self.page.figure(f"scores-{e.who}-seed{e.seed}", figure, f"scores of {e.who}")
         self._probes(real, dreamt)
+        self._survival(found)
+        self._claims()
         return None
 
     def _published(self, who: str) -> tuple[str, float, float] | None:
-        """The paper's row that an agent belongs to."""
+        """Return the paper's row that an agent belongs to."""
         for entry in self.paper["table"]:
             if "temperature" in entry and f"tau{temperature_text(entry['temperature'])}-s" in who:
                 return f"paper, tau {entry['temperature']}", entry["real"]["mean"], entry["real"]["std"]
@@ -119,7 +124,7 @@ class Report:
         return None
 
     def _probes(self, real: dict[Any, Evaluation], dreamt: dict[Any, Evaluation]) -> None:
-        """Survival in both worlds, a figure for each temperature that scripts were probed at, or else agents."""
+        """Draw survival in both worlds, a figure for each temperature that scripts were probed at, or else agents."""
         if self.task.world != "dream":
             return None
         self.page.heading("Probes", "Policies that look at nothing, and the agents, in the dream and in the real game.")
@@ -137,17 +142,47 @@ class Report:
             self.page.figure(f"probes-tau{name}", figure, f"survival in the dream at {name} and in the real game")
         return None
 
+    def _survival(self, found: list[Evaluation]) -> None:
+        """Survival curves and deaths by window in both worlds, of each temperature that anybody dreamed at."""
+        lasting = [e for e in found if e.scores == e.lengths]
+        if self.task.world != "dream" or not lasting:
+            return
+        self.page.heading("Survival", "Equal means can hide opposite errors. Bands, intervals: 95 %.")
+        limit, policies = self.run.stages.env.time_limit, self.task.policies
+        for tau in sorted({e.temperature for e in lasting if e.temperature is not None}, reverse=True):
+            lengths = survival.both_worlds(lasting, tau, lambda who: who in policies)
+            if not lengths:
+                continue
+            panels = [
+                (who, [(world, survival_curve(each, limit)) for world, each in zip(survival.WORLDS, both, strict=True)])
+                for who, both in lengths.items()
+            ]
+            name = temperature_text(tau)
+            title = f"survival in the dream at {name} and in the real task"
+            self.page.figure(f"survival-tau{name}", figures.survival(panels, limit), title)
+            self.page.table(survival.hazard_rows(lengths, limit))
+            for line in survival.warnings(lengths, limit):
+                self.page.note(line)
+
+    def _claims(self) -> None:
+        """Each of the paper's claims about this task, as far as this run's scores go."""
+        claims = [claim for claim in all_claims(self.run.path)[0] if claim.evidence]
+        if claims:
+            self.page.heading("The paper's claims", f"What this run's scores say of them. {CORRECTION}")
+            for claim in claims:
+                self.page.folded(*page_entry(claim))
+
     # --- V and M ---
 
     def vision(self) -> None:
-        """V's reconstructions of held-out frames, and its losses."""
+        """Draw V's reconstructions of held-out frames, and its losses."""
         self.page.heading("V", "Frames that V was not trained on, and what it makes of them.")
         if "vae" not in self.has:
             return self.page.missing("a trained V; run scripts/train_vae.py")
         vae, obs = self.vae, self.example.frames
         frames = obs[:: max(1, len(obs) // STRIP)][:STRIP]
         shown = [("real", frames), ("V", decode(vae, encode(vae, frames)))]
-        self.page.figure("reconstructions", figures.pictures(shown), "frames and reconstructions")
+        self.page.figure("reconstructions", figures.strips(shown), "frames and reconstructions")
         return self._losses("vae", "reconstruction", "frames", self.run.stages.vae.batch_size)
 
     def _losses(self, stage: str, key: str, unit: str, size: int) -> None:
@@ -169,15 +204,15 @@ class Report:
         return None
 
     def memory(self) -> None:
-        """M's predictions along a held-out episode, and its losses."""
-        self.page.heading("M", "Along a real episode, each step foretold from those before it.")
+        """Draw M's predictions along a held-out episode, and its losses."""
+        self.page.heading("M", "Along a real episode, each step predicted from those before it.")
         if not {"vae", "rnn"} <= self.has:
             return self.page.missing("a trained M; run scripts/train_rnn.py")
         played = Trajectory(*(part[-STEPS:] for part in self.example))
         found = predict(self.vae, self.rnn, played)
         at = slice(0, len(found.frames), max(1, len(found.frames) // STRIP))
-        shown = [("real", played.frames[1:][at][:STRIP]), ("foretold", found.frames[at][:STRIP])]
-        self.page.figure("predictions", figures.pictures(shown), "next frames, real and foretold")
+        shown = [("real", played.frames[1:][at][:STRIP]), ("predicted", found.frames[at][:STRIP])]
+        self.page.figure("predictions", figures.strips(shown), "next frames, real and predicted")
         figure = figures.foresight(found.done, found.density, found.grid, found.values)
         self.page.figure("foresight", figure, "mixture and probability of the end")
         config = self.run.stages.rnn
@@ -186,7 +221,7 @@ class Report:
     # --- the dream ---
 
     def dreams(self) -> None:
-        """Strips of dreams at five temperatures, and videos of the agent in both worlds."""
+        """Draw strips of dreams at five temperatures, and videos of the agent in both worlds."""
         comment = f"The same first frame and the same actions; every {STRIDE}th step. White: the dream has ended."
         self.page.heading("The dream", comment)
         if not {"vae", "series", "rnn"} <= self.has:
@@ -199,7 +234,7 @@ class Report:
             dreamt = replay_in_dream(self._env(tau), actions[:length], first, self.seed)
             rows.append((f"tau {tau:g}", dreamt[::STRIDE]))
         columns = [str(step) for step in range(0, length, STRIDE)]
-        self.page.figure("dreams", figures.pictures(rows, columns), "dreams at five temperatures")
+        self.page.figure("dreams", figures.strips(rows, columns), "dreams at five temperatures")
         return None
 
     def _env(self, temperature: float) -> DreamEnv:
@@ -210,7 +245,7 @@ class Report:
         return gymnasium.make(name, run=self.run.path, temperature=temperature, render_mode="rgb_array").unwrapped
 
     def agent(self) -> None:
-        """The agent's real drive, V's view of it, and its drive in the dream from the same first frame."""
+        """Show the agent in the real task, V's view of it, and the agent in the dream from the same first frame."""
         self.page.heading("The agent", "From left: the real task, V's view of it, the agent in its own dream.")
         if not {"vae", "series", "rnn"} <= self.has or not list(self.run.path.glob("controller/*/best.json")):
             return self.page.missing("V, M and a trained controller; run scripts/train_controller.py")
@@ -225,7 +260,7 @@ class Report:
         dreamt = dream_trajectory(env, policy, weights, z[0], self.seed, STEPS)
         rows = [("real", real.frames[::STRIDE][:STRIP]), ("dream", dreamt.frames[::STRIDE][:STRIP])]
         columns = [str(STRIDE * n) for n in range(STRIP)]
-        self.page.figure("agent", figures.pictures(rows, columns), f"{folder.name} in both worlds")
+        self.page.figure("agent", figures.strips(rows, columns), f"{folder.name} in both worlds")
         panels = [real.frames, decode(vae, z), dreamt.frames]
         whole = max(map(len, panels))
         held = [np.concatenate([p, np.repeat(p[-1:], whole - len(p), axis=0)]) for p in panels]
@@ -233,7 +268,7 @@ class Report:
         return None
 
     def _best_controller(self) -> str | None:
-        """The controller with the highest mean in the real task."""
+        """Return the controller with the highest mean in the real task."""
         there = {path.parent.name for path in self.run.path.glob("controller/*/best.json")}
         found = [e for e in evaluations_of(self.run) if e.world == "real" and e.controller in there]
         return max(found, key=lambda e: e.mean).controller if found else sorted(there)[0]
@@ -241,7 +276,7 @@ class Report:
     # --- C ---
 
     def learning(self) -> None:
-        """Learning curves over the authors', and the mean's own scores, where it was evaluated, in both worlds."""
+        """Draw learning curves over the authors', and the mean's own scores, where it was evaluated, in both worlds."""
         theirs = self.paper["learning"]
         self.page.heading("C", "Mean return of a generation of CMA-ES, over the authors' published run.")
         found = [(path.parent.name, read_metrics(path.parent)) for path in self._controllers("metrics.jsonl")]
@@ -261,7 +296,7 @@ class Report:
         return self._transfer()
 
     def _transfer(self) -> None:
-        """How each controller's mean did in the dream and in the real task while it grew, if both are known."""
+        """Draw how each controller's mean did in the dream and in the real task while it grew, if both are known."""
         for path in self._controllers("evaluations.jsonl"):
             rows = [row for row in read_evaluations(path.parent) if {"dream", "real"} <= row.keys()]
             if len(rows) > 1:
@@ -277,5 +312,5 @@ class Report:
                 self.page.figure(f"transfer-{name}", figure, f"{name} in both worlds while it grew")
 
     def _controllers(self, file: str) -> list[Path]:
-        """This file of each controller."""
+        """Return this file of each controller."""
         return sorted(self.run.path.glob(f"controller/*/{file}"))

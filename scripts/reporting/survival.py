@@ -1,10 +1,30 @@
 """Survival in the dream beside the real task, as lines of text and rows of a table."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from controller.evaluation import Evaluation
 from controller.survival import Hazard, hazards, lives_to, outside, windows_within
 
+WORLDS = ("dream", "real task")
 Lengths = Mapping[str, tuple[Sequence[int], Sequence[int]]]  # by who: (in the dream, in the real task); may be empty
+
+
+def both_worlds(
+    evaluations: Iterable[Evaluation], temperature: float, scripted: Callable[[str], bool]
+) -> dict[str, tuple[list[int], list[int]]]:
+    """Return the lengths of everybody who played in the dream of a temperature and in the real task, agents first.
+
+    Several evaluations of the same policy pool, but of one seed only the longest counts.
+    """
+    longest = {
+        (e.who, e.world, e.seed): e
+        for e in sorted(evaluations, key=lambda e: e.episodes)
+        if e.world == "real" or e.temperature == temperature
+    }
+    found: dict[str, tuple[list[int], list[int]]] = {}
+    for (who, world, _), e in longest.items():
+        found.setdefault(who, ([], []))[world == "real"].extend(e.lengths)
+    return {who: found[who] for who in sorted(found, key=lambda who: (scripted(who), who)) if all(found[who])}
 
 
 def hazard_rows(lengths: Lengths, limit: int) -> list[tuple[str, ...]]:
@@ -16,7 +36,7 @@ def hazard_rows(lengths: Lengths, limit: int) -> list[tuple[str, ...]]:
     rows = [
         (who, world, *map(_cell, hazards(found, limit)), f"{lives_to(found, limit):.0%}")
         for who, worlds in lengths.items()
-        for world, found in zip(("dream", "real task"), worlds, strict=True)
+        for world, found in zip(WORLDS, worlds, strict=True)
         if len(found)
     ]
     return [(*heads, f"reach {limit:,}"), *rows]
@@ -35,7 +55,7 @@ def warnings(lengths: Lengths, limit: int) -> list[str]:
 def _wrong(dream: Hazard, game: Hazard) -> str:
     low, high = game.interval
     side = "too few" if dream.rate < low else "too many"
-    return f"{side} deaths in steps {dream.start}-{dream.stop} ({dream.rate:.2f}, real task {low:.2f} to {high:.2f})"
+    return f"{side} deaths in steps {dream.start}-{dream.stop} ({dream.rate:.3f}, real task {low:.3f} to {high:.3f})"
 
 
 def _cell(hazard: Hazard) -> str:

@@ -1,4 +1,4 @@
-"""The tables that `reproduce.py` prints, and how surely each agent beats each baseline."""
+"""The tables that `reproduce.py` prints, and which baselines each agent is shown to beat."""
 
 from controller.config import World
 from controller.evaluation import Evaluation, evaluations_of, row, table
@@ -13,7 +13,7 @@ def print_table(run: Run, task: Task, controllers: list[str], temperature: float
     dream, real = evaluations(run, "dream", temperature), evaluations(run, "real", None)
     rows = [
         (who, row(dream[who]) if who in dream else "", row(real[who]) if who in real else "")
-        for who in [*controllers, *(task.script(name, None).label for name in task.policies)]
+        for who in [*controllers, *scripts(run, task)]
     ]
     published = task.published if controllers else []
     heads = ("policy", f"dream, tau {temperature_text(temperature)}", "real task")
@@ -23,21 +23,64 @@ def print_table(run: Run, task: Task, controllers: list[str], temperature: float
     print(f"mean ± std of the {task.score} [95 % interval of the mean] (episodes)\n", flush=True)
 
 
-def print_results(run: Run, task: Task, controllers: list[str], temperature: float) -> None:
-    """Print the final table, Welch's test of each agent against each baseline, and the spread over seeds."""
-    from controller.statistics import welch_p  # loads SciPy
+def scripts(run: Run, task: Task) -> list[str]:
+    """Return the labels of the task's scripted policies, the one that collected this run's episodes included."""
+    labels = [task.script(name, None).label for name in task.policies]
+    return list(dict.fromkeys([*labels, task.collector(run.stages.collect).label]))
 
+
+def print_survival(run: Run, names: list[str], temperature: float) -> None:
+    """Print deaths per 100 steps by window in both worlds, and a warning where the dream's are not the real task's.
+
+    Only of tasks whose return is the number of steps survived.
+    """
+    from reporting import survival  # loads SciPy
+
+    dream, real = evaluations(run, "dream", temperature), evaluations(run, "real", None)
+    lengths = {
+        who: tuple(found[who].lengths if who in found else [] for found in (dream, real))
+        for who in names
+        if all(found[who].scores == found[who].lengths for found in (dream, real) if who in found)
+    }
+    if not any(map(any, lengths.values())):
+        return
+    heads, *rows = survival.hazard_rows(lengths, run.stages.env.time_limit)
+    print(table(rows, heads))
+    print("\n".join([*survival.warnings(lengths, run.stages.env.time_limit), ""]), flush=True)
+
+
+def print_results(run: Run, task: Task, controllers: list[str], temperature: float) -> None:
+    """Print the final table, which baselines each agent is shown to beat, and the spread over seeds."""
     print(f"\n{task.name}, preset {run.preset}: {task.score}\n")
     print_table(run, task, controllers, temperature)
+    if task.world == "dream":
+        print_survival(run, controllers, temperature)
     real = evaluations(run, "real", None)
-    for name in controllers:
-        for other in (task.script(name, None).label for name in task.baselines):
-            p = welch_p(real[name].scores, real[other].scores)
-            verb = "beats" if real[name].mean > real[other].mean else "does not beat"
-            means = f"{real[name].mean:.0f} to {real[other].mean:.0f}"
-            print(f"{name} {verb} {other} in the real task: {means}, Welch's p = {p:.2g}")
+    pairs = [(name, task.script(other, None).label) for name in controllers for other in task.baselines]
+    for line in comparisons([(real[name], real[other]) for name, other in pairs]):
+        print(line)
     for line in seed_spreads(controllers, {name: real[name].mean for name in controllers}):
         print(line)
+
+
+def comparisons(pairs: list[tuple[Evaluation, Evaluation]]) -> list[str]:
+    """Return a line for each pair (agent, baseline) in the real task, which says "beats" only where it is shown.
+
+    All lines are corrected together (Holm, 5 %); the same episodes are paired.
+    """
+    from controller.statistics import Sample, difference  # loads SciPy
+    from controller.verdicts import REFUTED, SHOWN, Between, decide, enough, p_words
+
+    samples = [[Sample.pooled([(e.seed, e.scores)]) for e in pair] for pair in pairs]
+    verdicts, _ = decide([Between(difference(a, b), low=0.0) for a, b in samples])
+    verbs, lines = {SHOWN: "beats", REFUTED: "is beaten by"}, []
+    for (agent, other), (a, b), verdict in zip(pairs, samples, verdicts, strict=True):
+        short = enough(len(a), len(b))
+        verb = "is not shown to beat" if short else verbs.get(verdict.outcome, "is not shown to beat")
+        why = f"; {short or verdict.further}" if short or verdict.further else ""
+        figures = f"{agent.mean:.0f} to {other.mean:.0f}, {p_words(verdict.p)}{why}"
+        lines.append(f"{agent.who} {verb} {other.who} in the real task: {figures}")
+    return lines
 
 
 def evaluations(run: Run, world: World, temperature: float | None) -> dict[str, Evaluation]:

@@ -1,0 +1,79 @@
+"""How commands end: one line for what was foreseen, an exit code, and all ranks together."""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from experiment.errors import InputError, NumericalError, disk_trouble
+
+
+@contextlib.contextmanager
+def ending_well(comm: Any = None) -> Iterator[None]:
+    """Report what can go wrong as one line and an exit code; under MPI end all ranks with it.
+
+    An error that is not foreseen prints its traceback. SIGTERM ends a process alone as Ctrl-C does; ranks leave it to
+    mpirun.
+    """
+    if comm is None:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with _guarded(comm):
+            yield
+            sys.stdout.flush()
+        code = 0
+    except BrokenPipeError:
+        _drop_output()
+        code = _ended("stopped: nobody reads the output any more; what is finished is saved", 1, comm)
+    except InputError as error:
+        code = _ended(f"error: {error}", 2, comm)
+    except NumericalError as error:
+        code = _ended(f"failed: {error}", 1, comm)
+    except OSError as error:
+        line = disk_trouble(error)
+        if line is None:
+            raise
+        code = _ended(f"failed: {line}", 1, comm)
+    except KeyboardInterrupt:
+        code = _ended(
+            "interrupted; everything finished so far is saved, the same command goes on from there", 130, comm
+        )
+    if code:
+        sys.exit(code)
+
+
+@contextlib.contextmanager
+def dropped_if_unread() -> Iterator[None]:
+    """Within, output that nobody reads any more (``| head -1``) is dropped."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+
+
+def _drop_output() -> None:
+    """Let standard output go nowhere, so that the interpreter does not fail on what is left of it at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _guarded(comm: Any) -> contextlib.AbstractContextManager:
+    if comm is None:
+        return contextlib.nullcontext()
+    from rollouts.farm import guarded
+
+    return guarded(comm)
+
+
+def _ended(line: str, code: int, comm: Any) -> int:
+    print(line, file=sys.stderr, flush=True)
+    if comm is not None and comm.Get_size() > 1:
+        from rollouts.farm import abort
+
+        abort(comm, code)
+    return code

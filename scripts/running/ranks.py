@@ -1,0 +1,112 @@
+"""Where a process stands among MPI ranks, and what every rank but the first one does.
+
+Nothing here loads NumPy at import: a rank sets its threads first.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from threadpoolctl import threadpool_limits
+
+from experiment.errors import InputError, command
+
+if TYPE_CHECKING:
+    from controller.task import Task
+
+LAUNCHERS = (
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI, srun --mpi=pmi2
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),  # srun; a batch script itself has no number of tasks of a step
+)
+ONE_THREAD = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+}
+
+
+def one_thread_a_rank() -> None:
+    """Use one thread and no GPU in this process, as rollout ranks do; to be called before NumPy is imported."""
+    os.environ.update(ONE_THREAD)
+    if "numpy" in sys.modules:  # a task of one's own loads it while the arguments are read
+        threadpool_limits(1)
+
+
+def rank() -> int:
+    """Return This process's MPI rank as its launcher tells it, 0 without one."""
+    return launched()[0]
+
+
+def launched() -> tuple[int, int]:
+    """Return (rank, size) as a launcher tells them: Open MPI, another MPI (PMI) or Slurm's srun; (0, 1) without one."""
+    for place, size in LAUNCHERS:
+        found = os.environ.get(place, ""), os.environ.get(size, "")
+        if all(word.isdigit() for word in found):
+            return int(found[0]), int(found[1])
+    return 0, 1
+
+
+def communicator() -> Any:
+    """Return MPI's communicator of all ranks, or None for a process started without a launcher.
+
+    Ends the process with code 2 where the launcher and this Python's MPI do not know each other: every rank would take
+    itself for the only one, or wait for a rank 0 that never speaks.
+    """
+    place, size = launched()
+    if size == 1 and "OMPI_COMM_WORLD_SIZE" not in os.environ:
+        return None
+    from mpi4py import MPI
+
+    if (MPI.COMM_WORLD.Get_rank(), MPI.COMM_WORLD.Get_size()) != (place, size):
+        from launch import find_mpirun
+        from running.exits import ending_well
+
+        with ending_well():
+            line = f"the launcher says rank {place} of {size}, this Python's MPI sees {MPI.COMM_WORLD.Get_size()}"
+            raise InputError(f"{line}; start the ranks with {command(find_mpirun())} instead")
+    return MPI.COMM_WORLD
+
+
+def fail(line: str) -> None:
+    """Print one line on standard error, from rank 0 only."""
+    if rank() == 0:
+        print(line, file=sys.stderr, flush=True)
+
+
+def load_tensorflow() -> None:
+    """Import TensorFlow without the greetings it prints whatever its log level; they are shown if it fails."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.zeros(1)
+        except BaseException:
+            said.seek(0)
+            os.write(kept, said.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def serve(comm: Any, task: Task, tensorflow: bool = True) -> None:
+    """Play what rank 0 hands out until it leaves its farm: all that any other rank does.
+
+    tensorflow: load it now, while rank 0 prepares.
+    """
+    from controller.workers import TaskPlayers
+    from rollouts import farm
+
+    farm.introduce(comm)
+    if tensorflow:
+        load_tensorflow()
+    farm.serve(TaskPlayers(task, farm.await_setup(comm)), comm)

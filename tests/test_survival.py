@@ -1,0 +1,75 @@
+"""Survival in the dream and in the real task: curves and hazards by hand and against SciPy, tables, warnings."""
+
+import math
+
+import numpy as np
+import pytest
+from commands import ROOT, SCRIPTS
+from scipy import stats
+
+from controller.evaluation import load_evaluations
+from controller.survival import Hazard, hazards, lives_to, outside, survival_curve, windows_within
+
+
+def test_kaplan_and_meier_by_hand():
+    """Deaths at 3, 5 (two) and 8 of six; those of the limit are censored. The band is Greenwood's."""
+    curve = survival_curve([3, 5, 5, 8, 10, 10], 10)
+    assert curve.steps.tolist() == [0, 3, 5, 8, 10]
+    assert curve.share == pytest.approx([1, 5 / 6, 3 / 6, 2 / 6, 2 / 6])
+    greenwood = 1 / (6 * 5) + 2 / (5 * 3)  # up to step 5
+    half = stats.norm.isf(0.025) * math.sqrt(greenwood) / abs(math.log(0.5))
+    assert curve.low[2] == pytest.approx(0.5 ** math.exp(half))
+    assert curve.high[2] == pytest.approx(0.5 ** math.exp(-half))
+    assert np.isfinite(np.concatenate(curve)).all()
+
+
+def test_nobody_dies_and_everybody_does():
+    """The curve stays at 1, or ends at 0, and the band is closed there."""
+    assert survival_curve([10, 12], 10).share.tolist() == [1, 1]
+    whole = survival_curve([3, 4], 10)
+    assert whole.share[-1] == whole.low[-1] == whole.high[-1] == 0
+
+
+def test_hazards_by_hand():
+    """A death counts in the window it falls into, a step in the window it is lived in; the limit is no death."""
+    early, late, *_ = found = hazards([50, 150, 250, 300], 300)
+    assert windows_within(300) == [(0, 100), (100, 200), (200, 300)]
+    assert (early.deaths, early.steps, late.deaths, late.steps) == (1, 350, 1, 250)
+    assert (found[2].deaths, found[2].steps) == (1, 150)
+    assert early.rate == pytest.approx(100 / 350)
+    assert lives_to([50, 150, 250, 300], 300) == 0.25
+    assert hazards([100], 300)[0].deaths == 1 and hazards([101], 300)[1].deaths == 1
+
+
+def test_interval_of_a_rate():
+    """Garwood's: 5 deaths lie between 1.6235 and 11.6683 expected ones (published table)."""
+    low, high = Hazard(0, 100, 5, 10_000).interval
+    assert (low, high) == (pytest.approx(1.6235 / 100, rel=1e-4), pytest.approx(11.6683 / 100, rel=1e-4))
+    assert Hazard(0, 100, 0, 1000).interval[0] == 0.0 and Hazard(0, 100, 0, 0).interval[1] == math.inf
+
+
+def test_outside_the_interval():
+    """A dream whose early deaths are too many and late ones too few is found out, though its mean may be the same."""
+    game = [Hazard(0, 100, 5, 10_000), Hazard(100, 200, 20, 5_000), Hazard(200, 300, 0, 0)]
+    dream = [Hazard(0, 100, 15, 10_000), Hazard(100, 200, 19, 5_000), Hazard(200, 300, 9, 900)]
+    assert outside(dream, game) == [(dream[0], game[0])]
+    assert outside(game, game) == []
+
+
+def test_the_released_scores(monkeypatch):
+    """The dream does not get harder with time, the game does (the released agent); the warning says where."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    from reporting.survival import both_worlds, hazard_rows, warnings
+
+    found = load_evaluations(ROOT / "results" / "doomrnn" / "evaluation", "float32")
+    lengths = both_worlds(found, 1.15, lambda who: "-" not in who)
+    agent = next(iter(lengths))
+    assert agent == "dream-zch-tau1.15-s0" and "sweep120" in lengths
+    game = [hazard.rate for hazard in hazards(lengths[agent][1], 2100)]
+    dream = [hazard.rate for hazard in hazards(lengths[agent][0], 2100)]
+    assert max(dream) < 0.1 < game[3] < game[5]
+    rows = hazard_rows(lengths, 2100)
+    assert rows[0][2:] == ("0-100", "100-200", "200-400", "400-800", "800-1200", "1200-2100", "reach 2,100")
+    assert [len(row) for row in rows] == [9] * len(rows)
+    (line,) = [line for line in warnings(lengths, 2100) if agent in line]
+    assert "too few deaths in steps 1200-2100" in line and "0-100" not in line
