@@ -42,7 +42,7 @@ class Circuit(CarRacing):
             return super().reset(seed=seed, options=options)
 
     def _render(self, mode: str) -> Any:
-        """Called by Gymnasium's step, once physics is done, for the observation; and by render."""
+        """Render the state; Gymnasium's step calls it for the observation once physics is done."""
         if mode != "state_pixels":
             return super()._render(mode)
         if self._renderer is None:
@@ -160,7 +160,7 @@ class CarRacingGame:
 
 
 def checked(action: Any) -> np.ndarray:
-    """An action as float32 [3]; ValueError where it is not one."""
+    """Return an action as float32 [3]; ValueError where it is not one."""
     with contextlib.suppress(ValueError, TypeError):  # words, ragged lists
         numbers = np.asarray(action, np.float32)
         if numbers.shape == (3,):
@@ -204,7 +204,7 @@ class CarRacing64(gymnasium.Env):
         return *self.game.step(action), {}
 
     def render(self) -> np.ndarray | None:
-        """Gymnasium's frame uint8 [400, 600, 3], or None without a render_mode."""
+        """Return Gymnasium's frame uint8 [400, 600, 3], or None without a render_mode."""
         return self.game.circuit._render("rgb_array") if self.render_mode == "rgb_array" else None
 
     def close(self) -> None:

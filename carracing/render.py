@@ -66,7 +66,7 @@ class _Kept(FunctionCache):
 
 
 def _compiled(function: Callable) -> Callable:
-    """The function as machine code, kept beside its source or in the user's cache, where there is such a place."""
+    """Return the function as machine code, kept beside its source or in the user's cache where there is one."""
     made = numba.njit(fastmath=False, nogil=True, error_model="numpy")(function)
     with contextlib.suppress(RuntimeError):  # there is none
         made._cache = _Kept(function)
@@ -107,19 +107,19 @@ class Renderer:
         self._bodies = np.zeros((5, 4))
 
     def whole(self, env: Any, road: Road) -> np.ndarray:
-        """The observation with the bar left black, uint8 [96, 96, 3]."""
+        """Return the observation with the bar left black, uint8 [96, 96, 3]."""
         self._render(env, road)
         frame = np.zeros((SIDE, SIDE, 3), np.uint8)
         frame[:KEPT_ROWS] = np.round(_unpack(_sum(self._samples, _PACKED, KEPT_ROWS)) / (DOWN * ACROSS))
         return frame
 
     def cropped(self, env: Any, road: Road) -> np.ndarray:
-        """What V sees: the rows above the bar, area-averaged, uint8 [64, 64, 3]."""
+        """Return what V sees: the rows above the bar, area-averaged, uint8 [64, 64, 3]."""
         self._render(env, road)
         return _resize(_sum(self._samples, self._packed(), KEPT_ROWS), DOWN * ACROSS)
 
     def _packed(self) -> np.ndarray:
-        """The packed colours of the frame just rendered, stretched between its own extremes where requested."""
+        """Return the packed colours of the frame just rendered, stretched between its own extremes where requested."""
         if self._stretched is None:
             return _PACKED
         shown = np.bincount(self._samples[: KEPT_ROWS * DOWN].ravel(), minlength=len(COLORS)) > 0
@@ -127,7 +127,7 @@ class Renderer:
         return _pack(contrast_table(int(palette[shown].min()), int(palette[shown].max()))[palette])
 
     def _render(self, env: Any, road: Road) -> None:
-        """The samples of the rows above the bar."""
+        """Render the samples of the rows above the bar."""
         hull = env.car.hull
         self._bodies[0] = *hull.position, hull.angle, 0.0
         for row, wheel in zip(self._bodies[1:], env.car.wheels, strict=True):
@@ -137,7 +137,7 @@ class Renderer:
         _rasterize(self._samples, self._xs, ys, self._first, road.vertices, road.shades, self._bodies, camera)
 
     def _angle(self, hull: Any) -> float:
-        """How far the world is rotated on the screen, radians."""
+        """Return how far the world is rotated on the screen, radians."""
         if self.view == "v0":
             vx, vy = hull.linearVelocity
             if math.hypot(vx, vy) > SLOWEST:
@@ -146,18 +146,18 @@ class Renderer:
 
 
 def resize(frame: np.ndarray) -> np.ndarray:
-    """Rows 0 to 83 of a frame uint8 [96, 96, 3] area-averaged to what V sees, uint8 [64, 64, 3]."""
+    """Return rows 0 to 83 of a frame uint8 [96, 96, 3] area-averaged to what V sees, uint8 [64, 64, 3]."""
     return _resize(_pack(frame[:KEPT_ROWS]), 1)
 
 
 def _pack(colors: np.ndarray) -> np.ndarray:
-    """Colours [..., 3] as one number each, uint64 [...]."""
+    """Return colours [..., 3] as one number each, uint64 [...]."""
     red, green, blue = np.moveaxis(colors.astype(np.uint64), -1, 0)
     return red | green << FIELD_BITS | blue << 2 * FIELD_BITS
 
 
 def _unpack(packed: np.ndarray) -> np.ndarray:
-    """The reverse of `_pack`."""
+    """Return the reverse of `_pack`."""
     return np.stack([packed >> FIELD_BITS * k & (1 << FIELD_BITS) - 1 for k in range(3)], axis=-1)
 
 
@@ -165,12 +165,12 @@ _PACKED = _pack(PALETTE)
 
 
 def _zoom(t: float) -> float:
-    """Window pixels to a world unit, t seconds after the start."""
+    """Return the window pixels of a world unit, t seconds after the start."""
     return 0.1 * SCALE * max(1 - t, 0) + ZOOM * SCALE * min(t, 1)
 
 
 def _grid(samples: int, pixels: int) -> np.ndarray:
-    """Which of the window's pixels are rendered, int32 [samples]: the centres of equal parts."""
+    """Return which of the window's pixels are rendered, int32 [samples]: the centres of equal parts."""
     return ((np.arange(samples) + 0.5) * pixels / samples).astype(np.int32)
 
 
@@ -223,7 +223,7 @@ def _rasterize(samples, xs, ys, first, road, shades, bodies, camera):
 
 @_compiled
 def _shade(color):
-    """The palette's number of a tile's or a border's colour [3]."""
+    """Return the palette's number of a tile's or a border's colour [3]."""
     if color[0] > 250:
         return WHITE if color[1] > 250 else RED
     return ROAD + (2 if color[0] >= 107 else 1 if color[0] >= 104 else 0)
@@ -240,7 +240,7 @@ def _place(shape, body, points):
 
 @_compiled
 def _wheel(samples, xs, ys, first, body, view, points, window):
-    """A wheel, and the part of its rim that shows its rotation."""
+    """Render a wheel, and the part of its rim that shows its rotation."""
     w, r = _WHEEL_HALF_WIDTH, _WHEEL_RADIUS
     shape = np.array([(-w, r), (w, r), (w, -r), (-w, -r)])
     _place(shape, body, points)
@@ -295,7 +295,7 @@ def _polygon(samples, xs, ys, first, points, count, color, view, window):
 
 @_compiled
 def _sum(samples, packed, rows):
-    """The sums of the samples in each pixel, as packed colours uint64 [rows, c / ACROSS]."""
+    """Return the sums of the samples in each pixel, as packed colours uint64 [rows, c / ACROSS]."""
     columns = samples.shape[1] // ACROSS
     sums = np.zeros((rows, columns), np.uint64)
     for i in range(rows):

@@ -33,7 +33,7 @@ class CarRacingScript(Script):
             raise InputError(f"policy {self.name}: not one of {', '.join(SCRIPTS)}")
 
     def actions(self, rng: np.random.Generator, steps: int) -> np.ndarray:
-        """All actions float32 [steps, 3] of one rollout."""
+        """Return all actions float32 [steps, 3] of one rollout."""
         if self.name == "stay":
             return np.zeros((steps, 3), np.float32)
         if self.name == "random":
@@ -43,12 +43,12 @@ class CarRacingScript(Script):
 
 
 def _habit(rng: np.random.Generator, steps: int) -> np.ndarray:
-    """tanh(W eps + b) [steps, 3] with one W and b, and fresh eps at each step."""
+    """Return tanh(W eps + b) [steps, 3] with one W and b, and fresh eps at each step."""
     weights = rng.standard_cauchy((HABIT_INPUTS + 1, 3)) * rng.uniform(0, HABIT_SCALE)
     return np.tanh(rng.standard_normal((steps, HABIT_INPUTS)) @ weights[1:] + weights[0])
 
 
 def _brownian(rng: np.random.Generator, steps: int) -> np.ndarray:
-    """A walk [steps, 3] in [-1, 1], folded back at the ends."""
+    """Return a walk [steps, 3] in [-1, 1], folded back at the ends."""
     walk = np.cumsum(rng.normal(0, BROWNIAN_STEP, (steps, 3)), axis=0)
     return 1 - np.abs((walk + 1) % 4 - 2)

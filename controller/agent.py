@@ -53,7 +53,7 @@ class Agent:
         restart: tf.Tensor,
         noise: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """frames uint8 [B, 64, 64, 3], eps [B, Z], weights [B, P], c, h [B, H], restart [B, 1] -> (action, c, h).
+        """Act: (action, c, h) of frames uint8 [B, 64, 64, 3], eps [B, Z], weights [B, P], c, h [B, H], restart [B, 1].
 
         noise: [B, A] where the agent explores.
         """
@@ -86,13 +86,13 @@ class AgentActor:
         self._amplitude, self._wander = agent.noise, np.zeros((slots, shape.outputs), np.float32)
 
     def start(self, slot: int, rollout: Rollout, rng: np.random.Generator) -> None:
-        """A new game: M's state is zero, and its first input says restart."""
+        """Start a rollout in a slot: M's state is zero, and its first input says restart."""
         self._weights[slot], self._c[slot], self._h[slot], self._restart[slot] = rollout.policy, 0, 0, 1
         self._rngs[slot], self._step[slot], self._streams[slot] = rng, 0, rollout.stream
         self._wander[slot] = 0
 
     def act(self, slots: list[int], observations: np.ndarray) -> np.ndarray:
-        """Actions float32 [n, A]; NumericalError where one is not a number."""
+        """Return the actions float32 [n, A]; NumericalError where one is not a number."""
         eps = np.stack([self._noise(slot) for slot in slots])
         states = self._weights[slots], self._c[slots], self._h[slots], self._restart[slots]
         if self._amplitude:
@@ -107,13 +107,13 @@ class AgentActor:
         return action
 
     def _wandered(self, slot: int) -> np.ndarray:
-        """The exploring noise [A] of a slot's next step, of standard deviation `noise` in the long run."""
+        """Return the exploring noise [A] of a slot's next step, of standard deviation `noise` in the long run."""
         fresh = self._rngs[slot].standard_normal(self._wander.shape[1], dtype=np.float32)
         self._wander[slot] = KEPT * self._wander[slot] + np.sqrt(1 - KEPT**2) * self._amplitude * fresh
         return self._wander[slot]
 
     def _noise(self, slot: int) -> np.ndarray:
-        """The standard normals [Z] of a slot's next step, drawn a block at a time."""
+        """Return the standard normals [Z] of a slot's next step, drawn a block at a time."""
         place = int(self._step[slot] % BLOCK)
         if place == 0:
             self._rngs[slot].standard_normal(out=self._eps[slot], dtype=np.float32)
@@ -127,17 +127,17 @@ class PlayingAgent:
         self._actor, self._weights = AgentActor(agent, slots=1), weights
 
     def reset(self, seed: int = 0) -> None:
-        """A new game begins: M's state is zero."""
+        """Start a rollout: M's state is zero."""
         rollout = Rollout(0, "real", Purpose.LOADED_AGENT.stream(seed), self._weights)
         self._actor.start(0, rollout, rollout.rng())
 
     def act(self, observation: np.ndarray) -> np.ndarray:
-        """The action float32 [A] on a frame uint8 [64, 64, 3]; ValueError where it is anything else."""
+        """Return the action float32 [A] on a frame uint8 [64, 64, 3]; ValueError where it is anything else."""
         return self._actor.act([0], checked_frame("observation", observation)[None])[0]
 
 
 def load_agent(task: Task, run: str | Path, controller: str | None = None, checkpoint: str = "best") -> PlayingAgent:
-    """The agent of a run of a task, with the controller named, its only one, or the task's usual one.
+    """Return the agent of a run of a task, with the controller named, its only one, or the task's usual one.
 
     Raises:
         InputError: a file is missing or damaged, the run is of another task, its parts do not fit together, or it has

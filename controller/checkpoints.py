@@ -40,7 +40,7 @@ def load_candidates(folder: Path, size: int) -> np.ndarray:
 
 
 def load_controller(folder: Path, checkpoint: str) -> tuple[PolicyShape, np.ndarray]:
-    """The shape and flat weights float32 [P] of a trained controller's "best" or "last" checkpoint."""
+    """Return the shape and flat weights float32 [P] of a trained controller's "best" or "last" checkpoint."""
     path = folder / f"{checkpoint}.json"
     config = read_json(path, ADVICE)
     try:
@@ -54,7 +54,7 @@ def load_controller(folder: Path, checkpoint: str) -> tuple[PolicyShape, np.ndar
 
 
 def find_controller(run: Path, name: str | None = None, usual: str | None = None) -> Path:
-    """The folder of a run's controller: the one named, else the only one there, else the `usual` one.
+    """Return the folder of a run's controller: the one named, else the only one there, else the `usual` one.
 
     InputError where there is none, or none of several is meant.
     """

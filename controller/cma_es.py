@@ -37,12 +37,12 @@ class CMAES:
         self._scale = sigma_init
 
     def ask(self) -> np.ndarray:
-        """The candidates of a generation, float64 [popsize, size]."""
+        """Return the candidates of a generation, float64 [popsize, size]."""
         with threadpool_limits(1):  # with two BLAS threads a replay diverges within a few generations
             return np.array(self._es.ask())
 
     def tell(self, candidates: np.ndarray, fitness: np.ndarray) -> None:
-        """Their fitness [popsize], the higher the better; the sign flips here and nowhere else."""
+        """Take the fitness [popsize] of the candidates, the higher the better; the sign flips here and nowhere else."""
         with threadpool_limits(1):
             self._es.tell(list(candidates), list(-np.asarray(fitness, np.float64)))
 
@@ -58,5 +58,5 @@ class CMAES:
 
 
 def fingerprint(candidates: np.ndarray) -> str:
-    """A hash of a generation's candidates, to know a replay by."""
+    """Return a hash of a generation's candidates, to know a replay by."""
     return hashlib.sha256(np.ascontiguousarray(candidates).tobytes()).hexdigest()

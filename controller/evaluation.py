@@ -82,7 +82,7 @@ class Evaluation:
         return f"{self.world}-{self.who}{tau}{precision}{settings}-seed{self.seed}-n{self.episodes}.json"
 
     def made_in(self, precision: str) -> bool:
-        """Whether V and M computed in this precision, or neither was there to compute."""
+        """Return whether V and M computed in this precision, or neither was there to compute."""
         return self.precision == precision or (self.controller is None and self.world == "real")
 
 
@@ -199,7 +199,7 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> Path:
 
 
 def load_evaluations(folder: Path, precision: str | None = None) -> list[Evaluation]:
-    """All evaluations of a run, or those of one precision; InputError where a file is not one."""
+    """Return all evaluations of a run, or those of one precision; InputError where a file is not one."""
     found = []
     for path in sorted(folder.glob("*.json")):
         values = read_json(path)
@@ -212,13 +212,13 @@ def load_evaluations(folder: Path, precision: str | None = None) -> list[Evaluat
 
 
 def evaluations_of(run: Run) -> list[Evaluation]:
-    """A run's evaluations in the precision that it plays in, and in its own settings."""
+    """Return a run's evaluations in the precision that it plays in, and in its own settings."""
     found = load_evaluations(run.path / "evaluation", run.stages.controller.precision)
     return [evaluation for evaluation in found if not evaluation.settings]
 
 
 def _check(evaluation: Evaluation) -> None:
-    """TypeError where a value is not of its field's type, or the scores are not one number an episode."""
+    """Raise TypeError where a value is not of its field's type, or the scores are not one number an episode."""
     for name, kinds in KINDS.items():
         if type(getattr(evaluation, name)) not in kinds:
             raise TypeError(f"{name} is {str(getattr(evaluation, name))[:50]}")
@@ -233,13 +233,13 @@ def _check(evaluation: Evaluation) -> None:
 
 
 def row(evaluation: Evaluation) -> str:
-    """``mean ± std [lo, hi] (N)``."""
+    """Return ``mean ± std [lo, hi] (N)``."""
     low, high = evaluation.ci95
     return f"{evaluation.mean:.0f} ± {evaluation.std:.0f} [{low:.0f}, {high:.0f}] ({evaluation.episodes})"
 
 
 def table(rows: list[tuple[str, ...]], heads: tuple[str, ...]) -> str:
-    """Rows of text in columns, as Markdown."""
+    """Return rows of text in columns, as Markdown."""
     widths = [max(len(cell) for cell in column) for column in zip(heads, *rows, strict=True)]
     lines = [heads, tuple("-" * w for w in widths), *rows]
     return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines)

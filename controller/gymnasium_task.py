@@ -43,7 +43,8 @@ def gymnasium_task(
         probe = make()
     except Exception as error:  # whatever an environment of somebody else's raises
         raise InputError(f"environment {environment}: cannot be made ({first_line(error)})") from None
-    space, limit = probe.action_space, getattr(probe.spec, "max_episode_steps", None) or LONGEST
+    space, spec = probe.action_space, gymnasium.spec(environment) if isinstance(environment, str) else probe.spec
+    limit = getattr(spec, "max_episode_steps", None) or LONGEST
     _check(probe, environment)
     probe.close()
     ones = np.ones(action_size(space))
@@ -60,7 +61,7 @@ def gymnasium_task(
 
 
 def _maker(environment: str | Callable[[], Any]) -> Callable[[], Any]:
-    """What makes one environment without a time limit around it."""
+    """Return what makes one environment without a time limit around it."""
     if not isinstance(environment, str):
         return environment
     try:
@@ -71,7 +72,7 @@ def _maker(environment: str | Callable[[], Any]) -> Callable[[], Any]:
 
 
 def _check(env: Any, name: Any) -> None:
-    """InputError where an environment does not fit."""
+    """Raise InputError where an environment does not fit."""
     try:
         action_size(env.action_space)
     except ValueError as error:

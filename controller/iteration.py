@@ -103,7 +103,7 @@ def open_iteration(
 
 
 def _refuse_other_shapes(old: Run[Stages], wanted: Run[Stages]) -> None:
-    """InputError where settings differ that belong to a V and an M which go on."""
+    """Raise InputError where settings differ that belong to a V and an M which go on."""
     frozen = not wanted.stages.iterate.vae_epochs
     names = [("vae", key) for key in (vars(old.stages.vae) if frozen else ("z_size", "precision"))]
     for stage, key in [*names, *(("rnn", key) for key in SHAPES)]:
@@ -159,14 +159,14 @@ def _keep_episodes(old: Run[Stages], target: Path) -> None:
 
 
 def _copy(files: list[Path], target: Path) -> None:
-    """Copies of a stage's files, each held against its manifest; hidden ones are left out."""
+    """Copy a stage's files, each held against its manifest; hidden ones are left out."""
     for path in files:
         if not path.name.startswith("."):
             atomic_write(target / path.name, read_file(path))
 
 
 def _link(path: Path, target: Path) -> None:
-    """The same file in another place, or a copy where the disk is another one; files here are only ever replaced."""
+    """Link a file to another place, or copy it where the disk is another one; files here are only ever replaced."""
     try:
         os.link(path, target)
     except OSError:

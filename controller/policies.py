@@ -21,7 +21,7 @@ class Policy:
         self.shape, self.size, self.squash = shape, shape.size, squash or (lambda action: action)
 
     def act(self, weights: Tensor, z: Tensor, c: Tensor, h: Tensor, noise: Tensor | None = None) -> Tensor:
-        """The actions [B, A] of B controllers weights [B, P], each on its own z [B, Z] and state c, h [B, H].
+        """Return the actions [B, A] of B controllers weights [B, P], each on its own z [B, Z] and state c, h [B, H].
 
         noise: [B, A], added to the outputs, which stay in [-1, 1], before they are squashed.
         """
@@ -37,7 +37,7 @@ class Policy:
 
 
 def rowwise_product(x: Tensor, kernel: Tensor, outputs: int) -> Tensor:
-    """x [B, I] times each row's own kernel [B, I * outputs], as [B, outputs]."""
+    """Return the product [B, outputs] of x [B, I] and each row's own kernel [B, I * outputs]."""
     if outputs == 1:
         return ops.sum(x * kernel, axis=-1, keepdims=True)
     return ops.sum(x[:, :, None] * ops.reshape(kernel, (-1, x.shape[-1], outputs)), axis=1)

@@ -44,7 +44,7 @@ class PolicyShape:
         return sum((n + self.bias) * m for n, m in self.layers)
 
     def config(self) -> dict[str, Any]:
-        """The fields, as stored beside the weights."""
+        """Return the fields, as stored beside the weights."""
         return asdict(self)
 
 

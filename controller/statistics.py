@@ -43,6 +43,11 @@ def over_seeds(means: list[float]) -> str:
     return f"{spread} over {len(means)} seeds of CMA-ES ({min(means):.0f} to {max(means):.0f})"
 
 
+def in_words(value: float, scale: float) -> str:
+    """Return a number as text, with two decimals where the figures beside it, of this scale, are small."""
+    return f"{value:.0f}" if abs(scale) >= 10 else f"{value:.2f}"
+
+
 @dataclass(frozen=True)
 class Published:
     """A published score: mean and standard deviation over a number of episodes."""
@@ -90,7 +95,8 @@ class Sample:
         return float(((self.values - self.mean) ** 3).mean()) / len(self) ** 2
 
     def __str__(self) -> str:
-        return f"{self.mean:.0f} ± {self.values.std():.0f} ({len(self):,})"  # ddof 0, as in tables
+        mean, std = (in_words(value, self.mean) for value in (self.mean, self.values.std()))  # ddof 0, as in tables
+        return f"{mean} ± {std} ({len(self):,})"
 
 
 @dataclass(frozen=True)

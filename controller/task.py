@@ -145,12 +145,12 @@ class Task:
         return next(ends), next(ends)
 
     def _script(self, name: str, period: int | None, /, max_hold: int = 10) -> Script:
-        """The default scripted policies."""
+        """Return the default scripted policies."""
         low, high = (tuple(end.tolist()) for end in self.bounds)
         return BoxScript(name, low, high, max_hold)
 
     def _collector(self, collect: CollectConfig, /) -> Script:
-        """The default collecting policy."""
+        """Return the default collecting policy."""
         return self._script("random_hold", None, getattr(collect, "max_hold", 10))
 
     @property

@@ -84,7 +84,7 @@ class RolloutTable:
 def fitness_streams(
     config: ControllerConfig, seed: int, generation: int, rollouts: int | None = None
 ) -> list[list[Stream]]:
-    """Random streams [popsize][rollouts]: candidates i and i + popsize / 2 share theirs (source: authors' code)."""
+    """Return streams [popsize][rollouts]: candidates i and i + popsize / 2 share theirs (source: authors' code)."""
     half, count = config.popsize // 2, rollouts or config.rollouts
     return [
         [
@@ -96,7 +96,7 @@ def fitness_streams(
 
 
 def scheduled_rollouts(config: ControllerConfig, best: float) -> int:
-    """Rollouts of each fitness of a generation, when the best mean fitness so far is `best` (-inf: none yet).
+    """Return the rollouts of each fitness of a generation, the best mean fitness so far being `best` (-inf: none).
 
     From `first_rollouts` doubled at even steps of the fitness, to `rollouts` at `full_rollouts_at`.
     """
@@ -169,7 +169,7 @@ class ControllerTrainer:
         self.best_fitness = max(self.best_fitness, float(fitness.mean()))
 
     def _fits(self, row: dict[str, Any], number: int) -> bool:
-        """Whether a row of the fitness table is one of this training."""
+        """Return whether a row of the fitness table is one of this training."""
         numbers = all(isinstance(value, float) and math.isfinite(value) for value in row["fitness"])
         return numbers and row["generation"] == number and len(row["fitness"]) == self.config.popsize
 
@@ -196,7 +196,7 @@ class ControllerTrainer:
         return f"fitness {fitness.mean():.0f} (best {fitness.max():.0f}), {played}"
 
     def _figures(self, fitness: np.ndarray, returns: Returns) -> dict[str, float]:
-        """The columns of the authors' history files, and the steps of all rollouts."""
+        """Return the columns of the authors' history files, and the steps of all rollouts."""
         return {
             "mean": float(fitness.mean()),
             "min": float(fitness.min()),
@@ -230,7 +230,7 @@ class ControllerTrainer:
         self.table.clear()
 
     def _score(self, world: str, weights: np.ndarray, generation: int) -> float:
-        """Mean return of one policy [1, P] on rollouts that are the same every time."""
+        """Return the mean return of one policy [1, P] on rollouts that are the same every time."""
         own = world == self.world
         count = self.config.evaluate_rollouts if own else self.config.validation_games
         purpose = Purpose.MEAN if own else Purpose.VALIDATE
@@ -243,5 +243,5 @@ class ControllerTrainer:
 
 
 def read_evaluations(folder: Path) -> list[dict[str, Any]]:
-    """The scores of a controller's mean: generation, score (which picks the best), and that in each world played."""
+    """Return the scores of a controller's mean: generation, score (it picks the best), and that in each world."""
     return read_journal(folder / "evaluations.jsonl", EVALUATION, f"delete {folder} to train again")

@@ -42,7 +42,7 @@ class Prediction(NamedTuple):
 
 
 def agent_trajectory(games: Any, agent: Agent, weights: np.ndarray, seed: int, steps: int) -> Trajectory:
-    """The agent in the real task's game of a seed, for at most `steps` steps."""
+    """Return the agent in the real task's game of a seed, for at most `steps` steps."""
     rollout = Rollout(0, "real", Purpose.REPORT_AGENT.stream(seed), weights)
     return _play(games, AgentActor(agent, 1), rollout, steps)
 
@@ -50,7 +50,7 @@ def agent_trajectory(games: Any, agent: Agent, weights: np.ndarray, seed: int, s
 def script_trajectory(
     games: Any, script: Script, action_size: int, seed: int, limit: int, count: int = 8
 ) -> Trajectory:
-    """The longest of a few real games of a scripted policy, each of at most `limit` steps."""
+    """Return the longest of a few real games of a scripted policy, each of at most `limit` steps."""
     played = []
     for number in range(count):
         rollout = Rollout(number, "real", Purpose.REPORT_SCRIPT.stream(seed, number=number), script)
@@ -59,7 +59,7 @@ def script_trajectory(
 
 
 def _play(games: Any, actor: Actor, rollout: Rollout, steps: int) -> Trajectory:
-    """One game of at most `steps` steps, of the seed that belongs to the rollout."""
+    """Play one game of at most `steps` steps, of the seed that belongs to the rollout."""
     actor.start(0, rollout, rollout.rng())
     frame, frames, actions, over = games.reset(0, rollout.stream.engine_seed()), [], [], False
     while not over and len(frames) < steps:
@@ -73,7 +73,7 @@ def _play(games: Any, actor: Actor, rollout: Rollout, steps: int) -> Trajectory:
 def dream_trajectory(
     env: DreamEnv, policy: Policy, weights: np.ndarray, z: np.ndarray, seed: int, steps: int
 ) -> Trajectory:
-    """The controller inside the dream, from the first z [Z], for at most `steps` steps."""
+    """Return the controller inside the dream, from the first z [Z], for at most `steps` steps."""
     observation, _ = env.reset(seed=seed, options={"z": z})
     frames, actions, over = [], [], False
     while not over and len(frames) < steps:
@@ -86,7 +86,7 @@ def dream_trajectory(
 
 
 def replay_in_dream(env: DreamEnv, actions: np.ndarray, z: np.ndarray, seed: int) -> np.ndarray:
-    """Frames of the dream under given actions [T, A] from the first z; shorter where the dream ends."""
+    """Return the frames of the dream under given actions [T, A] from the first z; shorter where the dream ends."""
     env.reset(seed=seed, options={"z": z})
     frames = []
     for action in actions:
@@ -98,18 +98,18 @@ def replay_in_dream(env: DreamEnv, actions: np.ndarray, z: np.ndarray, seed: int
 
 
 def encode(vae: VAE, frames: np.ndarray) -> np.ndarray:
-    """V's mean z float32 [T, Z] of frames [T, 64, 64, 3]."""
+    """Return V's mean z float32 [T, Z] of frames [T, 64, 64, 3]."""
     parts = [vae.encode(to_unit(frames[i : i + 64]))[0] for i in range(0, len(frames), 64)]
     return np.concatenate(parts)
 
 
 def decode(vae: VAE, z: np.ndarray) -> np.ndarray:
-    """V's decoding uint8 [T, 64, 64, 3] of z [T, Z]."""
+    """Return V's decoding uint8 [T, 64, 64, 3] of z [T, Z]."""
     return np.concatenate([to_uint8(vae.decode(z[i : i + 64])) for i in range(0, len(z), 64)])
 
 
 def predict(vae: VAE, rnn: MDNRNN, trajectory: Trajectory, points: int = 120) -> Prediction:
-    """M's predictions along a trajectory, fed the true z of every step."""
+    """Return M's predictions along a trajectory, fed the true z of every step."""
     z = encode(vae, trajectory.frames)
     restart = np.eye(1, len(z), dtype=np.float32) if rnn.done_head else None
     state = rnn.zero_state(1)
@@ -128,7 +128,7 @@ def predict(vae: VAE, rnn: MDNRNN, trajectory: Trajectory, points: int = 120) ->
 
 
 def prediction_errors(vae: VAE, rnn: MDNRNN, trajectory: Trajectory) -> np.ndarray:
-    """How far V's picture of M's expected next z is from the frame that came, float [T - 1].
+    """Return how far V's picture of M's expected next z is from the frame that came, float [T - 1].
 
     Squared differences of pixels in [0, 1], summed over a frame as in V's loss, so that pairs of V and M whose latents
     have nothing in common can be compared.
@@ -138,7 +138,7 @@ def prediction_errors(vae: VAE, rnn: MDNRNN, trajectory: Trajectory) -> np.ndarr
 
 
 def dream_on(vae: VAE, rnn: MDNRNN, trajectory: Trajectory, start: int, steps: int) -> np.ndarray:
-    """V's pictures uint8 [steps, 64, 64, 3] of what M expects after the first `start` steps, at least 1.
+    """Return V's pictures uint8 [steps, 64, 64, 3] of what M expects after the first `start` steps, at least 1.
 
     Up to there M is fed what came; from there on its own most likely z, and its actions.
     """

@@ -316,7 +316,7 @@ def _configure(skill: int, start_time: int, resolution: vizdoom.ScreenResolution
 
 
 def _check_shared_memory(screen: int) -> None:
-    """InputError where an engine with a screen of so many bytes finds no room for it: the system would kill us."""
+    """Raise InputError where an engine finds no room for a screen of so many bytes: the system would kill us."""
     needed, advice = screen + SHARED_BYTES, "give the container more (docker run --shm-size=1g), or use fewer ranks"
     try:
         with tempfile.NamedTemporaryFile(dir=SHARED_MEMORY, prefix="ViZDoom") as file:
@@ -341,7 +341,7 @@ def _start(game: vizdoom.DoomGame) -> None:
 
 
 def _remove(folder: str) -> None:
-    """Removes an engine's folder without opening it: there may be no file descriptor left to do that with."""
+    """Remove an engine's folder without opening it: there may be no file descriptor left to do that with."""
     with contextlib.suppress(OSError):
         os.unlink(f"{folder}/engine.sh")
     for path in (f"{folder}/_vizdoom", folder):

@@ -40,7 +40,7 @@ class TakeCoverScript(Script):
         return f"{self.name}{self.max_hold}" if held else super().label
 
     def actions(self, rng: np.random.Generator, steps: int) -> np.ndarray:
-        """All actions float32 [steps, 1] of one rollout."""
+        """Return all actions float32 [steps, 1] of one rollout."""
         if self.name == "random":
             return rng.uniform(-1, 1, (steps, 1)).astype(np.float32)
         if self.name == "random_hold":
@@ -52,7 +52,7 @@ class TakeCoverScript(Script):
 
 
 def random_hold(rng: np.random.Generator, steps: int, max_hold: int) -> np.ndarray:
-    """The authors' random policy: float32 [steps, 1].
+    """Return the authors' random policy: float32 [steps, 1].
 
     Whenever the step number is a multiple of the current repeat, a new action and repeat are sampled; with repeats up
     to 10 an action is held for 3.67 steps on average.

@@ -10,5 +10,19 @@ Both act in Box(-2, 2, (1,)) and count their own steps, so no `max_episode_steps
 
 import gymnasium
 
+from experiment.public import public
+
 gymnasium.register("WorldModels/Pendulum-v0", entry_point="pendulum.env:Pendulum64")
 gymnasium.register("WorldModels/PendulumDream-v0", entry_point="pendulum.dream:PendulumDream")
+
+__all__, __getattr__, __dir__ = public(
+    "pendulum",
+    {
+        "config": ["PendulumCollectConfig", "PendulumEnvConfig"],
+        "dream": ["PendulumDream"],
+        "env": ["Pendulum64"],
+        "presets": ["PRESETS"],
+        "scripted": ["PendulumScript"],
+        "task": ["TASK"],
+    },
+)

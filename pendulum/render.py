@@ -36,14 +36,14 @@ class Renderer:
         self._axle = self._disc(AXLE)
 
     def __call__(self, angle: float) -> np.ndarray:
-        """The frame uint8 [64, 64, 3] of a rod at an angle in radians, 0 upright, growing counterclockwise."""
+        """Return the frame uint8 [64, 64, 3] of a rod at an angle in radians, 0 upright, growing counterclockwise."""
         frame = np.empty((SIZE, SIZE, 3), np.uint8)
         frame[:] = self._colors[0]
         _draw(frame, float(angle), self.pixels_per_rod, self._axle, self._colors)
         return frame
 
     def _disc(self, radius: float) -> np.ndarray:
-        """How much of each pixel a disc around the axle covers, float64 [64, 64]."""
+        """Return how much of each pixel a disc around the axle covers, float64 [64, 64]."""
         side = SIZE * SUBPIXELS
         centers = (np.arange(side) + 0.5 - side / 2) / (self.pixels_per_rod * SUBPIXELS)
         inside = np.hypot(centers[None, :], centers[:, None]) <= radius

@@ -35,7 +35,7 @@ class PendulumScript(Script):
         object.__setattr__(self, "period", (self.period or SWEEP_PERIOD) if self.name == "sweep" else None)
 
     def actions(self, rng: np.random.Generator, steps: int) -> np.ndarray:
-        """All actions float32 [steps, 1] of one rollout."""
+        """Return all actions float32 [steps, 1] of one rollout."""
         if self.name in CONSTANT:
             return np.full((steps, 1), CONSTANT[self.name], np.float32)
         if self.name == "sweep":

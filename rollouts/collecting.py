@@ -36,7 +36,7 @@ class Attempts:
 
     @classmethod
     def load(cls, folder: Path, minimum_length: int) -> "Attempts":
-        """The attempts recorded so far whose episodes are there."""
+        """Return the attempts recorded so far whose episodes are there."""
         file = folder / "attempts.jsonl"
         rows = read_journal(file, {"attempt": int, "length": int}, f"delete {folder} to collect again")
         lengths = {row["attempt"]: row["length"] for row in rows}
@@ -52,7 +52,7 @@ class Attempts:
         self.lengths[outcome.id] = outcome.length
 
     def kept(self, minimum_length: int) -> list[int]:
-        """The attempts long enough, up to the first one that is still missing."""
+        """Return the attempts long enough, up to the first one that is still missing."""
         kept, number = [], 0
         while number in self.lengths:
             if self.lengths[number] >= minimum_length:
@@ -66,7 +66,7 @@ def _row(attempt: int, length: int) -> dict[str, int]:
 
 
 def check_disk(folder: Path, episodes: int, frame_bytes: int, episode_length: int) -> int:
-    """The bytes that `episodes` more episodes will take; InputError where the disk has not so much left."""
+    """Return the bytes that `episodes` more episodes will take; InputError where the disk has not so much left."""
     needed = episodes * episode_length * frame_bytes
     free = shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free
     if needed > free:
@@ -99,7 +99,7 @@ def collect(folder: Path, farm: Farm, config: CollectConfig, players: Players, s
 
 
 def _next_rollouts(attempts: Attempts, config: CollectConfig, players: Players, seed: int) -> list[Rollout]:
-    """Attempts not yet made, with a few to spare for games that end early."""
+    """Return the attempts not yet made, with a few to spare for games that end early."""
     kept = len(attempts.kept(config.minimum_length))
     wanted = config.episodes - kept + min(AHEAD, max(1, config.episodes // 20))
     numbers, number = [], 0
@@ -112,7 +112,7 @@ def _next_rollouts(attempts: Attempts, config: CollectConfig, players: Players, 
 
 
 def _remove_surplus(attempts: Attempts, kept: set[int]) -> None:
-    """Attempts beyond the last one needed leave no episode behind, recorded or not."""
+    """Remove the episodes of attempts beyond the last one needed, recorded or not."""
     wanted = {episode_path(attempts.folder, number) for number in kept}
     for path in set(attempts.folder.glob("episode-*.npz")) - wanted:
         path.unlink()

@@ -22,7 +22,7 @@ class DreamPolicy(Protocol):
     size: int
 
     def act(self, weights: Any, z: Any, c: Any, h: Any) -> Any:
-        """Actions [B, A]."""
+        """Return the actions [B, A]."""
 
 
 class DreamPlayer:
@@ -44,15 +44,15 @@ class DreamPlayer:
         self._state: DreamState | None = None
 
     def _act(self, inputs, z, c, h, step):
-        """C's action from its weights, or the scripted one of this step from inputs [B, L, A]."""
+        """Return C's action from its weights, or the scripted one of this step from inputs [B, L, A]."""
         return inputs[:, step] if self.policy is None else self.policy.act(inputs, z, c, h)
 
     def live(self) -> int:
-        """How many dreams are under way."""
+        """Return how many dreams are under way."""
         return len(self._rollouts)
 
     def room(self) -> int:
-        """How many more fit."""
+        """Return how many more fit."""
         return self.capacity - len(self._rollouts)
 
     def add(self, rollouts: Sequence[Rollout]) -> None:
@@ -72,7 +72,7 @@ class DreamPlayer:
         self._rngs += rngs
 
     def _policy_inputs(self, rollout: Rollout, rng: np.random.Generator) -> np.ndarray:
-        """Flat weights [P], or all actions of a script [time_limit rounded up to blocks, A]."""
+        """Return flat weights [P], or all actions of a script [time_limit rounded up to blocks, A]."""
         if isinstance(rollout.policy, Script):
             return rollout.policy.actions(rng, -(-self.time_limit // BLOCK) * BLOCK)
         return rollout.policy
@@ -95,7 +95,7 @@ class DreamPlayer:
         return np.stack([row[step : step + BLOCK] for row, step in zip(self._inputs, self._steps, strict=True)])
 
     def _ended(self, lived: np.ndarray, rewards: np.ndarray) -> list[Outcome]:
-        """The outcomes of rows that died or reached the limit in this block; the others stay."""
+        """Return the outcomes of rows that died or reached the limit in this block; the others stay."""
         lengths = np.minimum(self._steps + np.minimum(lived, BLOCK), self.time_limit)
         counts = np.arange(BLOCK) < (lengths - self._steps)[:, None]
         self._scores = self._scores + np.sum(rewards, axis=1, where=counts, dtype=np.float64)

@@ -37,7 +37,7 @@ class RankPlayers:
         self._players: dict[Kind, Player] = {}
 
     def live(self) -> dict[Kind, int]:
-        """Rollouts under way, by kind."""
+        """Return the number of rollouts under way, by kind."""
         return {kind: player.live() for kind, player in self._players.items()}
 
     def follow(self, reply: Reply) -> None:
@@ -71,7 +71,7 @@ class MessageChannel:
         self._going += [self._comm.Isend([data, self._mpi.BYTE], dest=rank, tag=tag) for rank in ranks]
 
     def received(self) -> list[tuple[int, int, Any]]:
-        """(rank, tag, message) of all that have come in whole."""
+        """Return (rank, tag, message) of all that have come in whole."""
         while (message := self._comm.improbe(status=self._status)) is not None:
             self._coming.append((self._status.Get_source(), self._status.Get_tag(), message.irecv()))
         tested = [(rank, tag, coming, coming.test()) for rank, tag, coming in self._coming]
@@ -113,7 +113,7 @@ class Farm:
             self.close()
 
     def play(self, rollouts: Sequence[Rollout], repeats: bool = True) -> Iterator[Outcome]:
-        """The outcome of every rollout, each once, in the order they end."""
+        """Return the outcome of every rollout, each once, in the order they end."""
         first, self._posted = self._posted, self._posted + len(rollouts)
         self._queue.post([r._replace(id=first + i) for i, r in enumerate(rollouts)], repeats)
         missing, ended = len(rollouts), []
@@ -168,7 +168,7 @@ class Farm:
         self._answer(rank, unpack_request(message))
 
     def _answer(self, rank: int, request: Request) -> None:
-        """A rank with nothing to do waits for its answer."""
+        """Answer a rank; one with nothing to do waits for its answer."""
         reply = self._queue.exchange(rank, request)
         if any(request.live.values()) or reply.rollouts or reply.drop:
             self._reply(rank, reply)
@@ -181,7 +181,7 @@ class Farm:
         self._monitor.asked(rank)
 
     def _ended(self) -> bool:
-        """Whether the work is over and all ranks have exited or are silent.
+        """Return whether the work is over and all ranks have exited or are silent.
 
         A rank that waits idle may have been stopped meanwhile, so each is roused once. All are released together:
         mpirun may crash on an abort while ranks wait in MPI_Finalize for one that does not come (Open MPI 5.0).
@@ -200,17 +200,17 @@ class Farm:
 
 
 def introduce(comm: Any) -> None:
-    """Any other rank's first word: where it is."""
+    """Tell rank 0 the host and PID of this rank; the first thing that any other rank sends."""
     comm.send((socket.gethostname(), os.getpid()), dest=0, tag=TAG_HELLO)
 
 
 def await_setup(comm: Any) -> Any:
-    """What rank 0 sends every rank to play with."""
+    """Return what rank 0 sends every rank to play with."""
     return _receive(comm, TAG_SETUP)
 
 
 def serve(factory: PlayerFactory, comm: Any) -> None:
-    """The side of every other rank: ask, play, report, until rank 0 says stop."""
+    """Ask for work, play it and report, until rank 0 says stop: the side of every other rank."""
     players, outcomes = RankPlayers(factory), []
     while True:
         sent = comm.isend(pack_request(Request(outcomes, players.live())), dest=0, tag=TAG_REQUEST)
@@ -223,7 +223,7 @@ def serve(factory: PlayerFactory, comm: Any) -> None:
 
 
 def _receive(comm: Any, tag: int) -> Any:
-    """The next message of rank 0; a blocking receive would spin."""
+    """Return the next message of rank 0; a blocking receive would spin."""
     nap = backoff(IDLE_SECONDS)
     while not comm.Iprobe(source=0, tag=tag):
         time.sleep(next(nap))
@@ -231,7 +231,7 @@ def _receive(comm: Any, tag: int) -> Any:
 
 
 def backoff(limits: tuple[float, float]) -> Iterator[float]:
-    """Longer and longer ones, in seconds."""
+    """Yield the seconds between two looks, longer and longer up to a limit; limits: the first and the longest."""
     first, longest = limits
     while True:
         yield first

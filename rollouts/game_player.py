@@ -16,10 +16,10 @@ class Actor(Protocol):
     """Who chooses the actions of a batch of games."""
 
     def start(self, slot: int, rollout: Rollout, rng: np.random.Generator) -> None:
-        """A new rollout begins in this slot."""
+        """Start a rollout in this slot."""
 
     def act(self, slots: list[int], observations: np.ndarray) -> np.ndarray:
-        """Actions float32 [n, A] on observations uint8 [n, 64, 64, 3] of the slots named."""
+        """Return the actions float32 [n, A] on observations uint8 [n, 64, 64, 3] of the slots named."""
 
 
 class ScriptActor:
@@ -36,7 +36,7 @@ class ScriptActor:
         self._actions[slot], self._step[slot] = rollout.policy.actions(rng, self._time_limit), 0
 
     def act(self, slots: list[int], observations: np.ndarray) -> np.ndarray:
-        """The next action of each slot's script."""
+        """Return the next action of each slot's script."""
         actions = np.stack([self._actions[slot][self._step[slot]] for slot in slots])
         for slot in slots:
             self._step[slot] += 1
@@ -75,11 +75,11 @@ class GamePlayer:
         self._slots: dict[int, _Slot] = {}
 
     def live(self) -> int:
-        """How many games are under way."""
+        """Return how many games are under way."""
         return len(self._slots)
 
     def room(self) -> int:
-        """How many more can start."""
+        """Return how many more can start."""
         return len(self.games) - len(self._slots)
 
     def add(self, rollouts: Sequence[Rollout]) -> None:
@@ -123,7 +123,7 @@ class GamePlayer:
         return ended
 
     def _stalled(self, game: _Slot) -> bool:
-        """Whether a rollout of a fitness has earned nothing for `stall` steps."""
+        """Return whether a rollout of a fitness has earned nothing for `stall` steps."""
         trains = self.stall and game.rollout.stream.purpose is Purpose.FITNESS
         return bool(trains) and len(game.reward) >= self.stall and max(game.reward[-self.stall :]) <= 0
 

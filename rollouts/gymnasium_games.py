@@ -92,7 +92,7 @@ def shrink(picture: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _averages(length: int) -> np.ndarray:
-    """What each of `length` pixels adds to each of 64 that they are averaged to, float32 [64, length]."""
+    """Return what each of `length` pixels adds to each of 64 that they are averaged to, float32 [64, length]."""
     edges = np.linspace(0, length, SIZE + 1)
     pixels = np.arange(length)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)

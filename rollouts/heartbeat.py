@@ -20,11 +20,11 @@ class HeartbeatMonitor:
         self._silent: dict[int, float] = {}
 
     def introduce(self, rank: int, host: str, pid: int) -> None:
-        """A rank says where it is."""
+        """Note where a rank is."""
         self._names[rank] = f"rank {rank} (pid {pid} on host {host})"
 
     def name(self, rank: int) -> str:
-        """What to call a rank in a message."""
+        """Return what to call a rank in a message."""
         return self._names.get(rank, f"rank {rank}")
 
     def look(self) -> list[int]:
@@ -38,13 +38,13 @@ class HeartbeatMonitor:
         return lost
 
     def heard(self, rank: int) -> float | None:
-        """A rank has answered; the seconds it took if it had been given up, else None."""
+        """Return a rank has answered; the seconds it took if it had been given up, else None."""
         self._since.pop(rank, None)
         since = self._silent.pop(rank, None)
         return None if since is None else self._now - since
 
     def asked(self, rank: int) -> None:
-        """A rank has been sent something that it must answer."""
+        """Note that a rank has been sent something that it must answer."""
         self._since[rank] = self._now
 
     @property

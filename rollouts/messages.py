@@ -25,17 +25,17 @@ class Reply(NamedTuple):
 
 
 def pack_request(request: Request) -> Any:
-    """A request as plain tuples, which are pickled faster than named ones."""
+    """Return a request as plain tuples, which are pickled faster than named ones."""
     return [tuple(outcome) for outcome in request.outcomes], request.live
 
 
 def unpack_request(packed: Any) -> Request:
-    """The request again."""
+    """Return the request again."""
     return Request([Outcome(*outcome) for outcome in packed[0]], packed[1])
 
 
 def pack_reply(reply: Reply) -> Any:
-    """A reply as plain tuples, with each policy once: the rollouts of a candidate share theirs."""
+    """Return a reply as plain tuples, with each policy once: the rollouts of a candidate share theirs."""
     policies: dict[Any, int] = {}
     rows = [
         (r.id, r.world, tuple(r.stream), policies.setdefault(_plain(r.policy), len(policies))) for r in reply.rollouts
@@ -44,12 +44,12 @@ def pack_reply(reply: Reply) -> Any:
 
 
 def unpack_reply(packed: Any) -> Reply:
-    """The reply again."""
+    """Return the reply again."""
     policies = [np.frombuffer(p[1], p[0]) if isinstance(p, tuple) else p for p in packed[0]]
     rollouts = [Rollout(number, world, Stream(*stream), policies[n]) for number, world, stream, n in packed[1]]
     return Reply(rollouts, *packed[2:])
 
 
 def _plain(policy: np.ndarray | Script) -> Any:
-    """Something hashable and quickly pickled."""
+    """Return something hashable and quickly pickled."""
     return (policy.dtype.str, policy.tobytes()) if isinstance(policy, np.ndarray) else policy

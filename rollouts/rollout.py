@@ -37,7 +37,7 @@ class Rollout(NamedTuple):
         return self.world, not isinstance(self.policy, np.ndarray)  # asking for Script takes ten times as long
 
     def rng(self) -> np.random.Generator:
-        """The start of its own stream."""
+        """Return the start of its own stream."""
         return self.stream.generator()
 
 
@@ -65,10 +65,10 @@ class Player(Protocol):
     """A live batch of rollouts of one kind."""
 
     def live(self) -> int:
-        """How many rollouts are under way."""
+        """Return how many rollouts are under way."""
 
     def room(self) -> int:
-        """How many more it can take."""
+        """Return how many more it can take."""
 
     def add(self, rollouts: Sequence[Rollout]) -> None:
         """Start rollouts."""
@@ -84,7 +84,7 @@ class PlayerFactory(Protocol):
     """Makes the players of a job; the same on every rank."""
 
     def capacity(self, kind: Kind) -> int:
-        """How many rollouts of a kind a rank keeps alive at once."""
+        """Return how many rollouts of a kind a rank keeps alive at once."""
 
     def make(self, kind: Kind) -> Player:
-        """A player of this kind."""
+        """Return a player of this kind."""

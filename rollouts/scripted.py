@@ -30,7 +30,7 @@ class Script(ABC):
 
     @abstractmethod
     def actions(self, rng: np.random.Generator, steps: int) -> np.ndarray:
-        """All actions float32 [steps, A] of one rollout."""
+        """Return all actions float32 [steps, A] of one rollout."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class BoxScript(Script):
             raise InputError(f"policy {self.name}: not one of {', '.join(BOX_SCRIPTS)}")
 
     def actions(self, rng: np.random.Generator, steps: int) -> np.ndarray:
-        """All actions float32 [steps, A] of one rollout."""
+        """Return all actions float32 [steps, A] of one rollout."""
         low, high = np.float32(self.low), np.float32(self.high)
         if self.name == "stay":
             return np.tile((low + high) / 2, (steps, 1))

@@ -70,12 +70,12 @@ def _each(nested: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Numbers of the size that latents, states, weights and pixels have."""
+    """Return numbers of the size that latents, states, weights and pixels have."""
     return rng.integers(0, 256, shape, dtype) if dtype.kind in "iu" else rng.normal(0, 0.3, shape).astype(dtype)
 
 
 def _filled(array: np.ndarray, size: int) -> np.ndarray:
-    """The rows, and zeros up to a size."""
+    """Return the rows, and zeros up to a size."""
     if len(array) == size:
         return array
     return np.concatenate([array, np.zeros((size - len(array), *array.shape[1:]), array.dtype)])

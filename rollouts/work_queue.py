@@ -28,7 +28,7 @@ class WorkQueue:
         self.version = 0
 
     def post(self, rollouts: Sequence[Rollout], repeats: bool) -> None:
-        """New work; `repeats` lets idle ranks play what others are slow to finish."""
+        """Add work; `repeats` lets idle ranks play what others are slow to finish."""
         with self._changed:
             self._waiting.extend(rollouts)
             self._outstanding.update({rollout.id: rollout for rollout in rollouts})
@@ -69,7 +69,7 @@ class WorkQueue:
             return Reply(portion, stale)
 
     def _take(self, rank: int, live: dict[Kind, int]) -> list[Rollout]:
-        """A portion of one kind of what waits: smaller and smaller, so that the ranks end together."""
+        """Return a portion of one kind of what waits: smaller and smaller, so that the ranks end together."""
         portion: list[Rollout] = []
         share = max(UNIT, -(-len(self._waiting) // (2 * self._ranks)))
         while self._waiting:
@@ -83,7 +83,7 @@ class WorkQueue:
         return portion
 
     def _repeat(self, rank: int) -> list[Rollout]:
-        """What other ranks hold, for an idle one: first what the fewest play, the oldest first."""
+        """Return what other ranks hold, for an idle one: first what the fewest play, the oldest first."""
         if not self._repeats:
             return []
         players = Counter(chain.from_iterable(self._held))
@@ -93,7 +93,7 @@ class WorkQueue:
         return alike[: min(UNIT, self._capacity(others[0].kind))] if others else []
 
     def gather(self, patience: float) -> list[Outcome]:
-        """What arrived since the last call, waiting up to `patience` seconds for something."""
+        """Return what arrived since the last call, waiting up to `patience` seconds for something."""
         with self._changed:
             if not self._arrived and patience:
                 self._changed.wait(patience)

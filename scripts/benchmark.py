@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    """The arguments."""
+    """Return the arguments."""
     parser = cli.Parser(description=__doc__, formatter_class=cli.Formatter)
     parser.add_argument("--only", action="append", choices=BENCHMARKS, metavar="MEASURE", help=", ".join(BENCHMARKS))
     parser.add_argument(
@@ -144,7 +144,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def earlier_results(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What an earlier run left in the file of the measures that are not asked for now; nothing where all are."""
+    """Return what an earlier run left in the file of the measures that are not asked for now; nothing where all are."""
     found: dict[str, Any] = {"measures": {}, "targets": [], "commands": [], "minutes": 0.0}
     if arguments.only and arguments.json and arguments.json.exists():
         earlier = read_json(arguments.json)
@@ -155,26 +155,26 @@ def earlier_results(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def order(results: dict[str, Any]) -> None:
-    """Measures and targets in the order of a whole run, whatever was measured last."""
+    """Put measures and targets in the order of a whole run, whatever was measured last."""
     results["measures"] = {name: results["measures"][name] for name in BENCHMARKS if name in results["measures"]}
     known = {target.name: place for place, target in enumerate(TARGETS)}
     results["targets"].sort(key=lambda row: known.get(row["name"], len(known)))
 
 
 def command(arguments: argparse.Namespace) -> str:
-    """The line to type for the same again."""
+    """Return the line to type for the same again."""
     words = [word for name in arguments.only or [] for word in ("--only", name)] + ["--smoke"] * arguments.smoke
     return " ".join(["python scripts/benchmark.py", *words, "--repeats", str(arguments.repeats)])
 
 
 def peers() -> dict[str, str]:
-    """The versions of what ours is held against."""
+    """Return the versions of what ours is held against."""
     names = ("torch", "envpool", "gymnasium")
     return {name: metadata.version(name) if find_spec(name) else "not installed" for name in names}
 
 
 def row(name: str, measured: BenchmarkRun) -> dict[str, Any]:
-    """A measure in the JSON: every repetition, what it was compared with, how it scales, what is missing."""
+    """Return a measure in the JSON: every repetition, what it was compared with, how it scales, what is missing."""
     measure, series = BENCHMARKS[name], measured.series
     kernels, implementations = measured.kernels, {}
     if kernels:
@@ -193,7 +193,7 @@ def row(name: str, measured: BenchmarkRun) -> dict[str, Any]:
 
 
 def compared(series: dict[str, Any], who: str, what: str) -> dict[str, Any]:
-    """An implementation's rates, and how many times as fast ours is."""
+    """Return an implementation's rates, and how many times as fast ours is."""
     values, ours = series.get(who), series.get("ours")
     found: dict[str, Any] = {"what": what, "rate": None, "ours_over": None}
     if values:

@@ -42,7 +42,7 @@ IN_ASCII = {"±": "+-", "−": "-", "–": "-", "×": "x", "·": "*", "…": "..
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:
-    """What stands for the characters that a terminal, a pipe or a batch system's log cannot show."""
+    """Return what stands for the characters that a terminal, a pipe or a batch system's log cannot show."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return "".join(IN_ASCII.get(c, "?") for c in error.object[error.start : error.end]), error.end
@@ -88,7 +88,7 @@ class Parser(argparse.ArgumentParser):
 def parser(
     doc: str, preset: bool = True, fields: bool = True, seed_help: str = "seed of the run (default 0)"
 ) -> Parser:
-    """A parser with the flags every script takes; `doc` is the script's docstring."""
+    """Return a parser with the flags every script takes; `doc` is the script's docstring."""
     made = Parser(description=doc, formatter_class=Formatter)
     made.lists_settings = fields
     which = f"one of: {', '.join(TASKS)}; or one of your own, as module:attribute (docs/your_task.md)"
@@ -116,7 +116,7 @@ class Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 def _settings_help(words: list[str]) -> str:
-    """The settings of the task that the words name, with the values of their preset; without one, of all tasks."""
+    """Return the settings of the task that the words name, with their preset's values; without one, of all tasks."""
     pre = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     pre.add_argument("--preset", nargs="?")
     wanted = pre.parse_known_args(words)[0].preset
@@ -125,14 +125,14 @@ def _settings_help(words: list[str]) -> str:
 
 
 def _task_settings(name: str, wanted: str | None) -> str:
-    """The table of a task's settings in a preset, "paper" where the one wanted is none of the task's."""
+    """Return the table of a task's settings in a preset, "paper" where the one wanted is none of the task's."""
     presets = task(name).presets
     preset = presets.get(wanted or "", presets["paper"])
     return f"settings of {name}, preset {preset.name}:\n{describe(preset.stages, preset.all_sources(presets['paper']))}"
 
 
 def task_name(text: str) -> str:
-    """An argument that names a task."""
+    """Return an argument that names a task."""
     if text in TASKS:
         return text
     if OWN_TASK.fullmatch(text):
@@ -145,7 +145,7 @@ def task_name(text: str) -> str:
 
 
 def seed(text: str) -> int:
-    """An argument that is a seed."""
+    """Return an argument that is a seed."""
     value = int(text)
     if not 0 <= value < 2**31:
         raise argparse.ArgumentTypeError(f"{text}: a seed is a whole number from 0 to 2147483647")
@@ -153,7 +153,7 @@ def seed(text: str) -> int:
 
 
 def positive(text: str) -> int:
-    """An argument that counts something."""
+    """Return an argument that counts something."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text}: must be at least 1")
@@ -161,7 +161,7 @@ def positive(text: str) -> int:
 
 
 def temperature(text: str) -> float:
-    """An argument that is a temperature."""
+    """Return an argument that is a temperature."""
     value = float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text}: a temperature is a number above 0")
@@ -169,7 +169,7 @@ def temperature(text: str) -> float:
 
 
 def task(name: str) -> Task:
-    """A task's description, loaded by name, or from a module of the user's (in the current folder, or installed)."""
+    """Return a task, loaded by name, or from a module of the user's (in the current folder, or installed)."""
     if name in TASKS:
         return importlib.import_module(f"{name}.task").TASK
     from controller.task import Task
@@ -189,7 +189,7 @@ def task(name: str) -> Task:
 
 
 def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[str, ...] = ()) -> Run:
-    """The run the arguments name, to be continued or made; nothing is written yet, since it may still be refused.
+    """Return the run the arguments name, to be continued or made; nothing is written, since it may be refused yet.
 
     own_seed: ``--seed`` is the script's own. free: stages whose settings may differ from those of what is there.
     """
@@ -209,14 +209,14 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[s
 
 
 def overridden(stages: Stages, words: list[str]) -> tuple[Stages, set[str]]:
-    """Stages with the words of ``--set`` applied, and the ``stage.field`` these name."""
+    """Return the stages with the words of ``--set`` applied, and the ``stage.field`` these name."""
     for word in words:
         stages = override(stages, word)
     return stages, {word.partition("=")[0] for word in words}
 
 
 def open_existing(path: Path) -> Run:
-    """The run in a folder, whatever its task; InputError where there is none."""
+    """Return the run in a folder, whatever its task; InputError where there is none."""
     stored = read_json(path / "config.json", "name a run's folder with --run")
     name = stored.get("task") if isinstance(stored, dict) else None
     if not isinstance(name, str) or not (name in TASKS or OWN_TASK.fullmatch(name)):
@@ -225,7 +225,7 @@ def open_existing(path: Path) -> Run:
 
 
 def need_telling_dream(run: Run) -> None:
-    """InputError where M predicts neither done nor rewards, so that all policies score alike in its dream."""
+    """Raise InputError where M predicts neither done nor rewards, so that all policies score alike in its dream."""
     config = run.stages.rnn
     if not (config.done_head or config.reward_head):
         raise InputError(
@@ -235,7 +235,7 @@ def need_telling_dream(run: Run) -> None:
 
 
 def need_episodes(run: Run) -> None:
-    """InputError where not all episodes are collected yet."""
+    """Raise InputError where not all episodes are collected yet."""
     from controller.iteration import is_iteration
 
     script = ("iterate.py", "--to") if is_iteration(run.path) else ("collect_rollouts.py",)
@@ -243,6 +243,6 @@ def need_episodes(run: Run) -> None:
 
 
 def need_models(run: Run) -> None:
-    """InputError naming the script to run first where V, the series or M is not finished."""
+    """Raise InputError naming the script to run first where V, the series or M is not finished."""
     for stage, script in (("vae", "train_vae.py"), ("series", "encode_series.py"), ("rnn", "train_rnn.py")):
         need(run, stage, script)

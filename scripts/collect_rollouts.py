@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def refuse_iteration(run) -> None:
-    """InputError where the episodes still to be collected are those of another run's agent."""
+    """Raise InputError where the episodes still to be collected are those of another run's agent."""
     if is_iteration(run.path) and finished(run.folder("collect")) is None:
         following = command("scripts/iterate.py", "--to", run.path)
         raise InputError(f"{run.path}: its games are an agent's; go on with {following}")

@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def compare(seed: int, driver: str, frames: int):
-    """(mean absolute difference of every frame, a few (Gymnasium's, ours) pairs) of one track."""
+    """Return (mean absolute difference of every frame, a few (Gymnasium's, ours) pairs) of one track."""
     from carracing.env import Circuit
     from carracing.render import Renderer, Road
 
@@ -65,7 +65,7 @@ def compare(seed: int, driver: str, frames: int):
 
 
 def act(circuit, driver: str, step: int, walk: float) -> tuple[float, float, float]:
-    """Steer, gas and brake of a driver at a step."""
+    """Return steer, gas and brake of a driver at a step."""
     if driver == "wandering":
         return walk, 0.3 + 0.3 * walk, 0.0
     if driver == "spinning":
@@ -83,7 +83,7 @@ def act(circuit, driver: str, step: int, walk: float) -> tuple[float, float, flo
 
 
 def plot(pairs, path: Path) -> None:
-    """Gymnasium's frames above, ours below."""
+    """Draw Gymnasium's frames above, ours below."""
     from reporting import figures
 
     theirs, ours = (np.stack(column) for column in zip(*pairs[:: max(1, len(pairs) // 12)], strict=True))

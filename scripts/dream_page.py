@@ -11,9 +11,11 @@ from pathlib import Path
 
 import cli
 
+from experiment.files import atomic_write
+
 
 def parse():
-    """The arguments."""
+    """Return the arguments."""
     parser = cli.Parser(description=__doc__, formatter_class=cli.Formatter)
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     parser.add_argument("--to", type=Path, metavar="FILE", help="the page (default: report/dream.html in the run)")
@@ -37,8 +39,6 @@ def main() -> None:
 
 def make(folder: Path, path: Path, controller: str | None) -> int:
     """Write the page of the run in `folder`; returns its size in bytes."""
-    from experiment.files import atomic_write
-
     run = cli.open_existing(folder)
     cli.need_models(run)
     cli.load_tensorflow()

@@ -26,7 +26,7 @@ COLLECTOR = "collector"
 
 
 def parse():
-    """The arguments."""
+    """Return the arguments."""
     parser = cli.parser(__doc__, preset=False, seed_help="seed of the games; none was ever trained on (default 0)")
     which = "a folder in controller/ (default: the only one there, or the task's usual one)"
     parser.add_argument("--controller", metavar="NAME", help=which)
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def who_plays(arguments, task, run) -> tuple[list[Subject], PolicyShape | None]:
-    """The policies of the arguments, and the shape of the agent's controller if it is among them."""
+    """Return the policies of the arguments, and the shape of the agent's controller if it is among them."""
     subjects, shape = [], None
     for policy in arguments.policy:
         if policy == "agent":
@@ -93,7 +93,7 @@ def who_plays(arguments, task, run) -> tuple[list[Subject], PolicyShape | None]:
 
 
 def evaluate(arguments, subjects, world, temperature: float, farm: Farm, run) -> None:
-    """All policies in one world side by side, passing over what was evaluated before; rank 0 only."""
+    """Evaluate all policies in one world side by side, passing over what was evaluated before; rank 0 only."""
     folder = arguments.to or run.path / "evaluation"
     episodes, seed = arguments.episodes or run.stages.evaluate.episodes, arguments.seed or 0
     there = {e.made_with: e for place in {folder, run.path / "evaluation"} for e in load_evaluations(place)}
@@ -119,7 +119,7 @@ def evaluate(arguments, subjects, world, temperature: float, farm: Farm, run) ->
 
 
 def label(evaluation) -> str:
-    """Who plays where, and in which settings that are not the run's own."""
+    """Return who plays where, and in which settings that are not the run's own."""
     settings = ", ".join(f"{name}={value}" for name, value in sorted(evaluation.settings.items()))
     return f"{evaluation.policy} in the {evaluation.world}" + (f" ({settings})" if settings else "")
 

@@ -12,7 +12,10 @@ from pathlib import Path
 import cli
 
 from experiment.errors import InputError, command
+from experiment.files import atomic_write
+from experiment.jsonl import write_journal
 from experiment.stages import run_stage
+from vae.episodes import episode_bytes, episode_path
 
 
 def main() -> None:
@@ -31,9 +34,6 @@ def main() -> None:
 
 def bring(folder: Path, arguments, task, run) -> dict[str, int]:
     """Check all recordings, then write them as episodes; the summary of the stage."""
-    from experiment.files import atomic_write
-    from experiment.jsonl import write_journal
-    from vae.episodes import episode_bytes, episode_path
     from vae.recordings import read_recording
 
     paths = sorted(arguments.source.glob("*.npz"))

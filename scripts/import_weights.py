@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def import_run(arguments) -> None:
-    """Every part that the source holds becomes a finished stage."""
+    """Make a finished stage of every part that the source holds."""
     files = {part: arguments.source / path for part, path in LAYOUT[arguments.task].items()}
     there = {part: path for part, path in files.items() if path.exists()}
     if not there:
@@ -88,7 +88,7 @@ def import_run(arguments) -> None:
 
 
 def read_numbers(path: Path):
-    """The JSON of a file of their format: a list; InputError where it is not one."""
+    """Return the JSON of a file of their format: a list; InputError where it is not one."""
     if path.stat().st_size > LARGEST_FILE:
         raise InputError(f"{path}: larger than {LARGEST_FILE:,} bytes, so not one of the authors' files")
     content = read_json(path)
@@ -98,7 +98,7 @@ def read_numbers(path: Path):
 
 
 def arrays(content) -> list:
-    """Nested lists as arrays; ValueError where one is ragged, or holds anything but finite numbers."""
+    """Return nested lists as arrays; ValueError where one is ragged, or holds anything but finite numbers."""
     made = [np.asarray(part, np.float64) for part in content]
     if not all((np.abs(array) < LARGEST_NUMBER).all() for array in made):  # nor is NaN
         raise ValueError("holds NaN, infinity or an implausibly large number")
@@ -106,14 +106,14 @@ def arrays(content) -> list:
 
 
 def vae_of(task, content):
-    """V."""
+    """Return V."""
     from vae.released_weights import vae_from_authors
 
     return vae_from_authors(arrays(content), paper(task, "vae").z_size)
 
 
 def rnn_of(task, content):
-    """M, of the paper's sizes."""
+    """Return M, of the paper's sizes."""
     from rnn.released_weights import mdnrnn_from_authors
 
     model, config = (
@@ -127,7 +127,7 @@ def rnn_of(task, content):
 
 
 def initial_of(task, content):
-    """First frames."""
+    """Return the first z of episodes."""
     from vae.released_weights import UNIT
 
     mu, logvar = (np.float32(array * UNIT) for array in arrays(content))
@@ -137,7 +137,7 @@ def initial_of(task, content):
 
 
 def controller_of(task, content):
-    """(shape, weights, evaluated mean) of C."""
+    """Return (shape, weights, evaluated mean) of C."""
     weights, score = arrays(content)
     shape = paper_shape(task)
     if weights.shape != (shape.size,):
@@ -151,12 +151,12 @@ PARTS = {"vae": vae_of, "rnn": rnn_of, "series": initial_of, "controller": contr
 
 
 def paper(task, stage: str):
-    """The paper's settings of a stage."""
+    """Return the paper's settings of a stage."""
     return getattr(task.presets["paper"].stages, stage)
 
 
 def paper_shape(task):
-    """The controller of the paper."""
+    """Return the controller of the paper."""
     sizes = paper(task, "vae").z_size, paper(task, "rnn").hidden_size
     return task.policy_shape(task.variant, *sizes, paper(task, "controller").hidden_size)
 
@@ -166,55 +166,40 @@ def store(arguments, task, models) -> None:
     env = task.presets["paper" if arguments.preprocess == "authors" else "quick"].stages.env  # whose screen fits
     stages = replace(task.presets["paper"].stages, env=replace(env, preprocess=arguments.preprocess))
     run = Run(arguments.run, task.name, "paper", 0, stages)
-    summary = {"imported_from": str(arguments.source)}
     for part, model in models.items():
         if part == "controller":
-            shape, weights, score = model
-            name = task.usual_controller
-            folder = run.path / "controller" / name
+            folder = run.path / "controller" / task.usual_controller
             record = {"world": task.world, "temperature": stages.controller.temperature, "seed": 0}
         else:
             folder, record = run.folder(part), {part: vars(getattr(stages, part))}
         with working(folder, record):
-            if part == "controller":
-                for checkpoint in ("best", "last"):
-                    save_controller(folder, checkpoint, shape, weights, {"world": task.world, "score": score})
-            elif part == "series":
-                write_initial(folder, model)
-            else:
-                save_model(folder, "weights", model)
+            store_part(part, model, folder, task)
             if part != "series" or "rnn" in models:  # else the series are still to be encoded
-                finish(folder, summary)
+                finish(folder, {"imported_from": str(arguments.source)})
     open_run(arguments.run, run, set(), preset_given=True)  # last: without it there is no run yet
+
+
+def store_part(part: str, model, folder: Path, task) -> None:
+    """Write the files of a part."""
+    if part == "controller":
+        shape, weights, score = model
+        for checkpoint in ("best", "last"):
+            save_controller(folder, checkpoint, shape, weights, {"world": task.world, "score": score})
+    elif part == "series":
+        write_initial(folder, model)
+    else:
+        save_model(folder, "weights", model)
 
 
 # --- to their format ---
 
 
 def export_run(arguments) -> None:
-    """Every part that the run has, written as the authors would have."""
-    from rnn.released_weights import mdnrnn_to_authors
-    from rnn.training import load_rnn
-    from vae.released_weights import to_units, vae_to_authors
-    from vae.training import load_vae
-
+    """Write every part that the run has as the authors would have."""
     run = cli.open_existing(arguments.run)
     if run.task != arguments.task:
         raise InputError(f"{run.path}: belongs to task {run.task}, not {arguments.task}")
-    cli.load_tensorflow()
-    contents = {}
-    if finished(run.folder("vae")):
-        contents["vae"] = [array.tolist() for array in vae_to_authors(load_vae(run.folder("vae")))]
-    if finished(run.folder("rnn")):
-        contents["rnn"] = [array.tolist() for array in mdnrnn_to_authors(load_rnn(run.folder("rnn")))]
-    if finished(run.folder("series")):
-        initial = load_initial(run.folder("series"), run.stages.vae.z_size)
-        contents["series"] = [to_units(part).tolist() for part in (initial.mu, initial.logvar)]
-    if arguments.controller or list(run.path.glob("controller/*/best.json")):
-        folder = find_controller(run.path, arguments.controller, cli.task(run.task).usual_controller)
-        _, weights = load_controller(folder, "best")
-        score = read_json(folder / "best.json")["score"]
-        contents["controller"] = [[round(float(w), 4) for w in weights], score]
+    contents = exported(run, arguments.controller)
     if not contents:
         raise InputError(f"{run.path}: nothing to export yet; train V first")
     for part, content in contents.items():
@@ -225,6 +210,29 @@ def export_run(arguments) -> None:
         print(f"export: V was trained on {preprocess} frames; an import of it needs --preprocess {preprocess}")
     if run.stages.rnn.reward_head and "rnn" in contents:
         print("export: M's reward head is left out; their format has none")
+
+
+def exported(run, controller: str | None) -> dict[str, list]:
+    """Return the parts that a run has in the authors' format: numbers in their units, by part."""
+    cli.load_tensorflow()
+    from rnn.released_weights import mdnrnn_to_authors
+    from rnn.training import load_rnn
+    from vae.released_weights import to_units, vae_to_authors
+    from vae.training import load_vae
+
+    contents: dict[str, list] = {}
+    if finished(run.folder("vae")):
+        contents["vae"] = [array.tolist() for array in vae_to_authors(load_vae(run.folder("vae")))]
+    if finished(run.folder("rnn")):
+        contents["rnn"] = [array.tolist() for array in mdnrnn_to_authors(load_rnn(run.folder("rnn")))]
+    if finished(run.folder("series")):
+        initial = load_initial(run.folder("series"), run.stages.vae.z_size)
+        contents["series"] = [to_units(part).tolist() for part in (initial.mu, initial.logvar)]
+    if controller or list(run.path.glob("controller/*/best.json")):
+        folder = find_controller(run.path, controller, cli.task(run.task).usual_controller)
+        _, weights = load_controller(folder, "best")
+        contents["controller"] = [[round(float(w), 4) for w in weights], read_json(folder / "best.json")["score"]]
+    return contents
 
 
 if __name__ == "__main__":

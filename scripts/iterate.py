@@ -30,7 +30,7 @@ from rollouts.farm import Farm
 
 
 def parse():
-    """The arguments."""
+    """Return the arguments."""
     parser = cli.parser(__doc__, preset=False, seed_help="seed of the new run (default: one more than the old run's)")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the new run's folder")
     which = "who plays, a folder in controller/ (default: the only one there, or the task's usual one)"
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def who_plays(config, folder: Path, weights):
-    """Who plays each attempt: the agent of weights [P], or an explorer, which is it too or one of its generation."""
+    """Return who plays each attempt: the agent of weights [P], or an explorer (it too, or one of its generation)."""
     several = config.candidates > 1
     explorers = load_candidates(folder, len(weights))[: config.candidates] if several else weights[None]
 
@@ -73,7 +73,7 @@ def who_plays(config, folder: Path, weights):
 
 
 def iteration_setup(old, new, shape) -> Setup:
-    """What the ranks play with: the old run's agent in the new run's environment."""
+    """Return what the ranks play with: the old run's agent in the new run's environment."""
     cli.load_tensorflow()
     return play_setup(
         old,
@@ -88,7 +88,7 @@ def iteration_setup(old, new, shape) -> Setup:
 
 
 def old_run(arguments, task):
-    """The run that an iteration starts from; InputError where it is not finished, or only a release of one."""
+    """Return the run that an iteration starts from; InputError where it is not finished, or only a release of one."""
     old = cli.open_existing(arguments.run)
     if old.task != task.name:
         raise InputError(f"{arguments.run}: belongs to task {old.task}, not {task.name}")
@@ -100,7 +100,7 @@ def old_run(arguments, task):
 
 
 def new_run(arguments, old, controller: Path):
-    """The new run as it is wanted, and what --set said: the old settings as `iterate` and then --set change them.
+    """Return the new run as wanted, and what --set said: the old settings as `iterate`, then --set, change them.
 
     Those of C are what the playing controller was trained with. A setting of `iterate` that --set changes counts for
     this run already.
@@ -115,7 +115,7 @@ def new_run(arguments, old, controller: Path):
 
 
 def usual_length(old, controller: str, longest: int) -> int:
-    """Steps that a real episode of a controller lasts, for the forecast of the disk: as evaluated, or the longest."""
+    """Return the steps that a controller's real episode lasts, for the disk forecast: as evaluated, or the longest."""
     found = [e for e in evaluations_of(old) if e.world == "real" and e.controller == controller]
     return round(max(sum(e.lengths) / len(e.lengths) for e in found)) if found else longest
 

@@ -91,8 +91,6 @@ def copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
 
 def keep_frames(run, target: Path) -> None:
     """Keep a dozen real frames with what the released V makes of them, for the page of `scripts/dream_page.py`."""
-    from dataclasses import replace
-
     from reporting.real_frames import real_frames
 
     from vae.training import load_vae

@@ -24,7 +24,7 @@ SEED = str(tables.SEED)  # of the evaluations
 
 
 def parse():
-    """The arguments."""
+    """Return the arguments."""
     parser = cli.parser(__doc__)
     ranks = "MPI ranks (default: one a core; half as many again collect where a game has an engine of its own)"
     parser.add_argument("--ranks", type=cli.positive, help=ranks)

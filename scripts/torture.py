@@ -40,7 +40,7 @@ WORDS = {True: "holds", False: "BROKEN", None: "undecided"}
 
 
 def parse():
-    """The arguments."""
+    """Return the arguments."""
     parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=PARTS, action="append", help="try this part alone (repeatable)")
     parser.add_argument("--kills", type=cli.positive, default=40, help="kills in all, spread over the stages (40)")
@@ -97,12 +97,12 @@ def keep(path: Path, part: str, figures: dict, arguments) -> None:
 
 
 def try_kills(arguments, scratch: Path) -> dict:
-    """See torture_kills."""
+    """Try `reliability.kills`."""
     return torture_kills.torture(scratch, arguments.seed, arguments.kills)
 
 
 def try_faults(arguments, scratch: Path) -> dict:
-    """See torture_faults."""
+    """Try `reliability.faults`."""
     whole = scratch / "whole"
     seconds = torture_kills.undisturbed(whole)
     return {
@@ -114,7 +114,7 @@ def try_faults(arguments, scratch: Path) -> dict:
 
 
 def try_fuzz(arguments, scratch: Path) -> dict:
-    """tests/test_fuzz.py at length."""
+    """Run tests/test_fuzz.py at length."""
     tests, report = Path(__file__).parents[1] / "tests" / "test_fuzz.py", scratch / "fuzz.json"
     words = ["--hypothesis-profile", "torture", "--hypothesis-seed", str(arguments.seed)]
     command = [sys.executable, "-m", "pytest", "-q", str(tests), *words]
@@ -126,12 +126,12 @@ def try_fuzz(arguments, scratch: Path) -> dict:
 
 
 def try_ranks(arguments, scratch: Path) -> dict:
-    """See torture_ranks."""
+    """Try `reliability.ranks`."""
     return {name: trial() for name, trial in torture_ranks.TRIALS.items()}
 
 
 def try_memory(arguments, scratch: Path) -> dict:
-    """See torture_memory."""
+    """Sum up what `reliability.memory` watched."""
     log = (arguments.memory or Path("-")) / "memory.jsonl"
     if not log.exists():
         raise InputError(f"{log}: not there; run scripts/torture.py --watch DIR beside a long run, then --memory DIR")

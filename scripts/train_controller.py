@@ -40,7 +40,7 @@ class Training:
 
 
 def parse():
-    """The arguments."""
+    """Return the arguments."""
     parser = cli.parser(__doc__, seed_help="seed of CMA-ES and its rollouts (default 0)")
     parser.add_argument("--variant", choices=VARIANTS, help="what C sees (default: the task's)")
     parser.add_argument("--world", choices=WORLDS, help="where C is trained (default: the task's)")
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def prepare(arguments, task, run) -> Training:
-    """What the arguments ask for; InputError where V or M is missing, or M's dream has nothing to learn."""
+    """Return what the arguments ask for; InputError where V or M is missing, or M's dream has nothing to learn."""
     world, variant = arguments.world or task.world, arguments.variant or task.variant
     stages, seed = run.stages, arguments.seed or 0
     temperature = arguments.temperature or stages.controller.temperature
@@ -78,7 +78,7 @@ def prepare(arguments, task, run) -> Training:
 
 
 def first_mean(run, shape: PolicyShape) -> np.ndarray | None:
-    """The weights that CMA-ES starts from: those of the agent of the iteration before, or None for 0."""
+    """Return the weights that CMA-ES starts from: those of the agent of the iteration before, or None for 0."""
     if not is_iteration(run.path) or not run.stages.iterate.keep_mean:
         return None
     old, weights = load_controller(previous(run.path, "controller"), "best")
@@ -86,7 +86,7 @@ def first_mean(run, shape: PolicyShape) -> np.ndarray | None:
 
 
 def training_setup(training: Training, run) -> Setup:
-    """What the ranks play with: rollouts in the world of the training end at controller.time_limit."""
+    """Return what the ranks play with: rollouts in the world of the training end at controller.time_limit."""
     env, config, world = run.stages.env, run.stages.controller, training.world
     limit = min(env.time_limit, config.time_limit)
     worlds: set[World] = {world, "real"} if config.validation_games else {world}

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import cli
 
+from experiment.files import write_json
+
 RESULTS = Path(__file__).parents[1] / "results"
 DRAWS = 1_000
 
 
 def parse():
-    """The arguments."""
+    """Return the arguments."""
     parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="a run or runs (results/)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts, or the rates, there")
@@ -36,8 +38,6 @@ def main() -> None:
     with cli.ending_well():
         found = error_rates(arguments.error_rates) if arguments.error_rates else verdicts(arguments)
         if arguments.json:
-            from experiment.files import write_json
-
             write_json(arguments.json, found)
             print(f"wrote {arguments.json}")
 

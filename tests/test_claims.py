@@ -124,6 +124,24 @@ def test_methods_are_decided_over_searches(tmp_path, claims):
     assert "over 3 searches" in found["table 1: zh"]["figures"]
 
 
+def test_measures_of_driving_are_claims(tmp_path, claims):
+    """Evaluation-like files of other measures decide wobble and corners, over searches; returns are not mixed in."""
+    for n in range(3):
+        for variant, wobble, corners in (("z", 30.0, 60.0), ("zh", 10.0, 95.0)):
+            for measure, mean in (("reversals", wobble), ("sharp_corners", corners)):
+                made = evaluation("carracing", "real", f"real-{variant}-s{n}", scores(mean + 0.1 * n, 1.0))
+                file = tmp_path / "carracing" / "measures" / measure / made.file_name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(json.dumps(asdict(made)))
+    put(tmp_path, evaluation("carracing", "real", "real-zh-s0", scores(700, 200)))
+    found = claims(tmp_path)
+    assert found["carracing: wobble"]["verdict"] == found["carracing: sharp corners"]["verdict"] == "shown"
+    assert "30 ± 0 over 3 searches" in found["carracing: wobble"]["figures"]
+    assert found["carracing: spins"]["verdict"] == "not measured yet"
+    assert "measure_driving.py --run" in found["carracing: wobble"]["commands"][0]
+    assert "(100)" in found["table 1: zh"]["figures"]
+
+
 def test_evaluations_of_several_seeds_pool(tmp_path, claims):
     """Ten seeds of 100 games are one agent's 1,000; a shorter evaluation of a seed is part of its longer one."""
     put(tmp_path, *(evaluation("doomrnn", "real", HOT, scores(800, 300), seed=n) for n in range(11, 21)))

@@ -40,7 +40,7 @@ def test_pooled_evaluations():
     pooled = Sample.pooled([(7, [1.0, 2.0]), (11, [5.0]), (7, [1.0, 2.0, 3.0])])
     assert pooled.values.tolist() == [1.0, 2.0, 3.0, 5.0]
     assert pooled.games == (("real", 7, 0), ("real", 7, 1), ("real", 7, 2), ("real", 11, 0))
-    assert str(pooled) == "3 ± 1 (4)"
+    assert str(pooled) == "2.75 ± 1.48 (4)"
 
 
 def test_differences_against_scipy():

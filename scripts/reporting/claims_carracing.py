@@ -64,10 +64,10 @@ def _agent(book: Book) -> None:
         "carracing: its own dream",
         "the agent can drive inside its own dream",
         "paper, section 3.4, Car Racing Dreams",
-        f"return in a dream with a reward head above that of random actions in it; {AGENT}",
-        lambda a, b: above(a, b, "agent to random, both in the dream"),
-        book.evidence.agent(TASK, "dream", "real-zh-s"),
-        book.evidence.script(TASK, "dream", "random"),
+        f"share of steps whose decoded frame shows the car on the road, above that of random actions there; {AGENT}",
+        lambda a, b: above(a, b, "share on the road, agent to random, both in the dream"),
+        book.evidence.agent(TASK, "dream", "real-zh-s", measure="road"),
+        book.evidence.script(TASK, "dream", "random", measure="road"),
         data=True,
     )
 
@@ -88,6 +88,25 @@ def _methods(book: Book) -> None:
             lambda a, b, what=f"{high} to {low}": methods_above(a, b, what),
             of[high],
             of[low],
+        )
+    for name, says, measure, high, low in (
+        (
+            "wobble",
+            "V alone wobbles: its steering changes side more often than that of V and M",
+            "reversals",
+            "z",
+            "zh",
+        ),
+        ("sharp corners", "V alone misses more of the sharp corners", "sharp_corners", "zh", "z"),
+        ("spins", "V alone spins off the road on more tracks", "spins", "z", "zh"),
+    ):
+        book.add(
+            f"carracing: {name}",
+            says,
+            "paper, section 3.3",
+            f"measure {measure} (`carracing.driving`); {METHOD}",
+            lambda a, b, what=f"{measure}, {high} to {low}": methods_above(a, b, what),
+            *(book.evidence.find(TASK, "real", measure=measure, who=f"real-{v}-s") for v in (high, low)),
         )
     book.add(
         "carracing: an untrained M",

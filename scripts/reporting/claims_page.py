@@ -1,4 +1,4 @@
-"""The list of claims as Markdown, for a file's marked place, and as rows of the report's page."""
+"""The list of claims as Markdown, for a file's marked place, and as entries of the report's page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,6 @@ from experiment.errors import InputError
 from experiment.files import atomic_write
 
 BEGIN, END = "<!-- claims -->", "<!-- end of claims -->"
-HEADS = ("claim", "where", "rule", "verdict", "figures", "not as in preset paper", "made by")
 
 
 def markdown(claims: Sequence[Claim]) -> str:
@@ -34,21 +33,17 @@ def write_list(file: Path, claims: Sequence[Claim]) -> None:
     atomic_write(file, f"{before}{BEGIN}\n\n{markdown(claims)}\n\n{END}{after}".encode())
 
 
-def page_rows(claims: Sequence[Claim]) -> list[tuple[str, ...]]:
-    """Return the rows of the report's table, heads first."""
-    rows = [
-        (
-            f"{claim.name}: {claim.says}",
-            claim.source,
-            claim.rule,
-            claim.verdict,
-            f"{claim.figures}{claim.sureness}{_further(claim)}{f'; data: {claim.data}' if claim.data else ''}",
-            "; ".join(claim.differs),
-            "\n".join(claim.commands),
-        )
-        for claim in claims
+def page_entry(claim: Claim) -> tuple[str, str, list[tuple[str, str]]]:
+    """Return a claim for the report's page: its head, its figures, and what opens with a click (name, text)."""
+    details = [
+        ("where", claim.source),
+        ("rule", claim.rule),
+        ("data", claim.data),
+        ("not as in preset paper", "; ".join(claim.differs)),
+        ("made by", "; ".join(claim.commands)),
     ]
-    return [HEADS, *rows]
+    figures = f"{claim.figures}{claim.sureness}{_further(claim)}"
+    return f"{claim.verdict}: {claim.name}: {claim.says}", figures, [row for row in details if row[1]]
 
 
 def _further(claim: Claim) -> str:

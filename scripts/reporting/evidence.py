@@ -41,15 +41,16 @@ class Played:
     run: Path
     evaluations: tuple[Evaluation, ...]
     sample: Sample = field(repr=False)
+    measure: str = ""  # what was scored: a folder of measures, or the return
 
     @classmethod
-    def of(cls, run: Path, evaluations: list[Evaluation]) -> "Played":
+    def of(cls, run: Path, evaluations: list[Evaluation], measure: str = "") -> "Played":
         """Return the evaluations of one policy in one world, pooled over their seeds."""
         pooled = Sample.pooled([(e.seed, e.scores) for e in evaluations], evaluations[0].world)
         longest: dict[int, Evaluation] = {}
         for evaluation in sorted(evaluations, key=lambda e: e.episodes):
             longest[evaluation.seed] = evaluation
-        return cls(run, tuple(longest.values()), pooled)
+        return cls(run, tuple(longest.values()), pooled, measure)
 
     @property
     def first(self) -> Evaluation:
@@ -64,17 +65,19 @@ class Played:
     @property
     def commands(self) -> list[str]:
         """The commands that play the same again."""
-        return [command(self.run, evaluation) for evaluation in self.evaluations]
+        return [command(self.run, evaluation, self.measure) for evaluation in self.evaluations]
 
     @property
     def files(self) -> list[Path]:
         """The files of its evaluations."""
-        return [self.run / "evaluation" / evaluation.file_name for evaluation in self.evaluations]
+        folder = self.run / "measures" / self.measure if self.measure else self.run / "evaluation"
+        return [folder / evaluation.file_name for evaluation in self.evaluations]
 
 
-def command(run: Path, evaluation: Evaluation) -> str:
-    """Return the command that makes an evaluation again."""
-    e, words = evaluation, [f"python scripts/evaluate.py {evaluation.task} --run {run} --world {evaluation.world}"]
+def command(run: Path, evaluation: Evaluation, measure: str = "") -> str:
+    """Return the command that makes an evaluation, or a measure of driving, again."""
+    e, script = evaluation, "measure_driving.py" if measure else f"evaluate.py {evaluation.task}"
+    words = [f"python scripts/{script} --run {run} --world {evaluation.world}"]
     script = e.policy if e.policy in cli.task(e.task).policies else "collector"
     words += [f"--controller {e.controller}"] if e.controller else [f"--policy {script}"]
     words += [f"--period {e.period}"] if e.period else []
@@ -97,7 +100,7 @@ class Evidence:
         """The runs of a task that were made with the same settings, those with most games of agents: one method."""
         groups: dict[str, dict[Path, int]] = {}
         for p in self.played:
-            if p.first.task == task and not apart(p.run):
+            if p.first.task == task and not p.measure and not apart(p.run):
                 runs = groups.setdefault(str(sorted(settings(p.run, "dream").items())), {})
                 runs[p.run] = runs.get(p.run, 0) + (len(p.sample) if p.first.controller else 0)
         largest = max(groups.values(), key=lambda runs: sum(runs.values()), default={})
@@ -109,15 +112,16 @@ class Evidence:
         runs = {p.run: p.first.task for p in self.played if not apart(p.run)}
         return sorted(run for run, task in runs.items() if run not in self.kept[task])
 
-    def find(self, task: str, world: str, apart_as: str = "", **wanted: Any) -> list[Played]:
+    def find(self, task: str, world: str, apart_as: str = "", measure: str = "", **wanted: Any) -> list[Played]:
         """Return what was played with these fields of an evaluation (`who`: how its name begins), by run and name.
 
-        apart_as: how the folder of the runs set apart begins that it is looked for in, rather than in all others.
+        measure: what of it, the return where none is named. apart_as: how the folder of the runs set apart begins that
+        it is looked for in, rather than in all others.
         """
         fitting = [
             p
             for p in self.played
-            if (p.first.task, p.first.world) == (task, world)
+            if (p.first.task, p.first.world, p.measure) == (task, world, measure)
             and (apart(p.run) == apart_as if apart_as else p.run in self.kept[task])
             and all(p.first.who.startswith(v) if k == "who" else getattr(p.first, k) == v for k, v in wanted.items())
         ]
@@ -150,15 +154,15 @@ def _folders(path: Path) -> list[Path]:
 
 
 def _played(run: Path) -> Iterator[Played]:
-    """Everything played in a run, in float32, with the best checkpoint."""
+    """Everything played in a run, in float32, with the best checkpoint: its returns, and what else was measured."""
+    folders = {"": run / "evaluation"} | {folder.name: folder for folder in _folders(run / "measures")}
     groups: dict[tuple, list[Evaluation]] = {}
-    for e in load_evaluations(run / "evaluation", "float32"):
-        if e.settings:
-            continue  # not the run's own
-        if e.checkpoint != "last":
-            groups.setdefault((e.world, e.who, e.temperature), []).append(e)
-    for evaluations in groups.values():
-        yield Played.of(run, evaluations)
+    for measure, folder in folders.items():
+        for e in load_evaluations(folder, "float32"):
+            if e.checkpoint != "last" and not e.settings:  # `settings`: other ones than the run's own
+                groups.setdefault((measure, e.world, e.who, e.temperature), []).append(e)
+    for (measure, *_), evaluations in groups.items():
+        yield Played.of(run, evaluations, measure)
 
 
 def settings(run: Path, world: str, controller: str | None = None) -> dict[str, Any]:

@@ -28,7 +28,7 @@ plt.rcParams.update(
 
 
 def strips(rows: list[tuple[str, np.ndarray]], columns: list[str] | None = None) -> Figure:
-    """Strips of frames uint8 [n, 64, 64, 3], one below the other, each with its label; shorter ones end in white."""
+    """Draw strips of frames uint8 [n, 64, 64, 3] one below the other, with their labels; shorter ones end in white."""
     longest = max(len(frames) for _, frames in rows)
     figure, axes = plt.subplots(len(rows), 1, figsize=(1 + 0.9 * longest, 0.95 * len(rows) + 0.3), squeeze=False)
     for axis, (label, frames) in zip(axes[:, 0], rows, strict=True):
@@ -50,7 +50,7 @@ def strips(rows: list[tuple[str, np.ndarray]], columns: list[str] | None = None)
 
 
 def lines(curves: list[tuple[str, str, list[float], list[float]]], x: str, y: str, log: bool = False) -> Figure:
-    """Curves (label, colour, xs, ys)."""
+    """Draw curves (label, colour, xs, ys)."""
     figure, axis = plt.subplots(figsize=(7, 3.4))
     for number, (label, color, xs, ys) in enumerate(curves):
         axis.plot(xs, ys, ("-", "--", ":", "-.")[number % 4], color=color, label=label, lw=1.8)
@@ -66,7 +66,7 @@ def lines(curves: list[tuple[str, str, list[float], list[float]]], x: str, y: st
 def probes(
     points: list[tuple[str, float, float]], agents: list[tuple[str, float, float]], tau: float, score: str
 ) -> Figure:
-    """Scores of scripted policies (name, dream, real) in both worlds, with the diagonal of a truthful dream."""
+    """Draw scores of scripted policies (name, dream, real) in both worlds, with the diagonal of a truthful dream."""
     figure, axis = plt.subplots(figsize=(5.4, 5))
     values = [value for _, dream, real in [*points, *agents] for value in (dream, real)]
     survival = min(values) > 0  # shown by ratios; returns of any sign by differences
@@ -93,7 +93,7 @@ def probes(
 
 
 def histogram(scores: list[float], label: str, published: tuple[str, float, float] | None, unit: str) -> Figure:
-    """Scores of an evaluation, their mean, and the published mean and standard deviation."""
+    """Draw scores of an evaluation, their mean, and the published mean and standard deviation."""
     figure, axis = plt.subplots(figsize=(7, 3))
     axis.hist(scores, bins=25, color=OURS, alpha=0.75)
     axis.axvline(
@@ -110,7 +110,7 @@ def histogram(scores: list[float], label: str, published: tuple[str, float, floa
 
 
 def survival(panels: list[tuple[str, list[tuple[str, Curve]]]], limit: int) -> Figure:
-    """Survival curves with their 95 % bands: a panel for each policy (name, [(world, curve)]), the worlds over it."""
+    """Draw survival curves with 95 % bands: a panel for each policy (name, [(world, curve)]), the worlds over it."""
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
     size = (3.3 * columns + 0.6, 2.4 * rows + 0.5)
@@ -137,7 +137,7 @@ def survival(panels: list[tuple[str, list[tuple[str, Curve]]]], limit: int) -> F
 
 
 def foresight(done: np.ndarray | None, density: np.ndarray, grid: np.ndarray, values: np.ndarray) -> Figure:
-    """M along a real game: the mixture of one latent dimension with what came, and the probability of the end."""
+    """Draw M along a real episode: the mixture of one latent dimension with what came, and the probability of done."""
     rows = 1 if done is None else 2
     figure, axes = plt.subplots(rows, 1, figsize=(8, 1 + 2 * rows), squeeze=False, sharex=True)
     steps = np.arange(1, len(values) + 1)

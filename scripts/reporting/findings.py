@@ -11,6 +11,7 @@ from controller.statistics import (
     Published,
     Sample,
     difference,
+    in_words,
     interquartile_mean,
     mean_of,
     method_difference,
@@ -50,7 +51,9 @@ def above_value(played: Played, value: float) -> Finding:
     if short := enough(len(played.sample)):
         return Finding(f"{played.sample}: {short}", outcome=UNMEASURED)
     estimate = mean_of(played.sample)
-    return Finding(f"{played.sample}, mean in {_interval(estimate)}; to be above {value:g}", Between(estimate, value))
+    return Finding(
+        f"{played.sample}, mean in {_interval(estimate, value)}; to be above {value:g}", Between(estimate, value)
+    )
 
 
 def above_published(played: Played, published: Published) -> Finding:
@@ -58,7 +61,9 @@ def above_published(played: Played, published: Published) -> Finding:
     if short := enough(len(played.sample)):
         return Finding(f"{played.sample}: {short}", outcome=UNMEASURED)
     estimate = to_published(played.sample, published)
-    return Finding(f"{played.sample} to {_told(published)}: {_less(estimate)}", Between(estimate, low=0.0))
+    return Finding(
+        f"{played.sample} to {_told(published)}: {_less(estimate, published.mean)}", Between(estimate, low=0.0)
+    )
 
 
 def above(a: Played, b: Played, what: str) -> Finding:
@@ -82,7 +87,7 @@ def _agents(a: Played, b: Played, what: str, low: float = -np.inf, high: float =
         return Finding(f"{figures}; {short}", outcome=UNMEASURED)
     estimate = difference(a.sample, b.sample)
     question = Between(estimate, low, high)
-    return Finding(f"{figures}, {_less(estimate)}{_bound(question)}", question)
+    return Finding(f"{figures}, {_less(estimate, a.sample.mean)}{_bound(question)}", question)
 
 
 def methods_above(a: Sequence[Played], b: Sequence[Played], what: str) -> Finding:
@@ -108,7 +113,7 @@ def _methods(a: Sequence[Played], b: Sequence[Played], what: str, low: float, sh
     estimate = method_difference(*([played.sample for played in side] for side in (a, b)))
     mean = float(np.mean([played.sample.mean for played in b]))
     question = Between(estimate, low) if low == 0 else Between(estimate, high=share * abs(mean))
-    return Finding(f"{figures}, {_less(estimate)}{_bound(question)}", question)
+    return Finding(f"{figures}, {_less(estimate, mean)}{_bound(question)}", question)
 
 
 def methods_fall(groups: Sequence[tuple[str, Sequence[Played]]], steps: Sequence[tuple[int, int]]) -> Finding:
@@ -144,7 +149,7 @@ def row(found: Sequence[Played], published: Published) -> Finding:
     )
     margin = MARGIN * abs(published.mean)
     ours = _searches(found) if many else str(found[0].sample)
-    figures = f"{ours} to {_told(published)}: {_less(estimate)}, margin ±{margin:.0f}"
+    figures = f"{ours} to {_told(published)}: {_less(estimate, published.mean)}, margin ±{margin:.0f}"
     different = min(1.0, 2 * min(estimate.p_above(0.0), estimate.p_below(0.0)))
     return Finding(figures, Between(estimate, -margin, margin), different=different)
 
@@ -160,17 +165,19 @@ def _searches(found: Sequence[Played]) -> str:
         return str(samples[0]) if samples else "none"
     means = [sample.mean for sample in samples]
     middle = interquartile_mean(samples)
-    return f"{np.mean(means):.0f} ± {np.std(means, ddof=1):.0f} over {len(means)} searches (middle half {middle:.0f})"
+    mean, spread, middle = (in_words(v, float(np.mean(means))) for v in (np.mean(means), np.std(means, ddof=1), middle))
+    return f"{mean} ± {spread} over {len(means)} searches (middle half {middle})"
 
 
-def _interval(estimate: Estimate) -> str:
-    low, high = estimate.interval()
-    return f"[{low:.0f}, {high:.0f}]"
+def _interval(estimate: Estimate, scale: float) -> str:
+    low, high = (in_words(bound, scale) for bound in estimate.interval())
+    return f"[{low}, {high}]"
 
 
-def _less(estimate: Estimate) -> str:
-    """A difference in words, with its 95 % interval."""
-    return f"{abs(estimate.value):.0f} {'more' if estimate.value >= 0 else 'less'} {_interval(estimate)}"
+def _less(estimate: Estimate, scale: float) -> str:
+    """A difference of means of this scale in words, with its 95 % interval."""
+    side = "more" if estimate.value >= 0 else "less"
+    return f"{in_words(abs(estimate.value), scale)} {side} {_interval(estimate, scale)}"
 
 
 def _bound(question: Between) -> str:

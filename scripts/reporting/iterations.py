@@ -11,6 +11,12 @@ import cli
 import numpy as np
 from scipy import stats
 
+from controller.checkpoints import find_controller
+from controller.evaluation import evaluations_of
+from controller.evaluation import table as markdown
+from experiment.files import write_json
+from vae.episodes import list_episodes, read_episode, split_episodes
+
 SHOWN, STRIDE, LEAD = 12, 2, 8  # frames of the strip, steps between them, steps of it before the best-paid frame
 BEST_PAID = 0.1  # share of an episode's frames
 
@@ -33,8 +39,6 @@ class Row:
 
 def write_report(path: Path, task, iterations: int) -> str:
     """Write ``iterations.json`` and the figures into the folder of all seeds; returns the table."""
-    from experiment.files import write_json
-
     cli.load_tensorflow()
     seeds = [runs for folder in lanes(path) if (runs := iteration_runs(folder, iterations))]
     tests = [held_out_episodes(runs[-1], task) for runs in seeds]
@@ -67,7 +71,6 @@ def row(number: int, seeds: list, tests: list, task) -> Row:
     """The figures of an iteration over all seeds that have it."""
     from running.procedure import real_score
 
-    from controller.checkpoints import find_controller
     from controller.training import read_evaluations
 
     columns: list[list[float]] = [[], [], [], []]
@@ -85,8 +88,6 @@ def row(number: int, seeds: list, tests: list, task) -> Row:
 
 def held_out_episodes(run, task, most: int = 3) -> list:
     """The best-paid episodes (obs, action, reward) of the newest policy that nothing was trained on."""
-    from vae.episodes import list_episodes, read_episode, split_episodes
-
     paths = split_episodes(list_episodes(run.folder("collect")), run.seed)[1]
     episodes = [read_episode(path, task.action_size) for path in paths]
     return sorted(episodes, key=lambda e: -float(e.reward.sum()))[:most]
@@ -117,8 +118,6 @@ def errors(run, episodes: list) -> tuple[float, float]:
 
 def baselines(run, task) -> dict[str, list[float]]:
     """Mean and standard deviation of each scripted policy in the real task."""
-    from controller.evaluation import evaluations_of
-
     return {e.who: [e.mean, e.std] for e in evaluations_of(run) if e.world == "real" and not e.controller}
 
 
@@ -132,8 +131,6 @@ def interval(values: list[float]) -> tuple[float, float]:
 
 def table(rows: list[Row], known: dict[str, list[float]], task) -> str:
     """The table as Markdown, with the scripted policies below it."""
-    from controller.evaluation import table as markdown
-
     cells = []
     for r in rows:
         low, high = interval(r.real)

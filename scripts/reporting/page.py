@@ -16,7 +16,7 @@ from experiment.files import atomic_write
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding:0 1em;color:#222}
 img,video{max-width:100%}video{width:600px;image-rendering:pixelated}h2{margin-top:2em;border-bottom:1px solid #ddd}
 table{border-collapse:collapse}td,th{padding:.25em .8em;border-bottom:1px solid #ddd;text-align:left}
-.missing{color:#777}"""
+.missing{color:#777}details{margin:.6em 0;padding-left:.5em;border-left:3px solid #ddd}summary{cursor:pointer}"""
 
 
 class Page:
@@ -44,6 +44,12 @@ class Page:
     def note(self, text: str) -> None:
         """Add a line of text."""
         self.parts.append(f"<p>{html.escape(text)}</p>")
+
+    def folded(self, head: str, text: str, details: list[tuple[str, str]]) -> None:
+        """Add a head in bold and a text, with details (name, text) that open with a click."""
+        rows = "".join(f"<tr><th>{html.escape(name)}</th><td>{html.escape(what)}</td></tr>" for name, what in details)
+        summary = f"<summary><b>{html.escape(head)}</b><br>{html.escape(text)}</summary>"
+        self.parts.append(f"<details>{summary}<table>{rows}</table></details>")
 
     def missing(self, text: str) -> None:
         """Say which figure could not be made, and why."""

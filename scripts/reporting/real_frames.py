@@ -10,6 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiment.files import read_file
+from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
+from vae.episodes import list_episodes, read_episode, split_episodes
+
 FILE, COUNT = "frames.npz", 12
 CANDIDATES, GAMES, SEED = 3000, 8, 11  # frames to choose from; games to play where none are kept, and their seed
 
@@ -31,7 +35,6 @@ def real_frames(run: Any, task: Any, vae: Any, episodes: Path | None = None) -> 
     path, digest = run.path / FILE, _digest(run.folder("vae") / "weights.npz")
     if path.exists() and (found := _read(path, vae.z_size, digest)) is not None:
         return found
-    from experiment.npz import write_npz
 
     frames = _chosen(_candidates(run, task, episodes or run.folder("collect")), vae)
     write_npz(path, {**frames._asdict(), "vae": digest}, level=6)
@@ -39,15 +42,12 @@ def real_frames(run: Any, task: Any, vae: Any, episodes: Path | None = None) -> 
 
 
 def _digest(path: Path) -> np.ndarray:
-    from experiment.files import read_file
 
     return np.frombuffer(hashlib.sha256(read_file(path)).digest(), np.uint8)
 
 
 def _read(path: Path, z_size: int, digest: np.ndarray) -> RealFrames | None:
     """The frames stored in `path`, or None where another V encoded them."""
-    from experiment.npz import ArraySpec, check_finite, read_npz
-
     advice = "delete it, and run the command again"
     specs = {key: ArraySpec("float32", ("n", z_size)) for key in ("mu", "logvar")}
     specs |= {"obs": ArraySpec("uint8", ("n", 64, 64, 3)), "vae": ArraySpec("uint8", (32,))}
@@ -59,8 +59,6 @@ def _read(path: Path, z_size: int, digest: np.ndarray) -> RealFrames | None:
 
 def _candidates(run: Any, task: Any, folder: Path) -> np.ndarray:
     """Frames uint8 [n, 64, 64, 3] of the held-out episodes, or of a few new games where none are kept."""
-    from vae.episodes import list_episodes, read_episode, split_episodes
-
     if any(folder.glob("episode-*.npz")):
         held_out = split_episodes(list_episodes(folder), run.seed)[1][:GAMES]
         frames = np.concatenate([read_episode(path, task.action_size).obs for path in held_out])

@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 from reporting import figures, survival
 from reporting.claims import CORRECTION, all_claims
-from reporting.claims_page import page_rows
+from reporting.claims_page import page_entry
 from reporting.page import Page
 
 from controller.agent import Agent
@@ -56,7 +56,7 @@ class Report:
         self.title = f"World Models: {run.task}, preset {run.preset}, run {run.path.name}"
 
     def draw(self) -> None:
-        """All sections."""
+        """Draw all sections."""
         for section in (self.scores, self.vision, self.memory, self.dreams, self.agent, self.learning):
             with self.page.attempt(f"the rest of section {section.__name__}"):
                 section()
@@ -87,7 +87,7 @@ class Report:
     # --- scores ---
 
     def scores(self) -> None:
-        """Tables, histograms and probes from the evaluations."""
+        """Show tables, histograms and probes from the evaluations."""
         self.page.heading("Scores", "Mean ± std [95 % interval of the mean] (episodes); the paper's rows below.")
         found = evaluations_of(self.run)
         if not found:
@@ -115,7 +115,7 @@ class Report:
         return None
 
     def _published(self, who: str) -> tuple[str, float, float] | None:
-        """The paper's row that an agent belongs to."""
+        """Return the paper's row that an agent belongs to."""
         for entry in self.paper["table"]:
             if "temperature" in entry and f"tau{temperature_text(entry['temperature'])}-s" in who:
                 return f"paper, tau {entry['temperature']}", entry["real"]["mean"], entry["real"]["std"]
@@ -124,7 +124,7 @@ class Report:
         return None
 
     def _probes(self, real: dict[Any, Evaluation], dreamt: dict[Any, Evaluation]) -> None:
-        """Survival in both worlds, a figure for each temperature that scripts were probed at, or else agents."""
+        """Draw survival in both worlds, a figure for each temperature that scripts were probed at, or else agents."""
         if self.task.world != "dream":
             return None
         self.page.heading("Probes", "Policies that look at nothing, and the agents, in the dream and in the real game.")
@@ -169,12 +169,13 @@ class Report:
         claims = [claim for claim in all_claims(self.run.path)[0] if claim.evidence]
         if claims:
             self.page.heading("The paper's claims", f"What this run's scores say of them. {CORRECTION}")
-            self.page.table(page_rows(claims))
+            for claim in claims:
+                self.page.folded(*page_entry(claim))
 
     # --- V and M ---
 
     def vision(self) -> None:
-        """V's reconstructions of held-out frames, and its losses."""
+        """Draw V's reconstructions of held-out frames, and its losses."""
         self.page.heading("V", "Frames that V was not trained on, and what it makes of them.")
         if "vae" not in self.has:
             return self.page.missing("a trained V; run scripts/train_vae.py")
@@ -203,7 +204,7 @@ class Report:
         return None
 
     def memory(self) -> None:
-        """M's predictions along a held-out episode, and its losses."""
+        """Draw M's predictions along a held-out episode, and its losses."""
         self.page.heading("M", "Along a real episode, each step predicted from those before it.")
         if not {"vae", "rnn"} <= self.has:
             return self.page.missing("a trained M; run scripts/train_rnn.py")
@@ -220,7 +221,7 @@ class Report:
     # --- the dream ---
 
     def dreams(self) -> None:
-        """Strips of dreams at five temperatures, and videos of the agent in both worlds."""
+        """Draw strips of dreams at five temperatures, and videos of the agent in both worlds."""
         comment = f"The same first frame and the same actions; every {STRIDE}th step. White: the dream has ended."
         self.page.heading("The dream", comment)
         if not {"vae", "series", "rnn"} <= self.has:
@@ -244,7 +245,7 @@ class Report:
         return gymnasium.make(name, run=self.run.path, temperature=temperature, render_mode="rgb_array").unwrapped
 
     def agent(self) -> None:
-        """The agent's real episode, V's view of it, and its rollout in the dream from the same first frame."""
+        """Show the agent in the real task, V's view of it, and the agent in the dream from the same first frame."""
         self.page.heading("The agent", "From left: the real task, V's view of it, the agent in its own dream.")
         if not {"vae", "series", "rnn"} <= self.has or not list(self.run.path.glob("controller/*/best.json")):
             return self.page.missing("V, M and a trained controller; run scripts/train_controller.py")
@@ -267,7 +268,7 @@ class Report:
         return None
 
     def _best_controller(self) -> str | None:
-        """The controller with the highest mean in the real task."""
+        """Return the controller with the highest mean in the real task."""
         there = {path.parent.name for path in self.run.path.glob("controller/*/best.json")}
         found = [e for e in evaluations_of(self.run) if e.world == "real" and e.controller in there]
         return max(found, key=lambda e: e.mean).controller if found else sorted(there)[0]
@@ -275,7 +276,7 @@ class Report:
     # --- C ---
 
     def learning(self) -> None:
-        """Learning curves over the authors', and the mean's own scores, where it was evaluated, in both worlds."""
+        """Draw learning curves over the authors', and the mean's own scores, where it was evaluated, in both worlds."""
         theirs = self.paper["learning"]
         self.page.heading("C", "Mean return of a generation of CMA-ES, over the authors' published run.")
         found = [(path.parent.name, read_metrics(path.parent)) for path in self._controllers("metrics.jsonl")]
@@ -295,7 +296,7 @@ class Report:
         return self._transfer()
 
     def _transfer(self) -> None:
-        """How each controller's mean did in the dream and in the real task while it grew, if both are known."""
+        """Draw how each controller's mean did in the dream and in the real task while it grew, if both are known."""
         for path in self._controllers("evaluations.jsonl"):
             rows = [row for row in read_evaluations(path.parent) if {"dream", "real"} <= row.keys()]
             if len(rows) > 1:
@@ -311,5 +312,5 @@ class Report:
                 self.page.figure(f"transfer-{name}", figure, f"{name} in both worlds while it grew")
 
     def _controllers(self, file: str) -> list[Path]:
-        """This file of each controller."""
+        """Return this file of each controller."""
         return sorted(self.run.path.glob(f"controller/*/{file}"))

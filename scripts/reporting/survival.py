@@ -55,7 +55,7 @@ def warnings(lengths: Lengths, limit: int) -> list[str]:
 def _wrong(dream: Hazard, game: Hazard) -> str:
     low, high = game.interval
     side = "too few" if dream.rate < low else "too many"
-    return f"{side} deaths in steps {dream.start}-{dream.stop} ({dream.rate:.2f}, real task {low:.2f} to {high:.2f})"
+    return f"{side} deaths in steps {dream.start}-{dream.stop} ({dream.rate:.3f}, real task {low:.3f} to {high:.3f})"
 
 
 def _cell(hazard: Hazard) -> str:

@@ -38,7 +38,7 @@ def iterate(arguments: argparse.Namespace) -> None:
 
 
 def seed_folders(path: Path, seeds: int) -> list[Path]:
-    """The folder of each seed's iterations."""
+    """Return the folder of each seed's iterations."""
     return [path] if seeds == 1 else [path / f"seed-{number}" for number in range(seeds)]
 
 
@@ -101,11 +101,11 @@ class Procedure:
         self.launcher = (Inside if arguments.ranks == 1 else Launcher)(self.first, self.task, arguments.ranks)
 
     def path(self, number: int) -> Path:
-        """The run folder of an iteration, the first of which is 1."""
+        """Return the run folder of an iteration, the first of which is 1."""
         return self.folder / f"iteration-{number:02d}"
 
     def run(self) -> None:
-        """All iterations, each of which does nothing where it is finished."""
+        """Run all iterations, each of which does nothing where it is finished."""
         save_run(self.first)  # its stages are started without --preset
         self.launcher.ranked("collect_rollouts.py", ranks=self.launcher.collectors)
         self.launcher.alone("train_vae.py")
@@ -127,7 +127,7 @@ class Procedure:
                 break
 
     def learn(self, run) -> float:
-        """What an iteration does once V is there: series, M, C and its score in the real task, which is returned."""
+        """Encode the series, train M and C, and return C's score in the real task: an iteration once V is there."""
         config, tau = run.stages.evaluate, ["--temperature", str(self.temperature)]
         self.launcher.alone("encode_series.py")
         self.launcher.alone("train_rnn.py")
@@ -137,15 +137,15 @@ class Procedure:
         return real_score(run, self.controller(run)).mean
 
     def controller(self, run) -> str:
-        """The name of a run's controller."""
-        from controller.task import controller_name
+        """Return the name of a run's controller."""
+        from controller.task import controller_name  # loads NumPy, after the threads are set
 
         return controller_name(self.task.world, self.task.variant, self.temperature, run.seed)
 
 
 def real_score(run, who: str):
-    """The evaluation of an agent or a script in the real task."""
-    from controller.evaluation import evaluations_of
+    """Return the evaluation of an agent or a script in the real task."""
+    from controller.evaluation import evaluations_of  # loads NumPy, after the threads are set
 
     found = [e for e in evaluations_of(run) if (e.world, e.who, e.seed) == ("real", who, int(SEED))]
     return max(found, key=lambda e: e.episodes)

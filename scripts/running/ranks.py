@@ -39,12 +39,12 @@ def one_thread_a_rank() -> None:
 
 
 def rank() -> int:
-    """This process's MPI rank as its launcher tells it, 0 without one."""
+    """Return This process's MPI rank as its launcher tells it, 0 without one."""
     return launched()[0]
 
 
 def launched() -> tuple[int, int]:
-    """(rank, size) as a launcher tells them: Open MPI's, another MPI's (PMI), or Slurm's srun; (0, 1) without one."""
+    """Return (rank, size) as a launcher tells them: Open MPI, another MPI (PMI) or Slurm's srun; (0, 1) without one."""
     for place, size in LAUNCHERS:
         found = os.environ.get(place, ""), os.environ.get(size, "")
         if all(word.isdigit() for word in found):
@@ -53,7 +53,7 @@ def launched() -> tuple[int, int]:
 
 
 def communicator() -> Any:
-    """MPI's communicator of all ranks, or None for a process started without a launcher.
+    """Return MPI's communicator of all ranks, or None for a process started without a launcher.
 
     Ends the process with code 2 where the launcher and this Python's MPI do not know each other: every rank would take
     itself for the only one, or wait for a rank 0 that never speaks.
@@ -74,7 +74,7 @@ def communicator() -> Any:
 
 
 def fail(line: str) -> None:
-    """One line on standard error, from rank 0 only."""
+    """Print one line on standard error, from rank 0 only."""
     if rank() == 0:
         print(line, file=sys.stderr, flush=True)
 
