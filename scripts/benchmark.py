@@ -2,11 +2,12 @@
 
     python scripts/benchmark.py [--only MEASURE]... [--repeats N] [--json FILE]
     python scripts/benchmark.py --from results/benchmark.json --page docs/performance.md
+    python scripts/benchmark.py --shares runs/demo runs/doom --json results/benchmark.json
 
 Ours and the others are measured alternately, each in a process of its own that is stopped meanwhile; a
 figure is the median of the ratios of the repetitions. It takes 45 minutes on 2 cores (half an hour with --repeats 3),
 which should do nothing else. The others are an extra (pip install -e .[bench]); what is not installed is said to be
-missing.
+missing. --shares measures nothing: it tells, from what reproduce.py noted in its runs, where their time went.
 """
 
 import argparse
@@ -47,11 +48,15 @@ TARGETS = (
     Target("dream", "ours", "one at a time", "times one dream at a time", AT_LEAST, 20),
     Target("dream", "ours", "PyTorch", "times PyTorch", AT_LEAST, 1.5),
     Target("dream", "ours", "one rank", "times one rank", AT_LEAST, 1.85),
+    Target("dream_environment", "ours", "", "steps/s on all cores", AT_LEAST, 20_000),
+    Target("dream_environment", "alone", "", "steps/s on one core", AT_LEAST, 2500),
     Target("generation", "ours, outside", "", "of the ranks' time outside rollouts", AT_MOST, 0.03),
     Target("carracing_environment", "ours", "Gymnasium", "times Gymnasium, on one core", AT_LEAST, 30),
     Target("carracing_environment", "ours", "EnvPool", "times EnvPool, on one core", AT_LEAST, 4),
     Target("carracing_agent", "ours", "parts", "of what its parts allow", AT_LEAST, 0.90),
     Target("carracing_agent", "bfloat16", "parts bfloat16", "of what its parts allow", AT_LEAST, 0.90),
+    Target("doom_agent", "ours", "parts", "of what its parts allow", AT_LEAST, 0.85),
+    Target("doom_agent", "large", "parts large", "of what its parts allow", AT_LEAST, 0.85),
     Target("vae_training", "ours", "PyTorch", "times PyTorch", AT_LEAST, 1.2),
     Target("vae_encoding", "ours", "", "frames/s", AT_LEAST, 5500),
     Target("vae_encoding", "bfloat16", "", "frames/s", AT_LEAST, 9500),
@@ -73,6 +78,8 @@ def main() -> None:
     with cli.ending_well():
         if arguments.source:
             results = read_json(arguments.source, "make it with scripts/benchmark.py --json")
+        elif arguments.shares:
+            results = add_shares(arguments)
         else:
             results = run(arguments)
         if arguments.page:
@@ -92,8 +99,25 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, after every measure")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that all works; figures mean nothing")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the page of the figures there")
+    parser.add_argument("--shares", nargs="+", type=Path, metavar="RUN", help="runs of reproduce.py; measure nothing")
     parser.add_argument("--from", dest="source", type=Path, metavar="FILE", help="measure nothing, read the figures")
     return parser.parse_args()
+
+
+def add_shares(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Print where the time of whole runs went; with --json, keep it beside the measures that are there."""
+    known = arguments.json and arguments.json.exists()
+    results = read_json(arguments.json) if known else {"measures": {}, "targets": []}
+    found = {}
+    for folder in arguments.shares:
+        stages = load_run(folder, cli.any_stages(folder))
+        found[f"{stages.task} {stages.preset}"] = shares(folder)
+    for name, rows in found.items():
+        print(f"\n{name}\n\n{shares_table(rows)}")
+    results["shares"] = results.get("shares", {}) | found
+    if arguments.json:
+        write_json(arguments.json, results)
+    return results
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:

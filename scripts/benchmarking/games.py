@@ -18,13 +18,16 @@ from benchmarking.workers import CORES, Job, Measure
 from carracing.scripted import CarRacingScript
 from controller.workers import PackedModel, Setup, TaskPlayers
 from doomrnn.config import TakeCoverCollectConfig
+from doomrnn.scripted import TakeCoverScript
 from experiment.random_streams import Purpose
 from rnn.config import SeriesConfig
 from rollouts.collecting import collect
 from rollouts.farm import Farm
 from rollouts.rollout import Rollout
+from rollouts.scripted import Script
 from vae.episodes import episode_length, list_episodes, read_episode
 
+BROWNIAN = CarRacingScript("brownian")
 GAMES = 16  # a rank plays side by side
 MODELS = {"carracing": (32, 3, 256), "doomrnn": (64, 1, 512)}  # Z, A, H
 
@@ -48,9 +51,9 @@ def carracing_environment(job: Job) -> Measure:
     return measure
 
 
-def play_out(games: Any, seed: int, limit: int) -> int:
-    """Play all environments to their episodes' ends, or to the limit; return the steps."""
-    script, count, steps = CarRacingScript("brownian"), len(games), 0
+def play_out(games: Any, seed: int, limit: int, script: Script = BROWNIAN) -> int:
+    """Play a script in all environments to their episodes' ends, or to the limit; return the steps."""
+    count, steps = len(games), 0
     actions = np.stack([script.actions(np.random.default_rng(seed + i), limit) for i in range(count)])
     for index in range(count):
         games.reset(index, seed + index)
@@ -90,12 +93,18 @@ def models(name: str, precision: str) -> tuple[Any, Any]:
     return VAE(sizes[0], precision=precision), MDNRNN(*sizes, done_head=name == "doomrnn", precision=precision)
 
 
-def agent_setup(name: str, precision: str) -> Any:
+def environment_config(name: str, how: str) -> Any:
+    """The paper's environment of a task, in a window of 640 x 480 with "640"."""
+    env = cli.task(name).presets["paper"].stages.env
+    return replace(env, width=640) if how == "640" else env
+
+
+def agent_setup(name: str, how: str) -> Any:
     """What the ranks play the real task with."""
     task, (z_size, _, hidden) = cli.task(name), MODELS[name]
-    vae, rnn = models(name, precision)
+    vae, rnn = models(name, precision(how))
     return Setup(
-        task.presets["paper"].stages.env,
+        environment_config(name, how),
         GAMES,
         vae=PackedModel.of(vae),
         rnn=PackedModel.of(rnn),
@@ -103,16 +112,23 @@ def agent_setup(name: str, precision: str) -> Any:
     )
 
 
+def precision(how: str) -> str:
+    """Of the networks; float32 but for "bfloat16"."""
+    return how if how == "bfloat16" else "float32"
+
+
 def agent(job: Job) -> Measure | None:
     """The whole agent in the real task, V, M, C and all, on every rank.
 
-    The variant is the task's name and a precision, or "growth", over the number of rollouts, which then are short.
+    The variant is the task's name and float32, bfloat16, "640" (see `environment_config`), or "growth", over the number
+    of rollouts, which then are short.
     """
     name, how = job.variant.split(" ")
-    setup = agent_setup(name, how if how == "bfloat16" else "float32")
+    setup = agent_setup(name, how)
     if how == "growth" or job.smoke:
         setup = replace(setup, env=replace(setup.env, time_limit=job.pick(40, 5)))
-    full = GAMES * len(CORES) * (4 if name == "doomrnn" else 1)  # CarRacing's episodes are equally long, Doom's are not
+    rounds = {"doomrnn 640": 1, "carracing": 1}  # the others' episodes are of uneven lengths
+    full = GAMES * len(CORES) * rounds.get(job.variant, rounds.get(name, 4))
 
     def play(farm: Any, number: int) -> dict[str, float]:
         count = number if how == "growth" else full
@@ -123,16 +139,22 @@ def agent(job: Job) -> Measure | None:
     return on_farm(TaskPlayers(cli.task(name), setup), play)
 
 
-def carracing_parts(job: Job) -> Measure:
-    """What the agent's parts allow: environments without an agent, then V, C and M without them, on every core."""
-    from carracing.games import CarRacingGames
+def parts(job: Job) -> Measure:
+    """What an agent's parts allow: environments without an agent, then V, C and M without them, on every core.
+
+    The variant as in `agent`. A rank's environments are played in turn, as with an agent: an engine that comes back to
+    a core finds its data gone from the caches.
+    """
     from controller.agent import ROWS, Agent
     from controller.policies import Policy
 
-    task, (z_size, _, hidden) = cli.task("carracing"), MODELS["carracing"]
-    vae, rnn = models("carracing", job.variant)
-    shape = task.policy_shape("zh", z_size, hidden, 40)
-    step, rng, games = Agent(vae, rnn, Policy(shape, task.squash)).step, np.random.default_rng(0), CarRacingGames(GAMES)
+    name, how = job.variant.split(" ")
+    task, (z_size, _, hidden) = cli.task(name), MODELS[name]
+    vae, rnn = models(name, precision(how))
+    shape = task.policy_shape(task.variant, z_size, hidden, 40)
+    step, rng = Agent(vae, rnn, Policy(shape, task.squash)).step, np.random.default_rng(0)
+    games = task.games(GAMES, environment_config(name, how), False)
+    script = BROWNIAN if name == "carracing" else TakeCoverScript("random")
     frames = rng.integers(0, 256, (ROWS, 64, 64, 3), np.uint8)
     widths = z_size, shape.size, hidden, hidden, 1
     states = [rng.normal(0, 0.1, (ROWS, width)).astype(np.float32) for width in widths]
@@ -143,12 +165,13 @@ def carracing_parts(job: Job) -> Measure:
 
     def measure(number: int) -> dict[str, float]:
         start = time.perf_counter()
-        environment = play_out(games, number, job.pick(1000, 20)) / (time.perf_counter() - start)
+        environment = play_out(games, number, job.pick(1000, 20), script) / (time.perf_counter() - start)
         networks = job.rates(think, ROWS)["rate"]
         allowed = 1 / (1 / environment + 1 / networks)
         return {"rate": allowed, "environment rate": environment, "networks rate": networks}
 
     think()
+    play_out(games, 0, 1, script)  # starts the engines
     return measure
 
 

@@ -79,6 +79,16 @@ DREAM = Benchmark(
     prepare="benchmarking.dreams.prepare",
     asides={"PyTorch, all steps rate": "all it does, the steps of rows that have ended too"},
 )
+DREAM_ENVIRONMENT = Benchmark(
+    "the released dream in Gymnasium, random actions, resets included",
+    "steps/s",
+    {
+        "ours": Implementation(
+            "benchmarking.dream_envs.environment", "64 dreams side by side, a process", variant="64"
+        ),
+        "alone": Implementation("benchmarking.dream_envs.environment", "one dream, on one core", "one", "1"),
+    },
+)
 GENERATION = Benchmark(
     "a generation of C's training as it is, CMA-ES, files and messages included",
     "steps/s",
@@ -102,10 +112,10 @@ CARRACING_AGENT = Benchmark(
     {
         "ours": Implementation("benchmarking.games.agent", "a rank a core", "ranks", "carracing float32"),
         "parts": Implementation(
-            "benchmarking.games.carracing_parts", "environment and networks apart", "each", "float32"
+            "benchmarking.games.parts", "environment and networks apart", "each", "carracing float32"
         ),
         "bfloat16": Implementation("benchmarking.games.agent", "ours in bfloat16", "ranks", "carracing bfloat16"),
-        "parts bfloat16": Implementation("benchmarking.games.carracing_parts", "its parts apart", "each", "bfloat16"),
+        "parts bfloat16": Implementation("benchmarking.games.parts", "its parts apart", "each", "carracing bfloat16"),
     },
     {"rollouts": growth("benchmarking.games.agent", "rollouts", (32, 64, 128, 256), "ranks", "carracing growth")},
     asides={
@@ -125,6 +135,7 @@ VAE_TRAINING = Benchmark(
     "frames/s",
     {
         "ours": Implementation("benchmarking.parts.vae_training", "`VAETrainer`"),
+        "bfloat16": Implementation("benchmarking.parts.vae_training", "ours in bfloat16", variant="bfloat16"),
         "PyTorch": Implementation(
             "benchmarking.peers.vae_training", "same network, channels last, fused Adam", **TORCH
         ),
@@ -148,6 +159,7 @@ RNN_TRAINING = Benchmark(
     "frames/s",
     {
         "ours": Implementation("benchmarking.parts.rnn_training", "`RNNTrainer`, states cleared at restarts"),
+        "bfloat16": Implementation("benchmarking.parts.rnn_training", "ours in bfloat16", variant="bfloat16"),
         "PyTorch": Implementation("benchmarking.peers.rnn_training", "`nn.LSTM`, states never cleared", **TORCH),
         **ceilings("rnn_training"),
     },
@@ -161,9 +173,21 @@ DOOM_AGENT = Benchmark(
     "steps/s",
     {
         "ours": Implementation("benchmarking.games.agent", "a rank a core", "ranks", "doomrnn float32"),
-        "engine": Implementation("benchmarking.games.doom_engine", "ViZDoom alone on every core", "each"),
+        "parts": Implementation(
+            "benchmarking.games.parts", "environments and networks apart", "each", "doomrnn float32"
+        ),
+        "large": Implementation("benchmarking.games.agent", "ours from 640 x 480 pixels", "ranks", "doomrnn 640"),
+        "parts large": Implementation("benchmarking.games.parts", "its parts apart", "each", "doomrnn 640"),
+        "engine": Implementation(
+            "benchmarking.games.doom_engine", "ViZDoom alone on every core, an engine a core", "each"
+        ),
     },
     {"rollouts": growth("benchmarking.games.agent", "rollouts", (32, 64, 128, 256), "ranks", "doomrnn growth")},
+    asides={
+        "parts, environment rate": "16 engines and their observations in turn on every core",
+        "parts, networks rate": "V, C and M alone on every core",
+        "parts large, environment rate": "the same engines at 640 x 480",
+    },
 )
 DOOM_COLLECTING = Benchmark(
     "episodes of the random policy on disk, of one core",
@@ -184,6 +208,7 @@ SERIES = Benchmark(
 )
 BENCHMARKS = {
     "dream": DREAM,
+    "dream_environment": DREAM_ENVIRONMENT,
     "generation": GENERATION,
     "carracing_environment": CARRACING_ENVIRONMENT,
     "carracing_agent": CARRACING_AGENT,

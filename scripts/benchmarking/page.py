@@ -36,6 +36,9 @@ WHY = {  # of a missed target: what other measurements say about it; {measure/se
     "carracing_agent: ours / parts": "the environment alone reaches {carracing_agent/parts, environment rate} steps/s, "
     "the networks {carracing_agent/parts, networks rate}; alternating, each is slower than alone (docs/carracing.md)",
     "carracing_agent: bfloat16 / parts bfloat16": "as above, and what does not shrink with the networks weighs more",
+    "doom_agent: ours / parts": "16 environments in turn reach {doom_agent/parts, environment rate} steps/s, the "
+    "networks {doom_agent/parts, networks rate}; alternating, each finds the caches full of the other's data",
+    "doom_agent: large / parts large": "16 environments in turn reach {doom_agent/parts large, environment rate} steps/s",
     "vae_training: ours / PyTorch": "ours is {vae_training/ours:vae_training/ceiling} of the ceiling, PyTorch "
     "{vae_training/PyTorch:vae_training/ceiling}",
     "rnn_training: ours / PyTorch": "ours is {rnn_training/ours:rnn_training/ceiling} of the ceiling, PyTorch "

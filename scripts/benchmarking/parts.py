@@ -21,10 +21,10 @@ def random_frames(count: int) -> np.ndarray:
 
 
 def vae_training(job: Job) -> Measure:
-    """Updates of V on batches in memory; growth over the batch."""
+    """Updates of V on batches in memory, in the precision of the variant; growth over the batch."""
     from vae.training import VAETrainer, build_vae
 
-    config = VAEConfig()
+    config = VAEConfig(precision="bfloat16" if job.variant == "bfloat16" else "float32")
     trainer = VAETrainer(build_vae(config, 0), config)
 
     @functools.cache
@@ -67,16 +67,17 @@ def rnn_batch(rows: int, steps: int):
 
 
 def rnn_training(job: Job) -> Measure:
-    """Updates of M; growth over the rows of a batch, or with variant "hidden" over its hidden units."""
+    """Updates of M, in bfloat16 with that variant; growth over a batch's rows, or ("hidden") over M's hidden units."""
     import tensorflow as tf
 
     from rnn.training import RNNTrainer, build_rnn
 
-    steps = 25 if job.variant else RNN_STEPS
+    steps = 25 if job.variant in ("growth", "hidden") else RNN_STEPS
+    precision = "bfloat16" if job.variant == "bfloat16" else "float32"
 
     @functools.cache
     def update(rows: int, hidden: int):
-        config = RNNConfig(hidden_size=hidden, batch_size=rows, sequence_length=steps)
+        config = RNNConfig(hidden_size=hidden, batch_size=rows, sequence_length=steps, precision=precision)
         trainer, batch = RNNTrainer(build_rnn(config, 64, 1, 0), config), rnn_batch(rows, steps)
         rate = tf.constant(1e-4)
         trainer.update(batch, rate)

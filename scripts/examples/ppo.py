@@ -105,6 +105,8 @@ class DreamVecEnv(VecEnv):
 class PolicyAgent:
     """V, M and a Stable-Baselines3 policy on real frames, for `AgentActor`; it sees [z, c, h], as in the dream."""
 
+    noise = 0.0  # it does not explore
+
     def __init__(self, vae: VAE, rnn: MDNRNN, model: PPO):
         shape = PolicyShape("zch", vae.z_size, rnn.hidden_size, rnn.action_size, bias=False)
         self.vae, self.rnn, self.model, self.policy = vae, rnn, model, SimpleNamespace(shape=shape)
