@@ -58,7 +58,7 @@ RELEASE = replace(
         rollouts=4,
         sigma_init=0.5,
         temperature=COOL,
-        generations=60,
+        generations=100,
         evaluate_every=10,
         evaluate_rollouts=64,
     ),
@@ -71,7 +71,8 @@ RELEASE = replace(
         vae_learning_rate=5e-4,
         rnn_epochs=60.0,
         rnn_learning_rate=2e-3,
-        generations=60,
+        generations=100,
+        keep_mean=False,  # an agent that leans is a local optimum, which a search begun there never left (measured)
     ),
 )
 
