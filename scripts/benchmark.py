@@ -39,7 +39,9 @@ from benchmarking.figures import (
 from benchmarking.measures import BENCHMARKS, BenchmarkRun
 from benchmarking.page import page
 from benchmarking.workers import serve
+from reporting.stage_times import FILE, stage_times, times_table
 
+from experiment.errors import InputError
 from experiment.files import read_json, write_json
 from experiment.provenance import environment
 
@@ -109,11 +111,12 @@ def add_shares(arguments: argparse.Namespace) -> dict[str, Any]:
     known = arguments.json and arguments.json.exists()
     results = read_json(arguments.json) if known else {"measures": {}, "targets": []}
     found = {}
-    for folder in arguments.shares:
-        stages = load_run(folder, cli.any_stages(folder))
-        found[f"{stages.task} {stages.preset}"] = shares(folder)
-    for name, rows in found.items():
-        print(f"\n{name}\n\n{shares_table(rows)}")
+    for run in map(cli.open_existing, arguments.shares):
+        times = stage_times(run.path)
+        if not times:
+            raise InputError(f"{run.path / FILE}: no times of stages there; make the run with scripts/reproduce.py")
+        print(f"\n{run.task}, preset {run.preset}\n\n{times_table(times)}")
+        found[f"{run.task}, preset {run.preset}"] = [vars(time) for time in times]
     results["shares"] = results.get("shares", {}) | found
     if arguments.json:
         write_json(arguments.json, results)

@@ -8,9 +8,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cli
+from reporting.stage_times import note_stage, stage_of
 
 from experiment.cores import usable_cores
 from experiment.errors import InputError
@@ -36,16 +39,28 @@ class Launcher:
 
     def alone(self, script: str, *flags: str) -> None:
         """Run a script in one process with all cores."""
-        self._call([sys.executable, *self._command(script, flags)], {})
+        with self._noted(script, flags):
+            self._call([sys.executable, *self._command(script, flags)], {})
 
     def ranked(self, script: str, *flags: str, ranks: int | None = None) -> None:
         """Run a script on as many ranks as the launcher has, or `ranks`, with one thread each."""
         python = [sys.executable, "-m", "mpi4py", *self._command(script, flags)]
-        if self.mpirun is None:
-            self._call([sys.executable, *self._command(script, flags)], cli.ONE_THREAD)
-        else:
-            mpirun = [self.mpirun, "-n", str(ranks or self.ranks), "--bind-to", "none"]
-            self._call([*mpirun, *python], cli.ONE_THREAD | MPI_SETTINGS)
+        with self._noted(script, flags):
+            if self.mpirun is None:
+                self._call([sys.executable, *self._command(script, flags)], cli.ONE_THREAD)
+            else:
+                mpirun = [self.mpirun, "-n", str(ranks or self.ranks), "--bind-to", "none"]
+                self._call([*mpirun, *python], cli.ONE_THREAD | MPI_SETTINGS)
+
+    @contextlib.contextmanager
+    def _noted(self, script: str, flags: tuple[str, ...]) -> Iterator[None]:
+        """Note how long a stage took, also one that is stopped: what is done again later adds to it."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError, InputError):  # no stage fails for want of its time
+                note_stage(self.run.path, stage_of(script, flags), time.monotonic() - started)
 
     def _command(self, script: str, flags: tuple[str, ...]) -> list[str]:
         return [str(Path(__file__).with_name(script)), self.task.name, "--run", str(self.run.path), *flags]
@@ -72,7 +87,8 @@ class Inside(Launcher):
 
     def alone(self, script: str, *flags: str) -> None:
         """Run a script in this process."""
-        self._call(self._command(script, flags), {})
+        with self._noted(script, flags):
+            self._call(self._command(script, flags), {})
 
     def ranked(self, script: str, *flags: str, ranks: int | None = None) -> None:
         """Run a script in this process."""

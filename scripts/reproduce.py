@@ -16,6 +16,7 @@ import time
 import cli
 from launch import Launcher
 from reporting import tables
+from reporting.stage_times import stage_times, times_table
 
 from controller.task import controller_name
 from experiment.runs import save_run
@@ -51,6 +52,7 @@ def main() -> None:
         temperature = arguments.temperature or run.stages.controller.temperature
         names = stages(launcher, run, task, temperature, arguments.seeds)
         tables.print_results(run, task, names, temperature)
+        print(f"\nWhere the time went\n\n{times_table(stage_times(run.path))}\n")
         print(f"everything took {(time.monotonic() - started) / 60:.1f} minutes on {launcher.ranks} ranks")
 
 

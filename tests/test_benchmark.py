@@ -28,6 +28,7 @@ from benchmarking.figures import (
 from benchmarking.measures import BENCHMARKS, Benchmark, BenchmarkRun
 from benchmarking.page import WHY, page
 from benchmarking.workers import CORES, Implementation, join
+from reporting.stage_times import StageTime, note_stage, stage_of, stage_times, times_table
 
 
 @pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
@@ -192,6 +193,24 @@ def test_the_page_is_made_from_the_json(tmp_path):
     assert "- **dream** scales over rows with exponent 2 [2, 2]." in text
     assert "Not measured: dream, one at a time (numpty: not installed" in text
     assert "| head | 2 | 50 | 60 |" in text
+
+
+def test_where_the_time_of_a_run_went(tmp_path):
+    """Stages in their order, calls of one added up, shares of the whole; the same in the page."""
+    for stage, seconds in (("collect_rollouts", 60.0), ("train_vae", 100.0), ("train_vae", 80.0), ("train_rnn", 60.0)):
+        note_stage(tmp_path, stage, seconds)
+    times = stage_times(tmp_path)
+    assert times == [
+        StageTime("collect_rollouts", 60.0, 0.2),
+        StageTime("train_vae", 180.0, 0.6),
+        StageTime("train_rnn", 60.0, 0.2),
+    ]
+    assert "| train vae | 3.0 | 60% |" in times_table(times) and "| **all** | **5.0** |" in times_table(times)
+    text = page(results() | {"shares": {"doomrnn, preset quick": [vars(time) for time in times]}})
+    assert f"### doomrnn, preset quick\n\n{times_table(times)}" in text
+    assert stage_times(tmp_path / "nowhere") == []
+    flags = {"--controller": "evaluate the agent", "--policy": "evaluate scripted policies"}
+    assert all(stage_of("evaluate.py", ["--world", "real", flag]) == stage for flag, stage in flags.items())
 
 
 def test_reasons_name_measures_that_exist():

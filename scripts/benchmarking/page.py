@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarking.figures import OPEN, SHORT, shown, spread_text, text
+from reporting.stage_times import times_table
 
 HEAD = """# Performance
 
@@ -23,6 +24,11 @@ tenth of a second in any form: as TensorFlow's or PyTorch's convolution, or as a
 gathered at no cost. Work between the products (gates, sampling, losses, the optimizer, noise generation) is free in
 this ceiling. In GFLOP/s:
 """
+SHARES = """## Where the time of a whole run goes
+
+What `scripts/reproduce.py` noted of its stages, loading and compiling included; the largest share is where the next
+speed-up would count most.
+"""
 GROWTH = """## Scaling
 
 Time scales as the size to this exponent, fitted over four sizes; more than {bound} would be another complexity class.
@@ -38,7 +44,7 @@ WHY = {  # of a missed target: what other measurements say about it; {measure/se
     "carracing_agent: bfloat16 / parts bfloat16": "as above, and what does not shrink with the networks weighs more",
     "doom_agent: ours / parts": "16 environments in turn reach {doom_agent/parts, environment rate} steps/s, the "
     "networks {doom_agent/parts, networks rate}; alternating, each finds the caches full of the other's data",
-    "doom_agent: large / parts large": "16 environments in turn reach {doom_agent/parts large, environment rate} steps/s",
+    "doom_agent: large / parts large": "16 environments in turn: {doom_agent/parts large, environment rate} steps/s",
     "vae_training: ours / PyTorch": "ours is {vae_training/ours:vae_training/ceiling} of the ceiling, PyTorch "
     "{vae_training/PyTorch:vae_training/ceiling}",
     "rnn_training: ours / PyTorch": "ours is {rnn_training/ours:rnn_training/ceiling} of the ceiling, PyTorch "
@@ -52,6 +58,7 @@ def page(results: dict[str, Any]) -> str:
     """The whole page of a benchmark's results."""
     parts = [head(results), "## Targets\n", *target_table(results), *short(results), "## Rates\n"]
     parts += rate_tables(results)
+    parts += share_tables(results)
     parts += [GROWTH.format(bound=bounds(results)), *growth_table(results), *ceiling_tables(results)]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts if part)
 
@@ -137,6 +144,15 @@ def rate_tables(results: dict[str, Any]) -> Iterator[str]:
         rows += [(who, why, "–", "") for who, why in measure["missing"].items()]
         yield f"### {name}: {measure['what']}\n"
         yield table(("", "", measure["unit"], "ours / this"), rows)
+
+
+def share_tables(results: dict[str, Any]) -> Iterator[str]:
+    """Where the wall time of whole runs went, stage by stage."""
+    if results.get("shares"):
+        yield SHARES
+    for name, times in results.get("shares", {}).items():
+        yield f"### {name}\n"
+        yield times_table(times)
 
 
 def bounds(results: dict[str, Any]) -> float:
