@@ -115,6 +115,8 @@ class IterateConfig(Settings):
     rnn_learning_rate: float = setting(3e-4, "M's first Adam step size", above=0.0)
     generations: int = setting(100, "generations of CMA-ES", unit="generations", least=1)
     keep_mean: bool = setting(True, "CMA-ES starts from the agent, not from 0", source="paper, section 5")
+    # all but the first begin at 0, whatever keep_mean says
+    searches: int = setting(1, "searches for C, of which the best in its world acts", unit="searches", least=1)
     patience: int = setting(0, "iterations without a gain before it stops; 0: off", unit="iterations", least=0)
 
     def __post_init__(self) -> None:

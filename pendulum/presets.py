@@ -58,7 +58,7 @@ RELEASE = replace(
         rollouts=4,
         sigma_init=0.5,
         temperature=COOL,
-        generations=100,
+        generations=60,
         evaluate_every=10,
         evaluate_rollouts=64,
     ),
@@ -71,8 +71,8 @@ RELEASE = replace(
         vae_learning_rate=5e-4,
         rnn_epochs=60.0,
         rnn_learning_rate=2e-3,
-        generations=100,
-        keep_mean=False,  # an agent that leans is a local optimum, which a search begun there never left (measured)
+        generations=60,
+        searches=2,  # one from the agent, one from 0: an agent that leans is an optimum that no search leaves (measured)
     ),
 )
 
@@ -99,7 +99,7 @@ SMOKE = replace(
         batch_size=16,
     ),
     evaluate=EvaluateConfig(episodes=2, dream_episodes=4, probe_episodes=2, games_per_rank=2),
-    iterate=IterateConfig(episodes=3, vae_epochs=0.5, rnn_epochs=1.0, generations=1, candidates=2),
+    iterate=IterateConfig(episodes=3, vae_epochs=0.5, rnn_epochs=1.0, generations=1, candidates=2, searches=2),
 )
 
 SOURCES = (

@@ -44,6 +44,7 @@ def parse():
     parser = cli.parser(__doc__, seed_help="seed of CMA-ES and its rollouts (default 0)")
     parser.add_argument("--variant", choices=VARIANTS, help="what C sees (default: the task's)")
     parser.add_argument("--world", choices=WORLDS, help="where C is trained (default: the task's)")
+    parser.add_argument("--scratch", action="store_true", help="start at 0, whatever iterate.keep_mean is")
     parser.add_argument("--temperature", type=cli.temperature, help="of the dream (default: controller.temperature)")
     return parser.parse_args()
 
@@ -74,7 +75,8 @@ def prepare(arguments, task, run) -> Training:
         cli.need_telling_dream(run)
     shape = task.policy_shape(variant, stages.vae.z_size, stages.rnn.hidden_size, stages.controller.hidden_size)
     folder = run.path / "controller" / controller_name(world, variant, temperature, seed)
-    return Training(folder, shape, world, seed, temperature, first_mean(run, shape))
+    start = None if arguments.scratch else first_mean(run, shape)
+    return Training(folder, shape, world, seed, temperature, start)
 
 
 def first_mean(run, shape: PolicyShape) -> np.ndarray | None:

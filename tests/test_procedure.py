@@ -55,7 +55,9 @@ def results(path):
         if file.is_file() and not any(word in file.name for word in CLOCKS):
             data = file.read_bytes()
             if file.parent.name == "evaluation":
-                data = json.dumps({k: v for k, v in json.loads(data).items() if k != "made_with"}).encode()
+                data = json.dumps(
+                    {k: v for k, v in json.loads(data).items() if k not in ("made_with", "commit")}
+                ).encode()
             found[str(file.relative_to(path))] = data
     return found
 
@@ -85,6 +87,7 @@ def test_three_iterations(whole):
     first = [(run / "vae/weights.npz").read_bytes() for run in runs]
     assert len(set(first)) == 3  # V goes on
     assert len({load_rnn(run / "rnn").head.kernel.numpy().tobytes() for run in runs}) == 3
+    assert [len(list(run.glob("controller/*/best.npz"))) for run in runs] == [2, 2, 2]
     seeds = [json.loads((run / "config.json").read_text())["seed"] for run in runs]
     assert seeds == [0, 1, 2]
 

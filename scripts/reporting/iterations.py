@@ -11,7 +11,6 @@ import cli
 import numpy as np
 from scipy import stats
 
-from controller.checkpoints import find_controller
 from controller.evaluation import evaluations_of
 from controller.evaluation import table as markdown
 from experiment.files import write_json
@@ -69,7 +68,7 @@ def iteration_runs(folder: Path, iterations: int) -> list:
 
 def row(number: int, seeds: list, tests: list, task) -> Row:
     """The figures of an iteration over all seeds that have it."""
-    from running.procedure import real_score
+    from running.procedure import best_controller, real_score
 
     from controller.training import read_evaluations
 
@@ -78,9 +77,9 @@ def row(number: int, seeds: list, tests: list, task) -> Row:
         if number > len(runs):
             continue
         run = runs[number - 1]
-        controller = find_controller(run.path)
-        scored = max(read_evaluations(controller), key=lambda e: e["score"])
-        values = (real_score(run, controller.name).mean, scored.get("dream", np.nan), *errors(run, episodes))
+        name = best_controller(run)
+        scored = max(read_evaluations(run.path / "controller" / name), key=lambda e: e["score"])
+        values = (real_score(run, name).mean, scored.get("dream", np.nan), *errors(run, episodes))
         for column, value in zip(columns, values, strict=True):
             column.append(float(value))
     return Row(number, *columns)

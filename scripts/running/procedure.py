@@ -14,10 +14,11 @@ from pathlib import Path
 import cli
 from launch import Inside, Launcher
 
-SEED = "7"  # of the evaluations; training and validation use streams of other purposes
-APART = 1000  # between the run seeds of two seeds' first iterations; each iteration adds 1
+from experiment.runs import finished, save_run
 
-from experiment.runs import save_run
+SEED = "7"  # of the evaluations; training and validation use streams of other purposes
+SEARCH = 500  # between the seeds of two searches for C in one iteration
+APART = 1000  # between the run seeds of two seeds' first iterations; each iteration adds 1
 
 
 def iterate(arguments: argparse.Namespace) -> None:
@@ -114,7 +115,7 @@ class Procedure:
         self.launcher.ranked("evaluate.py", "--policy", *self.task.baselines, "--seed", SEED, "--episodes", episodes)
         for number in range(2, self.arguments.iterations + 1):
             self.launcher.run = cli.open_existing(self.path(number - 1))
-            agent = ("--controller", self.controller(self.launcher.run))
+            agent = ("--controller", best_controller(self.launcher.run))
             self.launcher.ranked("iterate.py", "--to", str(self.path(number)), *agent)
             self.launcher.run = cli.open_existing(self.path(number))
             if self.launcher.run.stages.iterate.vae_epochs:
@@ -131,16 +132,18 @@ class Procedure:
         config, tau = run.stages.evaluate, ["--temperature", str(self.temperature)]
         self.launcher.alone("encode_series.py")
         self.launcher.alone("train_rnn.py")
-        self.launcher.ranked("train_controller.py", "--seed", str(run.seed), *tau)
-        agent = ["--controller", self.controller(run), "--seed", SEED]
+        for search in range(run.stages.iterate.searches):
+            scratch = ["--scratch"] if search else []
+            self.launcher.ranked("train_controller.py", "--seed", str(run.seed + SEARCH * search), *tau, *scratch)
+        agent = ["--controller", best_controller(run), "--seed", SEED]
         self.launcher.ranked("evaluate.py", *agent, "--world", "real", "--episodes", str(config.episodes))
-        return real_score(run, self.controller(run)).mean
+        return real_score(run, best_controller(run)).mean
 
-    def controller(self, run) -> str:
-        """Return the name of a run's controller."""
-        from controller.task import controller_name  # loads NumPy, after the threads are set
 
-        return controller_name(self.task.world, self.task.variant, self.temperature, run.seed)
+def best_controller(run) -> str:
+    """Return the name of the run's controller that does best in the world it was trained in: its iteration's agent."""
+    folders = [path.parent for path in sorted(run.path.glob("controller/*/done.json"))]
+    return max(folders, key=lambda folder: finished(folder)["best_score"]).name
 
 
 def real_score(run, who: str):
