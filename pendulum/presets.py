@@ -72,7 +72,7 @@ RELEASE = replace(
         rnn_epochs=60.0,
         rnn_learning_rate=2e-3,
         generations=60,
-        searches=2,  # one from the agent, one from 0: an agent that leans is an optimum that no search leaves (measured)
+        searches=2,  # one from the agent, one from 0: none leaves an agent that leans on one torque (measured)
     ),
 )
 
