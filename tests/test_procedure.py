@@ -11,6 +11,7 @@ import pytest
 from commands import assert_refused, python, run, start
 from samples import make_series
 
+from controller.agent import Agent, AgentActor
 from controller.checkpoints import load_candidates
 from controller.cma_es import CMAES
 from controller.config import IterateConfig
@@ -18,12 +19,16 @@ from controller.iteration import earlier_episodes, explores, following_stages, i
 from controller.policies import Policy
 from controller.policy_spec import PolicyShape, rounded
 from experiment.errors import InputError
+from experiment.random_streams import Purpose
 from pendulum.task import TASK
 from rnn.batches import ConcatenatedBatches, EpisodeBatches, draw_episodes
+from rnn.model import MDNRNN
 from rnn.series import load_series
 from rnn.training import load_rnn
+from rollouts.rollout import Rollout
 from vae.episodes import episode_length, list_episodes
 from vae.frames import _shares
+from vae.model import VAE
 
 WORDS = ("reproduce.py", "pendulum", "--preset", "smoke", "--iterations", 3, "--ranks", 1)
 KILLS = ("iteration-01/rnn/begun.json", "iteration-02/rollouts/begun.json", "iteration-02/series/begun.json")
@@ -200,15 +205,26 @@ def test_noise_on_outputs():
     assert np.allclose(acted, [2 * (np.tanh(0.5) + 0.1), 2.0, -2.0])
 
 
-def test_episodes_differ_by_who_explores(whole):
-    """Of three episodes the second explores with the best candidate: its actions are another's."""
-    run_folder = whole[0] / "iteration-02"
-    weights = load_candidates(next((whole[0] / "iteration-01/controller").iterdir()), 4 + 16 + 1)
-    assert len(weights) == 4 and (weights == rounded(weights)).all()
-    actions = [np.load(path)["action"] for path in list_episodes(run_folder / "rollouts")]
-    wander = [np.abs(np.diff(a[:, 0])).mean() for a in actions]
-    assert wander[1] > 2 * max(wander[0], wander[2])
-    assert {episode_length(path) for path in list_episodes(run_folder / "rollouts")} == {40}
+def test_exploring_noise_wanders():
+    """A controller of zeros acts on its noise alone: of the standard deviation asked, nine tenths kept a step."""
+    shape = PolicyShape("zh", 4, 8, 1, bias=True)
+    rnn = MDNRNN(z_size=4, action_size=1, hidden_size=8, reward_head=True)
+    actor = AgentActor(Agent(VAE(4), rnn, Policy(shape), noise=0.2), 16)
+    for slot in range(16):
+        stream = Purpose.EVALUATE.stream(0, episode=slot)
+        actor.start(slot, Rollout(slot, "explore", stream, np.zeros(shape.size, np.float32)), stream.generator())
+    frames = np.zeros((16, 64, 64, 3), np.uint8)
+    noise = np.stack([actor.act(list(range(16)), frames)[:, 0] for _ in range(120)])
+    assert np.abs(noise).max() < 1 and noise[30:].std() == pytest.approx(0.2, rel=0.2)
+    assert np.corrcoef(noise[:-1].ravel(), noise[1:].ravel())[0, 1] == pytest.approx(0.9, abs=0.04)
+
+
+def test_candidates_are_kept(whole):
+    """The last generation of an agent's search, as it was played; every episode of the next iteration is whole."""
+    for controller in (whole[0] / "iteration-01/controller").iterdir():
+        weights = load_candidates(controller, 4 + 16 + 1)
+        assert len(weights) == 4 and (weights == rounded(weights)).all()
+    assert {episode_length(path) for path in list_episodes(whole[0] / "iteration-02/rollouts")} == {40}
 
 
 def test_bad_input(tmp_path, inside):
