@@ -120,10 +120,6 @@ class ControllerTrainer:
         seed: int,
         start: np.ndarray | None = None,
     ):
-        if config.popsize % 2:
-            raise InputError(
-                f"controller.popsize={config.popsize}: must be even, since candidates share seeds in pairs"
-            )
         self.folder, self.farm, self.config, self.shape, self.world = folder, farm, config, shape, world
         self.es = CMAES(shape.size, config.popsize, config.sigma_init, seed, start)
         self.seed = seed

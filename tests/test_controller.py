@@ -223,7 +223,7 @@ def test_a_return_that_is_no_number(tmp_path, monkeypatch):
 
 def test_records_that_do_not_fit(whole, tmp_path):
     """Another population, a row missing in the middle, an odd population: refused, with what to do."""
-    with pytest.raises(InputError, match="popsize=7: must be even"):
+    with pytest.raises(InputError, match="popsize=7: must be an even number"):
         train(tmp_path, replace(CONFIG, popsize=7))
     good = read_journal(whole / "fitness.jsonl", {})
     for rows in good[1:], [good[0] | {"fitness": [1.0]}], [good[0] | {"fitness": ["1"] * 6}]:
