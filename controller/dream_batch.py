@@ -24,18 +24,17 @@ from vae.training import load_vae
 
 ROWS = 64  # dreams of a tile, as in `rollouts.dream_player`
 FEWER = 2, 4, 8, 16, 32, 48  # of those that do not fill it, where this CPU computes their rows alike
-ALONE = 2  # of a lone dream on every CPU; one row alone is slower (measured)
 
 _shared: WeakValueDictionary[tuple, Any] = WeakValueDictionary()  # until the last environment has let go
 
 
 class CompiledDream:
-    """M of a run at a temperature, its step compiled."""
+    """M of a run at a temperature, its step compiled, for one dream alone or for many."""
 
-    def __init__(self, run: Path, initial: InitialLatents, temperature: float):
+    def __init__(self, run: Path, initial: InitialLatents, temperature: float, alone: bool):
         self.rnn = _once(run / "rnn", lambda: load_rnn(run / "rnn"))
         self.dream = Dream(self.rnn, initial, temperature)
-        self.step = self.dream.compile_step()
+        self.step = self.dream.compile_step(alone)
 
 
 class Decoder:
@@ -59,13 +58,15 @@ def decoder(run: Path) -> Decoder:
 class DreamBatch:
     """N dreams, each begun and stepped on random numbers of its own; none depends on the others.
 
+    Two and more are bit-identical whatever N; a lone one is the same but for rounding.
+
     Raises:
         InputError: M is missing or damaged, or TensorFlow cannot run in this forked process.
     """
 
     def __init__(self, run: Path, initial: InitialLatents, temperature: float, count: int):
-        key = temperature, initial.mu.tobytes(), initial.logvar.tobytes()
-        self._compiled = _once(run / "rnn", lambda: CompiledDream(run, initial, temperature), *key)
+        key = temperature, count == 1, initial.mu.tobytes(), initial.logvar.tobytes()
+        self._compiled = _once(run / "rnn", lambda: CompiledDream(run, initial, temperature, count == 1), *key)
         self.dream, self._process = self._compiled.dream, os.getpid()
         z_size, hidden, action = self.dream.model.z_size, self.dream.model.hidden_size, self.dream.model.action_size
         widths = [z_size + 2 * hidden, 1, action, z_size, z_size]
@@ -128,7 +129,7 @@ class DreamBatch:
 def _tiles(step: Callable[[tf.Tensor], Any], count: int, width: int) -> list[slice]:
     """Return the tiles that compute `count` rows of this width, the last one padded."""
     if count == 1:
-        return [slice(0, ALONE)]
+        return [slice(0, 1)]
     full, rest = divmod(count, ROWS)
     tiles = [slice(ROWS * number, ROWS * (number + 1)) for number in range(full)]
     if rest:
