@@ -94,15 +94,15 @@ class DreamBatch:
         if os.getpid() != self._process:
             raise RuntimeError("this dream belongs to the process that this one was forked from: make another here")
         whole = len(rows) == len(self.state)
-        waiting = None if whole else np.setdiff1d(np.arange(len(self.state)), rows)
-        kept = None if whole else self.state[waiting]
-        self._actions[rows] = actions
+        chosen = slice(None) if whole else rows  # slices are faster
+        waiting = np.zeros(0, np.int64) if whole else np.setdiff1d(np.arange(len(self.state)), rows)
+        kept = self.state[waiting]
+        self._actions[chosen] = actions
         self._draw(rows)
         rewards, done = self._advance()
-        if not whole:
-            self.state[waiting] = kept
-        self._restart[rows] = 0.0
-        self._steps[rows] += 1
+        self.state[waiting] = kept
+        self._restart[chosen] = 0.0
+        self._steps[chosen] += 1
         if not np.isfinite(self.state).all():
             bad = int(np.flatnonzero(~np.isfinite(self.state).all(axis=1))[0])
             raise NumericalError(f"dream {bad}: NaN or infinite after step {self._steps[bad]}; train M again")
@@ -119,10 +119,10 @@ class DreamBatch:
 
     def _draw(self, rows: Sequence[int]) -> None:
         """Put the noise of the next step in place, generated a block at a time from each dream's own stream."""
+        rows = np.asarray(rows)
         places = self._steps[rows] % BLOCK
-        for row, place in zip(rows, places, strict=True):
-            if place == 0:
-                self.dream.fill_noise(self._rngs[row], *self._noise[:, row])
+        for row in rows[places == 0]:
+            self.dream.fill_noise(self._rngs[row], *self._noise[:, row])
         self._uniforms[rows], self._normals[rows] = self._noise[:, rows, places]
 
 
