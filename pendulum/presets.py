@@ -38,40 +38,41 @@ RELEASE = replace(
         validation_frames=400,
         shuffle_megabytes=200,
     ),
-    # many updates of short rows; M is small and they cost little
+    # many cheap updates: M is small, and its cost is that of its steps one after the other
     rnn=replace(
         RNN,
         hidden_size=64,
         regime="concatenated",
-        batch_size=32,
-        sequence_length=50,
-        epochs=100.0,
-        patience=6,  # with so many passes over so few episodes the held-out loss turns up
-        learning_rate=4e-3,
+        batch_size=64,
+        sequence_length=20,
+        epochs=160.0,
+        learning_rate=5e-3,
         minimum_learning_rate=1e-4,
-        decay=0.998,
-        validate_every=100,
+        decay=0.999,
+        validate_every=200,
         validation_frames=4000,
     ),
     controller=replace(
         CONTROLLER,
         popsize=32,
         rollouts=4,
-        sigma_init=0.2,
+        sigma_init=0.5,
         temperature=COOL,
-        generations=60,
+        generations=100,
         evaluate_every=10,
         evaluate_rollouts=64,
     ),
     evaluate=EvaluateConfig(dream_episodes=100),
     iterate=IterateConfig(
         episodes=16,
+        explore_noise=1.0,  # less, and an agent that leans on one torque explores nothing (measured)
         candidates=4,
         vae_epochs=0.3,
         vae_learning_rate=5e-4,
-        rnn_epochs=30.0,
-        rnn_learning_rate=1.5e-3,
-        generations=50,
+        rnn_epochs=60.0,
+        rnn_learning_rate=2e-3,
+        generations=100,
+        keep_mean=False,  # an agent that leans is a local optimum, which a search begun there never left (measured)
     ),
 )
 

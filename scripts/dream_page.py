@@ -19,7 +19,11 @@ def parse():
     parser = cli.Parser(description=__doc__, formatter_class=cli.Formatter)
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     parser.add_argument("--to", type=Path, metavar="FILE", help="the page (default: report/dream.html in the run)")
-    parser.add_argument("--controller", metavar="NAME", help="who plays first (default: the best evaluated)")
+    parser.add_argument(
+        "--controller",
+        metavar="NAME",
+        help="who plays first (default: the task's usual one, or else the best evaluated)",
+    )
     parser.add_argument("--open", action="store_true", help="show it in the browser")
     return parser.parse_args()
 

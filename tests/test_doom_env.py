@@ -452,7 +452,7 @@ def test_seeds_and_frames_of_the_environment(game):
     (observation, info), (again, info_again) = first.reset(), second.reset()
     assert info == info_again != {"seed": 3}
     assert np.array_equal(observation, again)
-    with pytest.raises(ValueError, match="shape"):
+    with pytest.raises(ValueError, match="must be 1 finite number in \\[-1, 1\\], not float 0.5"):
         first.step(0.5)
     observation, reward, terminated, truncated, info = first.step(np.array([1.0], np.float32))
     assert np.array_equal(observation, second.step(np.array([0.5], np.float32))[0])

@@ -197,7 +197,7 @@ def test_the_file_holds_the_weights(page):
     assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", text)
     assert "://" not in text.replace("http://www.w3.org/2000/svg", "")
     assert [c["name"] for c in spec["controllers"]] == ["dream-zch-tau1.15-s0", "dream-zch-tau0.10-s0"]
-    assert spec["controllers"][0]["real"]["episodes"] == 100 and spec["controllers"][0]["paper"]["mean"] == 1092
+    assert spec["controllers"][0]["real"]["episodes"] == 1000 and spec["controllers"][0]["paper"]["mean"] == 1092
 
 
 # --- under a person's hands ---

@@ -31,7 +31,9 @@ class PageData:
 
 
 def page_data(run: Any, task: Any, controller: str | None) -> PageData:
-    """Return what the page of a run holds; `controller` plays first, by default the best evaluated.
+    """Return what the page of a run holds.
+
+    controller: who plays first, by default the task's usual one, or else the best evaluated.
 
     Raises InputError where a stage is missing, a file is damaged, or M cannot tell when the task's dream ends.
     """
@@ -188,10 +190,10 @@ def _controllers(
     return players, weights
 
 
-def _merit(name: str, task: Any, evaluations: list[Evaluation]) -> tuple[float, bool]:
-    """The mean in the real task, and whether the paper's settings make it."""
+def _merit(name: str, task: Any, evaluations: list[Evaluation]) -> tuple[bool, float]:
+    """Whether the paper's settings make it, and its mean in the real task."""
     real = _scores(evaluations, "real", name, None)
-    return (real["mean"] if real else -np.inf, name == task.usual_controller)
+    return (name == task.usual_controller, real["mean"] if real else -np.inf)
 
 
 def _player(run: Any, name: str, shape: PolicyShape, evaluations: list[Evaluation]) -> dict[str, Any]:
