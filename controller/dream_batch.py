@@ -24,18 +24,17 @@ from vae.training import load_vae
 
 ROWS = 64  # dreams of a tile, as in `rollouts.dream_player`
 FEWER = 2, 4, 8, 16, 32, 48  # of those that do not fill it, where this CPU computes their rows alike
-ALONE = 2  # of a lone dream on every CPU; one row alone is slower (measured)
 
 _shared: WeakValueDictionary[tuple, Any] = WeakValueDictionary()  # until the last environment has let go
 
 
 class CompiledDream:
-    """M of a run at a temperature, its step compiled."""
+    """M of a run at a temperature, its step compiled, for one dream alone or for many."""
 
-    def __init__(self, run: Path, initial: InitialLatents, temperature: float):
+    def __init__(self, run: Path, initial: InitialLatents, temperature: float, alone: bool):
         self.rnn = _once(run / "rnn", lambda: load_rnn(run / "rnn"))
         self.dream = Dream(self.rnn, initial, temperature)
-        self.step = self.dream.compile_step()
+        self.step = self.dream.compile_step(alone)
 
 
 class Decoder:
@@ -59,13 +58,15 @@ def decoder(run: Path) -> Decoder:
 class DreamBatch:
     """N dreams, each begun and stepped on random numbers of its own; none depends on the others.
 
+    Two and more are bit-identical whatever N; a lone one is the same but for rounding.
+
     Raises:
         InputError: M is missing or damaged, or TensorFlow cannot run in this forked process.
     """
 
     def __init__(self, run: Path, initial: InitialLatents, temperature: float, count: int):
-        key = temperature, initial.mu.tobytes(), initial.logvar.tobytes()
-        self._compiled = _once(run / "rnn", lambda: CompiledDream(run, initial, temperature), *key)
+        key = temperature, count == 1, initial.mu.tobytes(), initial.logvar.tobytes()
+        self._compiled = _once(run / "rnn", lambda: CompiledDream(run, initial, temperature, count == 1), *key)
         self.dream, self._process = self._compiled.dream, os.getpid()
         z_size, hidden, action = self.dream.model.z_size, self.dream.model.hidden_size, self.dream.model.action_size
         widths = [z_size + 2 * hidden, 1, action, z_size, z_size]
@@ -93,15 +94,15 @@ class DreamBatch:
         if os.getpid() != self._process:
             raise RuntimeError("this dream belongs to the process that this one was forked from: make another here")
         whole = len(rows) == len(self.state)
-        waiting = None if whole else np.setdiff1d(np.arange(len(self.state)), rows)
-        kept = None if whole else self.state[waiting]
-        self._actions[rows] = actions
+        chosen = slice(None) if whole else rows  # slices are faster
+        waiting = np.zeros(0, np.int64) if whole else np.setdiff1d(np.arange(len(self.state)), rows)
+        kept = self.state[waiting]
+        self._actions[chosen] = actions
         self._draw(rows)
         rewards, done = self._advance()
-        if not whole:
-            self.state[waiting] = kept
-        self._restart[rows] = 0.0
-        self._steps[rows] += 1
+        self.state[waiting] = kept
+        self._restart[chosen] = 0.0
+        self._steps[chosen] += 1
         if not np.isfinite(self.state).all():
             bad = int(np.flatnonzero(~np.isfinite(self.state).all(axis=1))[0])
             raise NumericalError(f"dream {bad}: NaN or infinite after step {self._steps[bad]}; train M again")
@@ -118,17 +119,17 @@ class DreamBatch:
 
     def _draw(self, rows: Sequence[int]) -> None:
         """Put the noise of the next step in place, generated a block at a time from each dream's own stream."""
+        rows = np.asarray(rows)
         places = self._steps[rows] % BLOCK
-        for row, place in zip(rows, places, strict=True):
-            if place == 0:
-                self.dream.fill_noise(self._rngs[row], *self._noise[:, row])
+        for row in rows[places == 0]:
+            self.dream.fill_noise(self._rngs[row], *self._noise[:, row])
         self._uniforms[rows], self._normals[rows] = self._noise[:, rows, places]
 
 
 def _tiles(step: Callable[[tf.Tensor], Any], count: int, width: int) -> list[slice]:
     """Return the tiles that compute `count` rows of this width, the last one padded."""
     if count == 1:
-        return [slice(0, ALONE)]
+        return [slice(0, 1)]
     full, rest = divmod(count, ROWS)
     tiles = [slice(ROWS * number, ROWS * (number + 1)) for number in range(full)]
     if rest:

@@ -142,7 +142,7 @@ class DreamEnv(gymnasium.Env):
 
 
 class DreamVectorEnv(VectorEnv):
-    """M dreaming a task `num_envs` times at once; each dream is that of a `DreamEnv` with its seed.
+    """M dreaming a task `num_envs` times at once; each dream is that of a `DreamEnv` with its seed, but for rounding.
 
     Args:
         num_envs: dreams, at least 1.

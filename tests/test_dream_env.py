@@ -212,7 +212,7 @@ def test_a_dream_does_not_depend_on_those_beside_it(run, count):
 
 
 def test_a_dream_alone_is_the_one_beside_others_but_for_rounding(run):
-    """A lone dream's tile is smaller on every CPU; where products round alike it is the same, bit for bit."""
+    """A lone dream is compiled as one program, which adds in another order."""
     alone, many = DoomDream(run), DoomDreams(3, run)
     first, _ = alone.reset(seed=8)
     observations, _ = many.reset(seed=7)
@@ -277,8 +277,10 @@ def test_one_model_in_a_process(run, tmp_path):
     envs = [DoomDream(tmp_path), DoomDreams(3, tmp_path), DoomDream(tmp_path, temperature=0.5)]
     for env in envs:
         env.reset(seed=0)
+    envs.append(DoomDreams(70, tmp_path))
+    envs[-1].reset()
     models = {id(env._batch.dream.model) for env in envs}
-    assert len(models) == 1 and envs[0]._batch._compiled is envs[1]._batch._compiled
+    assert len(models) == 1 and envs[1]._batch._compiled is envs[3]._batch._compiled
     assert envs[2]._batch.dream.temperature == 0.5
     save_model(tmp_path / "rnn", "weights", make_model(done_bias=9.0))
     again = DoomDream(tmp_path)
