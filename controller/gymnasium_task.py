@@ -4,7 +4,7 @@
 
     TASK = gymnasium_task("CartPole-v1")
 
-in a file ``cartpole.py`` makes ``cartpole:TASK`` a TASK of every command started in its folder. For an environment that
+in a file ``polecart.py`` makes ``polecart:TASK`` a TASK of every command started in its folder. For an environment that
 is not Gymnasium's build a `controller.task.Task`: only its environment has no default (see docs/your_task.md).
 """
 
