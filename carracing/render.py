@@ -8,16 +8,12 @@ Letters: n polygons, r rows and c columns of samples, W and H of the window in i
 of the track, y up; the window's are pixels, y up as Gymnasium renders it before it flips it.
 """
 
-import contextlib
 import math
-import os
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCacheLocator
 
+from experiment.compiled import compiled
 from vae.preprocessing import contrast_table
 
 VIEWS = {"v3": (1000, 800), "v0": (1200, 1000)}  # the windows of Gymnasium's CarRacing-v3 and of the task of 2018
@@ -35,42 +31,6 @@ FIELD_BITS = 20  # of a channel in a packed colour; one addition then sums all t
 PALETTE = np.maximum(np.array(COLORS, np.int64) - LOST, 0)
 # as the task of 2018 rendered them, straight to 96 x 96 by OpenGL (read off the authors' published frames)
 PALETTE_2018 = np.array([{2: (102, 229, 102), 4: (105, 105, 105)}.get(n, rgb) for n, rgb in enumerate(COLORS)])
-
-
-class _BesideSource(InTreeCacheLocator):
-    """The folder beside the source, where it is there to be read; numba's own wants to write there."""
-
-    def ensure_cache_path(self) -> None:
-        if not os.access(self.get_cache_path(), os.R_OK | os.X_OK):
-            raise PermissionError(self.get_cache_path())
-
-
-class _Places(CompileResultCacheImpl):
-    _locator_classes = (*CompileResultCacheImpl._locator_classes, _BesideSource)
-
-
-class _Kept(FunctionCache):
-    """Machine code kept on disk; what cannot be read is compiled again, and what cannot be written is not kept."""
-
-    _impl_class = _Places
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception:  # numba unpickles it, so that a damaged file may raise anything
-            return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        with contextlib.suppress(OSError):
-            super().save_overload(sig, data)
-
-
-def _compiled(function: Callable) -> Callable:
-    """Return the function as machine code, kept beside its source or in the user's cache where there is one."""
-    made = numba.njit(fastmath=False, nogil=True, error_model="numpy")(function)
-    with contextlib.suppress(RuntimeError):  # there is none
-        made._cache = _Kept(function)
-    return made
 
 
 class Road:
@@ -186,7 +146,7 @@ _HULL_POINTS = np.array([[*part, *[(0, 0)] * (8 - len(part))] for part in _HULL]
 _WHEEL_HALF_WIDTH, _WHEEL_RADIUS = 14 * SIZE_UNIT, 27 * SIZE_UNIT
 
 
-@_compiled
+@compiled
 def _rasterize(samples, xs, ys, first, road, shades, bodies, camera):
     """Render all polygons into samples uint8 [r, c], in Gymnasium's order; rows beyond len(ys) stay as they are."""
     samples[: len(ys)] = BLACK
@@ -221,7 +181,7 @@ def _rasterize(samples, xs, ys, first, road, shades, bodies, camera):
         _polygon(samples, xs, ys, first, points, _HULL_SIZES[number], HULL, view, window)
 
 
-@_compiled
+@compiled
 def _shade(color):
     """Return the palette's number of a tile's or a border's colour [3]."""
     if color[0] > 250:
@@ -229,7 +189,7 @@ def _shade(color):
     return ROAD + (2 if color[0] >= 107 else 1 if color[0] >= 104 else 0)
 
 
-@_compiled
+@compiled
 def _place(shape, body, points):
     """Rotate and move a shape [8, 2] to where its body (x, y, angle, _) is, into points."""
     cos, sin = math.cos(body[2]), math.sin(body[2])
@@ -238,7 +198,7 @@ def _place(shape, body, points):
         points[i, 1] = body[1] + sin * shape[i, 0] + cos * shape[i, 1]
 
 
-@_compiled
+@compiled
 def _wheel(samples, xs, ys, first, body, view, points, window):
     """Render a wheel, and the part of its rim that shows its rotation."""
     w, r = _WHEEL_HALF_WIDTH, _WHEEL_RADIUS
@@ -258,7 +218,7 @@ def _wheel(samples, xs, ys, first, body, view, points, window):
     _polygon(samples, xs, ys, first, points, 4, SPOKE, view, window)
 
 
-@_compiled
+@compiled
 def _polygon(samples, xs, ys, first, points, count, color, view, window):
     """Fill a convex polygon as SDL_gfx does: whole vertices, its borders included."""
     cos, sin, dx, dy = view
@@ -293,7 +253,7 @@ def _polygon(samples, xs, ys, first, points, count, color, view, window):
             samples[row, first[max(begin, 0)] : first[min(stop, width - 1) + 1]] = color
 
 
-@_compiled
+@compiled
 def _sum(samples, packed, rows):
     """Return the sums of the samples in each pixel, as packed colours uint64 [rows, c / ACROSS]."""
     columns = samples.shape[1] // ACROSS
@@ -309,7 +269,7 @@ def _sum(samples, packed, rows):
     return sums
 
 
-@_compiled
+@compiled
 def _resize(sums, samples):
     """Area-average packed sums of so many samples, uint64 [84, 96], to uint8 [64, 64, 3], halves upwards."""
     two, wide = np.uint64(2), np.empty((KEPT_ROWS, SIZE), np.uint64)

@@ -10,8 +10,9 @@ docs/pendulum.md).
 
 import math
 
-import numba
 import numpy as np
+
+from experiment.compiled import compiled
 
 SIZE = 64
 WINDOW, BOUND = 500, 2.2  # Gymnasium's window in pixels, and how far it reaches from the axle in rod lengths
@@ -50,7 +51,7 @@ class Renderer:
         return inside.reshape(SIZE, SUBPIXELS, SIZE, SUBPIXELS).mean((1, 3))
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _draw(frame, angle, scale, axle, colors):
     """Render rod and axle onto the ground uint8 [64, 64, 3]; a pixel is covered by its distance from the rod's edge."""
     right, up = -math.sin(angle), math.cos(angle)

@@ -300,6 +300,32 @@ def test_another_mpis_launcher_is_refused_at_once(tmp_path, launcher):
     assert not (tmp_path / "evaluation").exists()
 
 
+# --- machine code where nothing can be written (12) ---
+
+RENDERED = """
+import zlib
+from carracing.env import CarRacing64
+from pendulum.env import Pendulum64
+for env in (CarRacing64(), Pendulum64()):
+    print(zlib.crc32(env.reset(seed=3)[0]))
+"""
+
+
+def test_frames_are_rendered_where_nothing_can_be_written(tmp_path):
+    """A read-only source tree that was never run, a home and a temporary folder that are read-only: the same frames."""
+    source = tmp_path / "source"
+    for package in ("experiment", "vae", "rnn", "rollouts", "controller", "carracing", "pendulum"):
+        shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "home").mkdir()
+    readable = subprocess.run(
+        [sys.executable, "-c", RENDERED], env=ENVIRONMENT, capture_output=True, text=True, check=True
+    )
+    nothing = {"HOME": str(tmp_path / "home"), "PYTHONPATH": str(source), "TMPDIR": str(tmp_path / "home")}
+    done = namespace(READ_ONLY.format(tmp_path), sys.executable, "-c", RENDERED, **nothing)
+    assert done.returncode == 0 and done.stdout == readable.stdout, done.stderr
+    assert not list(tmp_path.rglob("*.nb?"))
+
+
 # --- the page (10) ---
 
 
