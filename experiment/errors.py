@@ -17,6 +17,7 @@ TROUBLE = {  # with the system, not with the program: what to do about it
     **dict.fromkeys((errno.ENOMEM, errno.EAGAIN), "free some memory or processes, or use fewer ranks"),
     **dict.fromkeys((errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS), "its file system cannot do that; use another one"),
 }
+TEMPORARY = "make one of them writable (docker run --tmpfs /tmp), or name another in TMPDIR"
 
 
 def command(*words: object) -> str:
@@ -48,6 +49,8 @@ def check_losses(values: dict[str, float], where: str, advice: str) -> dict[str,
 
 def disk_trouble(error: OSError) -> str | None:
     """The line for trouble with files: a disk that is full, read-only or broken, a limit; None for any other error."""
+    if str(error.strerror).startswith("No usable temporary directory"):  # as tempfile says it, naming all it tried
+        return f"{error.strerror}; {TEMPORARY}"
     if error.errno not in TROUBLE:
         return None
     where = f"{error.filename}: " if error.filename else ""

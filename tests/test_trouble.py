@@ -185,6 +185,19 @@ def test_a_read_only_run_is_evaluated_elsewhere(tmp_path):
     assert not (folder / "evaluation").exists()
 
 
+@pytest.mark.parametrize("policy", ["left", "agent"])
+def test_no_temporary_folder_is_said(tmp_path, policy):
+    """As in a container whose root file system is read-only: Docker mounts no /tmp of its own in it."""
+    setup = " && ".join(READ_ONLY.format(folder) for folder in ("/tmp", "/var/tmp"))
+    setup += f' && mount -t tmpfs tmpfs "{tmp_path}" && cd /proc'
+    words = python("evaluate.py", "doomrnn", "--run", RELEASE, "--policy", policy, "--episodes", 2, "--seed", 3)
+    words += ["--set", "env.time_limit=20", "--to", str(tmp_path / "scores")]
+    done = namespace(setup, *words, TMPDIR="/nowhere")
+    assert_refused(done, 1, "No usable temporary directory found in [", "docker run --tmpfs /tmp", "TMPDIR")
+    done = namespace(setup, *words, TMPDIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("options", ["size=64k", "ro"])
 def test_little_shared_memory_is_said(tmp_path, options):
     """A container's 64 kB, or none to write: one line, no signal, nothing left."""
