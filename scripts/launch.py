@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,8 @@ class Launcher:
         self.run, self.task, self.ranks = run, task, ranks or cores
         self.collectors = ranks or (crowded(cores) if task.engine else cores)
         self.mpirun = find_mpirun() if self.ranks > 1 else None
+        if self.mpirun:
+            tempfile.gettempdir()  # mpirun needs one, and where there is none says so in many lines
 
     def alone(self, script: str, *flags: str) -> None:
         """Run a script in one process with all cores."""

@@ -192,8 +192,10 @@ def test_no_temporary_folder_is_said(tmp_path, policy):
     setup += f' && mount -t tmpfs tmpfs "{tmp_path}" && cd /proc'
     words = python("evaluate.py", "doomrnn", "--run", RELEASE, "--policy", policy, "--episodes", 2, "--seed", 3)
     words += ["--set", "env.time_limit=20", "--to", str(tmp_path / "scores")]
-    done = namespace(setup, *words, TMPDIR="/nowhere")
-    assert_refused(done, 1, "No usable temporary directory found in [", "docker run --tmpfs /tmp", "TMPDIR")
+    launcher = python("reproduce.py", "doomrnn", "--preset", "smoke", "--ranks", 2, "--run", tmp_path / "run")
+    for command in (words, launcher):
+        done = namespace(setup, *command, TMPDIR="/nowhere")
+        assert_refused(done, 1, "No usable temporary directory found in [", "docker run --tmpfs /tmp", "TMPDIR")
     done = namespace(setup, *words, TMPDIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
 
