@@ -25,12 +25,14 @@ import vizdoom
 
 from doomrnn.shared_memory import SHARED_MEMORY, room_for_an_engine
 from experiment.arrays import checked_numbers, checked_options
+from experiment.errors import InputError
 from vae.preprocessing import PREPROCESSES, stretched, wrapped
 
 log = logging.getLogger(__name__)
 
 ACTION_THRESHOLD = 1 / 3  # authors' code: the action's range is cut into three equal parts
 ROWS_FIRST = 320  # pixels of a screen's width, above which it is shrunk by rows first; the sums are the same
+NOEXEC = "and here nothing can be written; allow them (docker run --tmpfs /tmp:exec), or name another in TMPDIR"
 RESTARTS = 3  # ours: attempts to start an engine again before giving up
 _DEATHS = (  # how ViZDoom reports an engine process that crashed, was killed or no longer answers
     vizdoom.ViZDoomErrorException,
@@ -317,7 +319,7 @@ def _start(game: vizdoom.DoomGame) -> None:
     """Start the engine process so that it leaves nothing behind, even if we are killed."""
     folder = tempfile.mkdtemp(prefix="doomrnn-")
     try:
-        game.set_vizdoom_path(_keeper(folder) or vizdoom.exe_path)
+        game.set_vizdoom_path(_keeper(folder) or _bare_engine(folder))
         game.init()
     finally:
         _remove(folder)
@@ -335,6 +337,15 @@ def _remove(folder: str) -> None:
         with contextlib.suppress(OSError):
             os.rmdir(path)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bare_engine(folder: str) -> str:
+    """Return the engine's path; InputError where it cannot make its folder: it would crash, and so would we."""
+    try:
+        os.makedirs("_vizdoom", exist_ok=True)
+    except OSError:
+        raise InputError(f"{os.path.dirname(folder)}: programs in it may not be run (noexec), {NOEXEC}") from None
+    return vizdoom.exe_path
 
 
 def _keeper(folder: str) -> str | None:

@@ -17,7 +17,7 @@ TROUBLE = {  # with the system, not with the program: what to do about it
     **dict.fromkeys((errno.ENOMEM, errno.EAGAIN), "free some memory or processes, or use fewer ranks"),
     **dict.fromkeys((errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS), "its file system cannot do that; use another one"),
 }
-TEMPORARY = "make one of them writable (docker run --tmpfs /tmp), or name another in TMPDIR"
+TEMPORARY = "make one of them writable (docker run --tmpfs /tmp:exec), or name another in TMPDIR"
 
 
 def command(*words: object) -> str:

@@ -195,8 +195,21 @@ def test_no_temporary_folder_is_said(tmp_path, policy):
     launcher = python("reproduce.py", "doomrnn", "--preset", "smoke", "--ranks", 2, "--run", tmp_path / "run")
     for command in (words, launcher):
         done = namespace(setup, *command, TMPDIR="/nowhere")
-        assert_refused(done, 1, "No usable temporary directory found in [", "docker run --tmpfs /tmp", "TMPDIR")
+        assert_refused(done, 1, "No usable temporary directory found in [", "docker run --tmpfs /tmp:exec", "TMPDIR")
     done = namespace(setup, *words, TMPDIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_temporary_folder_that_runs_no_program(tmp_path):
+    """As Docker mounts one unless told otherwise: refused where the engine cannot write beside us either."""
+    words = python("evaluate.py", "doomrnn", "--run", RELEASE, *PLAY, "--set", "env.time_limit=20")
+    words += ["--to", str(tmp_path / "scores")]
+    for name in ("noexec", "here"):
+        (tmp_path / name).mkdir()
+    mount, places = f'mount -t tmpfs -o noexec tmpfs "{tmp_path}/noexec"', {"TMPDIR": str(tmp_path / "noexec")}
+    done = namespace(f"{mount} && cd /proc", *words, **places)
+    assert_refused(done, 2, "noexec: programs in it may not be run (noexec)", "docker run --tmpfs /tmp:exec", "TMPDIR")
+    done = namespace(f'{mount} && cd "{tmp_path}/here"', *words, **places)
     assert done.returncode == 0, done.stderr
 
 
