@@ -7,7 +7,6 @@ and `doomrnn.games.TakeCoverGames` steps many of them together. The task is the 
 """
 
 import contextlib
-import errno
 import functools
 import logging
 import math
@@ -24,14 +23,13 @@ import gymnasium
 import numpy as np
 import vizdoom
 
+from doomrnn.shared_memory import SHARED_MEMORY, room_for_an_engine
 from experiment.arrays import checked_numbers, checked_options
-from experiment.errors import InputError
 from vae.preprocessing import PREPROCESSES, stretched, wrapped
 
 log = logging.getLogger(__name__)
 
 ACTION_THRESHOLD = 1 / 3  # authors' code: the action's range is cut into three equal parts
-SHARED_MEMORY, SHARED_BYTES = "/dev/shm", 1 << 17  # where engines show their screen, and what else they use of it
 ROWS_FIRST = 320  # pixels of a screen's width, above which it is shrunk by rows first; the sums are the same
 RESTARTS = 3  # ours: attempts to start an engine again before giving up
 _DEATHS = (  # how ViZDoom reports an engine process that crashed, was killed or no longer answers
@@ -254,9 +252,9 @@ class TakeCoverGame:
 
     def _begin(self) -> None:
         if self._engine is None:
-            _check_shared_memory(self._blank.nbytes)
-            self._engine = self._configure()
-            _start(self._engine)
+            with room_for_an_engine(self._blank.nbytes):
+                self._engine = self._configure()
+                _start(self._engine)
         self._engine.set_seed(self._seed)
         self._engine.new_episode()
 
@@ -313,17 +311,6 @@ def _configure(skill: int, start_time: int, resolution: vizdoom.ScreenResolution
     game.set_mode(vizdoom.Mode.PLAYER)
     game.set_doom_config_path(os.devnull)  # else the engine writes `_vizdoom.ini` where we are
     return game
-
-
-def _check_shared_memory(screen: int) -> None:
-    """Raise InputError where an engine finds no room for a screen of so many bytes: the system would kill us."""
-    needed, advice = screen + SHARED_BYTES, "give the container more (docker run --shm-size=1g), or use fewer ranks"
-    try:
-        with tempfile.NamedTemporaryFile(dir=SHARED_MEMORY, prefix="ViZDoom") as file:
-            os.posix_fallocate(file.fileno(), 0, needed)
-    except OSError as error:
-        free = f", an engine needs {needed / 1e6:.1f} MB" if error.errno == errno.ENOSPC else ""
-        raise InputError(f"{SHARED_MEMORY}: {error.strerror}{free}; {advice}") from None
 
 
 def _start(game: vizdoom.DoomGame) -> None:

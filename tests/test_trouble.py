@@ -195,6 +195,41 @@ def test_little_shared_memory_is_said(tmp_path, options):
     assert not list(tmp_path.rglob("*"))
 
 
+CROWD = """
+import multiprocessing
+from doomrnn.env import TakeCoverGame
+from experiment.errors import InputError
+
+def play(line):
+    line.wait()
+    game = TakeCoverGame(width=640, height=480)
+    try:
+        print(game.reset(0).shape, flush=True)
+    except InputError as error:
+        print(error, flush=True)
+    line.wait()  # nobody frees memory before all have tried
+    game.close()
+
+if __name__ == "__main__":
+    context = multiprocessing.get_context("fork")
+    line = context.Barrier(6, timeout=60)
+    processes = [context.Process(target=play, args=(line,)) for _ in range(6)]
+    [process.start() for process in processes]
+    [process.join() for process in processes]
+    print([process.exitcode for process in processes])
+"""
+
+
+def test_many_ranks_share_little_memory(tmp_path):
+    """Six processes start an engine at once where two of 0.94 MB have room: four are told, and no process is killed."""
+    script = tmp_path / "crowd.py"
+    script.write_text(CROWD)
+    done = namespace("mount -t tmpfs -o size=2400k tmpfs /dev/shm", sys.executable, script)
+    lines = sorted(done.stdout.splitlines())
+    assert lines.count("(64, 64, 3)") == 2 and lines[-1] == "[0, 0, 0, 0, 0, 0]", done.stdout + done.stderr
+    assert sum("an engine needs 1.1 MB; give the container more" in line for line in lines) == 4
+
+
 def test_few_open_files_are_said(tmp_path):
     """One line that says which limit, and no folder of an engine or of the run is left."""
     folder = tmp_path / "run"
