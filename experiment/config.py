@@ -91,23 +91,38 @@ def parse_value(item: dataclasses.Field, text: str) -> Any:
         raise InputError(f"{item.name}={text}: not a value of type {item.type.__name__}") from None
 
 
-def override(stages: S, word: str) -> S:
-    """Return `stages` with one ``stage.field=value`` applied; InputError for an unknown stage, field or value."""
+def override(stages: S, *words: str) -> S:
+    """Return `stages` with every ``stage.field=value`` applied, in whatever order they stand.
+
+    Raises InputError for an unknown stage, field or value, or for values that do not fit one another.
+    """
+    changes: dict[str, dict[str, Any]] = {}
+    for word in words:
+        stage, key, value = _read(stages, word)
+        changes.setdefault(stage, {})[key] = value
+    for stage, values in changes.items():
+        try:
+            stages = dataclasses.replace(stages, **{stage: dataclasses.replace(getattr(stages, stage), **values)})  # type: ignore[type-var]
+        except InputError as error:
+            raise InputError(f"--set {stage}.{error}") from None
+    return stages
+
+
+def _read(stages: Any, word: str) -> tuple[str, str, Any]:
+    """Return the stage, the field and the value of one ``stage.field=value``."""
     name, separator, text = word.partition("=")
     stage, dot, key = name.partition(".")
     if not separator or not dot:
         raise InputError(f"--set {word}: write it as stage.field=value")
     if stage not in vars(stages):
         raise InputError(f"--set {word}: unknown stage '{stage}' (one of {', '.join(vars(stages))})")
-    config = getattr(stages, stage)
-    known = {item.name: item for item in fields(config)}
+    known = {item.name: item for item in fields(getattr(stages, stage))}
     if key not in known:
         raise InputError(f"--set {word}: stage '{stage}' has no field '{key}' (one of {', '.join(known)})")
     try:
-        changed = dataclasses.replace(config, **{key: parse_value(known[key], text)})
+        return stage, key, parse_value(known[key], text)
     except InputError as error:
         raise InputError(f"--set {stage}.{error}") from None
-    return dataclasses.replace(stages, **{stage: changed})  # type: ignore[type-var]
 
 
 def from_values(kind: type, values: dict[str, Any], where: str) -> Any:

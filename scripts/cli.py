@@ -210,9 +210,7 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[s
 
 def overridden(stages: Stages, words: list[str]) -> tuple[Stages, set[str]]:
     """Return the stages with the words of ``--set`` applied, and the ``stage.field`` these name."""
-    for word in words:
-        stages = override(stages, word)
-    return stages, {word.partition("=")[0] for word in words}
+    return override(stages, *words), {word.partition("=")[0] for word in words}
 
 
 def open_existing(path: Path) -> Run:

@@ -74,6 +74,16 @@ def test_a_setting_is_changed_and_the_rest_kept():
     assert override(STAGES, "rnn.precision=bfloat16").rnn.precision == "bfloat16"
 
 
+def test_settings_that_need_one_another_are_given_in_any_order():
+    """`first_rollouts` wants `full_rollouts_at`, so that neither is judged before both are known."""
+    words = ("controller.first_rollouts=2", "controller.full_rollouts_at=750")
+    for order in (words, words[::-1]):
+        changed = override(STAGES, *order).controller
+        assert (changed.first_rollouts, changed.full_rollouts_at) == (2, 750.0)
+    with pytest.raises(InputError, match="set controller.full_rollouts_at above 0"):
+        override(STAGES, words[0])
+
+
 @pytest.mark.parametrize(
     ("word", "words"),
     [

@@ -24,10 +24,7 @@ SMOKE = PRESETS["smoke"].stages
 
 def wanted(path: Path, *words: str, preset: str = "smoke", seed: int = 0, task: str = "doomrnn") -> Run:
     """What a command asks for."""
-    stages = PRESETS[preset].stages
-    for word in words:
-        stages = override(stages, word)
-    return Run(path, task, preset, seed, stages)
+    return Run(path, task, preset, seed, override(PRESETS[preset].stages, *words))
 
 
 def ask(path: Path, *words: str, preset: str | None = None, seed: int | None = None, task: str = "doomrnn") -> Run:
