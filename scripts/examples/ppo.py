@@ -3,8 +3,8 @@
     pip install "torch==2.13.0" "stable-baselines3>=2.6,<3"
     python scripts/examples/ppo.py doomrnn --run results/doomrnn --to runs/ppo --steps 1000000
 
-It writes ppo.zip, the policy as Stable-Baselines3 saves it, and ppo.json, its settings and scores; docs/ppo.md tells
-what came of it. `DreamVecEnv` is all that Stable-Baselines3 needs to train in the dream.
+It writes ppo.zip, the policy as Stable-Baselines3 saves it, and ppo.json, its settings and scores.
+`DreamVecEnv` is all that Stable-Baselines3 needs to train in the dream.
 """
 
 import argparse
