@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from doomrnn.scripted import TakeCoverScript
 from experiment.config import Settings, setting
 from experiment.errors import InputError, NumericalError
 from experiment.random_streams import Purpose
+from rollouts.heartbeat import HeartbeatMonitor
 from rollouts.rollout import Outcome, Rollout
 
 ROLLOUTS = 90
@@ -52,7 +54,6 @@ with contextlib.suppress(ProcessLookupError):
             os.kill(rank, number)
             time.sleep(seconds)
 """
-WAKER = "import os, signal, sys, time; time.sleep(float(sys.argv[1])); os.kill(os.getppid(), signal.SIGCONT)"
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def act_up(words: argparse.Namespace, here: bool) -> None:
         if here and words.mode == "dawdle":
             time.sleep(DAWDLE_SECONDS)
         if here and next(steps) == EVENTFUL_STEP:
-            happen(words.mode, words.silent)
+            happen(words.mode)
 
     CountingGames.before_step = staticmethod(step)
     if here and words.mode == "early":
@@ -168,12 +169,10 @@ def act_up(words: argparse.Namespace, here: bool) -> None:
         subprocess.Popen([sys.executable, "-c", SLOWER])
 
 
-def happen(mode: str, silent: float | None) -> None:
+def happen(mode: str) -> None:
     """What becomes of a rank in the middle of its games."""
     if mode in ERRORS:
         raise ERRORS[mode](f"this is rank {cli.rank()}")
-    if mode == "woken":
-        subprocess.Popen([sys.executable, "-c", WAKER, str(silent + 1)])
     if mode in ("stopped", "woken"):
         print(f"rank {cli.rank()} stops", file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGSTOP)
@@ -194,13 +193,35 @@ def job(words: argparse.Namespace, pids: list[int] | None, farm) -> None:
         answers.append(answer(farm.play(rollouts(words.rollouts), repeats=not words.once)))
         seconds.append(time.monotonic() - started)
         if words.mode == "woken" and len(seconds) == 1:
-            time.sleep(words.silent + 2)  # it is given up and wakes
+            assert Waker.answered.wait(120), "it was not given up, or did not wake"
     assert all(found == answers[0] for found in answers)
     sha256 = hashlib.sha256(json.dumps(answers[0]).encode()).hexdigest()
     print(json.dumps({"outcomes": answers[0], "sha256": sha256, "seconds": seconds}), flush=True)
-    if pids:
+    if words.mode == "late":
         time.sleep(0.2)  # all ranks wait for work
         os.kill(pids[words.rank], signal.SIGSTOP)
+
+
+class Waker(HeartbeatMonitor):
+    """Rank 0's monitor, that lets a stopped rank go on a second after it was given up, and knows when it answers."""
+
+    pids: Sequence[int] = ()
+    rank = 0
+    answered = threading.Event()
+
+    def look(self) -> list[int]:
+        """Wake those that are given up."""
+        lost = super().look()
+        for rank in lost:
+            threading.Timer(1, os.kill, (self.pids[rank], signal.SIGCONT)).start()
+        return lost
+
+    def heard(self, rank: int) -> float | None:
+        """Note that one answers again."""
+        late = super().heard(rank)
+        if late is not None and rank == self.rank:
+            self.answered.set()
+        return late
 
 
 class Instant:
@@ -278,7 +299,9 @@ def main() -> None:
     here = cli.rank() == words.rank
     farm.SILENT_SECONDS = words.silent or farm.SILENT_SECONDS
     print(f"rank {cli.rank()} is pid {os.getpid()} on host {socket.gethostname()}", file=sys.stderr, flush=True)
-    pids = comm.gather(os.getpid()) if words.mode == "late" else None
+    pids = comm.gather(os.getpid()) if words.mode in ("late", "woken") else None
+    if words.mode == "woken":
+        Waker.pids, Waker.rank, farm.HeartbeatMonitor = pids, words.rank, Waker
     act_up(words, here)
     with cli.ending_well(comm):
         if words.mode == "overhead":

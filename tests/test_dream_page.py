@@ -218,7 +218,7 @@ def steps(browser):
     return int(browser.execute_script("return document.getElementById('now').textContent").replace(",", ""))
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=300):
     """Wait for something that the page does in its own time."""
     end = time.monotonic() + seconds
     while not condition():
