@@ -28,8 +28,8 @@ class CMAES:
         rng = Purpose.CMA_ES.stream(seed).generator()
         options = {
             "popsize": popsize,
-            # the path length rule of 2018; from 300 weights on `cma` 4 would turn to its two-point rule, under which the
-            # step size doubles within 20 generations of noisy returns (docs/carracing.md)
+            # the path length rule of 2018; from 300 weights on `cma` 4 would turn to its two-point rule, under which
+            # the step size doubles within 20 generations of noisy returns (docs/carracing.md)
             "AdaptSigma": CMAAdaptSigmaCSA,
             "randn": lambda *shape: rng.standard_normal(shape),
             "seed": np.nan,  # cma then leaves NumPy's global generator alone

@@ -5,7 +5,7 @@ difficulty. An episode as long as the limit is censored: truncation is not termi
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from scipy import stats
 WINDOWS = (0, 100, 200, 400, 800, 1200, 2100)  # steps
 LEVEL = 0.05  # of intervals and bands
 PER = 100  # steps
+FEWEST = 10  # episodes that a window is compared by
 
 
 class Curve(NamedTuple):
@@ -101,3 +102,19 @@ def outside(dream: Sequence[Hazard], game: Sequence[Hazard]) -> list[tuple[Hazar
         for d, g in zip(dream, game, strict=True)
         if d.steps and g.steps and not g.interval[0] <= d.rate <= g.interval[1]
     ]
+
+
+def distance(pairs: Iterable[tuple[Sequence[int], Sequence[int]]], limit: int) -> float:
+    """Return how far a dream's hazards are from the real task's: 0 where alike; 0.7 for twice or half as many deaths.
+
+    pairs: lengths (in the dream, in the real task) of each policy. The mean over policies and windows of
+    |log((d + 1/2) / (g + 1/2))|, d and g the deaths per 1,000 steps lived; without the last window, which few reach,
+    and those in which fewer than `FEWEST` episodes of either begin. NaN where none is left. Ours: docs/doom.md, rule 1.
+    """
+    found = []
+    for dream, real in pairs:
+        for d, g in zip(hazards(dream, limit), hazards(real, limit), strict=True):
+            begun = min(int((np.asarray(ends) > d.start).sum()) for ends in (dream, real))
+            if begun >= FEWEST and d.start < WINDOWS[-2]:
+                found.append(abs(np.log((1000 * d.deaths / d.steps + 0.5) / (1000 * g.deaths / g.steps + 0.5))))
+    return float(np.mean(found)) if found else float("nan")

@@ -8,7 +8,7 @@ from commands import ROOT, SCRIPTS
 from scipy import stats
 
 from controller.evaluation import load_evaluations
-from controller.survival import Hazard, hazards, lives_to, outside, survival_curve, windows_within
+from controller.survival import Hazard, distance, hazards, lives_to, outside, survival_curve, windows_within
 
 
 def test_kaplan_and_meier_by_hand():
@@ -54,6 +54,18 @@ def test_outside_the_interval():
     dream = [Hazard(0, 100, 15, 10_000), Hazard(100, 200, 19, 5_000), Hazard(200, 300, 9, 900)]
     assert outside(dream, game) == [(dream[0], game[0])]
     assert outside(game, game) == []
+
+
+def test_distance_by_hand():
+    """Twelve that die at 50 against twelve of which six do; windows that fewer than ten enter do not count."""
+    dream, game = [50] * 12, [50] * 6 + [150] * 6
+    d, g = 1000 * 12 / 600, 1000 * 6 / 900
+    assert distance([(dream, game)], 300) == pytest.approx(math.log((d + 0.5) / (g + 0.5)))
+    assert distance([(dream, game), (game, game)], 300) == pytest.approx(math.log((d + 0.5) / (g + 0.5)) / 2)
+    assert distance([(game, dream)], 300) == pytest.approx(distance([(dream, game)], 300))
+    assert math.isnan(distance([([50] * 9, [50] * 12)], 300))
+    late = [1250] * 12, [2100] * 12  # differ in the last window alone
+    assert distance([late], 2100) == 0.0
 
 
 def test_the_released_scores(monkeypatch):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from controller.evaluation import Evaluation
-from controller.survival import Hazard, hazards, lives_to, outside, windows_within
+from controller.survival import Hazard, distance, hazards, lives_to, outside, windows_within
 
 WORLDS = ("dream", "real task")
 Lengths = Mapping[str, tuple[Sequence[int], Sequence[int]]]  # by who: (in the dream, in the real task); may be empty
@@ -50,6 +50,12 @@ def warnings(lengths: Lengths, limit: int) -> list[str]:
         if wrong:
             found.append(f"warning: {who} in the dream: {'; '.join(_wrong(d, g) for d, g in wrong)}")
     return found
+
+
+def apart(lengths: Lengths, limit: int) -> list[str]:
+    """Return a line with the distance of the dream's hazards from the real task's, over all policies; none: no line."""
+    found = distance([worlds for worlds in lengths.values() if all(map(len, worlds))], limit)
+    return [f"distance of the dream's hazards from the real task's: {found:.2f} (0: alike)"] if found == found else []
 
 
 def _wrong(dream: Hazard, game: Hazard) -> str:

@@ -44,9 +44,10 @@ def print_survival(run: Run, names: list[str], temperature: float) -> None:
     }
     if not any(map(any, lengths.values())):
         return
-    heads, *rows = survival.hazard_rows(lengths, run.stages.env.time_limit)
+    limit = run.stages.env.time_limit
+    heads, *rows = survival.hazard_rows(lengths, limit)
     print(table(rows, heads))
-    print("\n".join([*survival.warnings(lengths, run.stages.env.time_limit), ""]), flush=True)
+    print("\n".join([*survival.warnings(lengths, limit), *survival.apart(lengths, limit), ""]), flush=True)
 
 
 def print_results(run: Run, task: Task, controllers: list[str], temperature: float) -> None:
