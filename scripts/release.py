@@ -57,7 +57,7 @@ def release(source: Path, target: Path, dtype: str) -> None:
         if stage in models:
             save_model(target / stage, "weights", models[stage], dtype)
         write_manifest(target / stage)
-    for folder in sorted(path.parent for path in source.glob("controller/*/best.json")):
+    for folder in sorted(path.parent for path in source.glob("controller/[!.]*/best.json")):
         copy(folder, target / "controller" / folder.name, CONTROLLER)
         write_manifest(target / "controller" / folder.name)
     copy_evaluations(source / "evaluation", target / "evaluation")
