@@ -47,11 +47,11 @@ RELEASE = replace(
         VAE, batch_size=32, learning_rate=1e-3, final_learning_rate=1e-4, max_frames=1_000_000, precision="bfloat16"
     ),
     rnn=replace(RNN, batch_size=32, epochs=12.0, decay=0.997, validate_every=50),
-    # what is certainly bad is known after two rollouts and 40 steps without a tile
+    # what is certainly bad is known after four rollouts and 40 steps without a tile
     controller=replace(
         CONTROLLER,
-        first_rollouts=2,
-        full_rollouts_at=750.0,
+        first_rollouts=4,
+        full_rollouts_at=600.0,
         stall_limit=40,
         generations=200,
         evaluate_every=5,

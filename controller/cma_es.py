@@ -15,6 +15,7 @@ from experiment.random_streams import Purpose
 with warnings.catch_warnings():  # it misses matplotlib, for plots that nobody asks it for
     warnings.simplefilter("ignore", UserWarning)
     import cma
+    from cma.sigma_adaptation import CMAAdaptSigmaCSA
 
 
 class CMAES:
@@ -36,6 +37,9 @@ class CMAES:
         rng = Purpose.CMA_ES.stream(seed).generator()
         options = {
             "popsize": popsize,
+            # the path length rule of 2018; from 300 weights on `cma` 4 would turn to its two-point rule, under which
+            # the step size doubles within 20 generations of noisy returns (docs/carracing.md)
+            "AdaptSigma": CMAAdaptSigmaCSA,
             "randn": lambda *shape: rng.standard_normal(shape),
             "seed": np.nan,  # cma then leaves NumPy's global generator alone
             "verbose": -9,
@@ -43,7 +47,6 @@ class CMAES:
         }
         with threadpool_limits(1):
             self._es = cma.CMAEvolutionStrategy(start, sigma_init, options)
-        self._scale = sigma_init
 
     def ask(self) -> np.ndarray:
         """Return the candidates of a generation, float64 [popsize, size]."""

@@ -21,7 +21,7 @@ from controller.policy_spec import PolicyShape, rounded
 from experiment.errors import InputError, NumericalError
 from experiment.interrupts import Interrupt, deferred_interrupts
 from experiment.jsonl import append_row, read_journal, write_journal
-from experiment.metrics import Metrics
+from experiment.metrics import Metrics, read_metrics
 from experiment.progress import Progress
 from experiment.random_streams import Purpose, Stream
 from rollouts.farm import Farm
@@ -241,3 +241,14 @@ class ControllerTrainer:
 def read_evaluations(folder: Path) -> list[dict[str, Any]]:
     """Return the scores of a controller's mean: generation, score (it picks the best), and that in each world."""
     return read_journal(folder / "evaluations.jsonl", EVALUATION, f"delete {folder} to train again")
+
+
+def scores_by_steps(folder: Path) -> tuple[list[float], list[float]]:
+    """Return the steps of all fitness rollouts up to each evaluation of a controller, and its score in the real task.
+
+    Both are empty where C was trained in the dream, and where its metrics are of before steps were counted.
+    """
+    rows = [row for row in read_evaluations(folder) if "dream" not in row]
+    played = np.cumsum([0.0, *(row.get("steps", math.nan) for row in read_metrics(folder))])
+    steps = [float(played[row["generation"]]) for row in rows if row["generation"] < len(played)]
+    return (steps, [row["score"] for row in rows]) if len(steps) == len(rows) and np.isfinite(steps).all() else ([], [])

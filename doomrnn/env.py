@@ -352,7 +352,7 @@ def _keeper(folder: str) -> str | None:
         return None
     path = Path(folder, "engine.sh")
     words = [sys.executable, "-ISc", _KEEPER, str(os.getpid()), folder, vizdoom.exe_path]
-    path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+    path.write_bytes(os.fsencode(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n'))  # as paths are, in any locale
     path.chmod(0o700)
     return str(path) if os.access(path, os.X_OK) else None  # a noexec file system says no
 

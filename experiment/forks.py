@@ -38,8 +38,8 @@ def refuse_graphs() -> None:
     outside = getattr(sys.modules.get("tensorflow.python.framework.ops"), "executing_eagerly_outside_functions", eager)
     if outside is not None and not outside():
         raise InputError(
-            "TensorFlow was told to build graphs only (tf.compat.v1.disable_eager_execution or disable_v2_behavior), and "
-            "these models compute at once: load them in a process without that"
+            "TensorFlow was told to build graphs only (tf.compat.v1.disable_eager_execution or disable_v2_behavior), "
+            "and these models compute at once: load them in a process without that"
         )
 
 

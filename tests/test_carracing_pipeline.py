@@ -5,6 +5,7 @@ import json
 import numpy as np
 from commands import python, run
 
+from controller.training import scores_by_steps
 from vae.episodes import list_episodes, read_episode
 
 
@@ -23,6 +24,10 @@ def test_from_collecting_to_the_table(tmp_path):
     assert all(episode.truncated[-1] and not episode.terminated.any() for episode in episodes)
     assert len({episode.action.tobytes() for episode in episodes}) == 6
 
+    steps, scores = scores_by_steps(path / "controller" / "real-zh-s0")
+    assert steps == [160, 320]  # 4 candidates, 2 rollouts of 20 steps
+    assert len(scores) == 2 and np.isfinite(scores).all()
+
     words = ("carracing", "--run", path)
     trained = run(python("train_controller.py", *words, "--world", "dream"))
     assert trained.returncode == 0, trained.stderr
@@ -30,6 +35,7 @@ def test_from_collecting_to_the_table(tmp_path):
         python("evaluate.py", *words, "--controller", "dream-zh-tau0.70-s0", "--world", "dream", "--episodes", 5)
     )
     assert dreamt.returncode == 0, dreamt.stderr
+    assert scores_by_steps(path / "controller" / "dream-zh-tau0.70-s0") == ([], [])
     (file,) = (path / "evaluation").glob("dream-dream-zh-tau0.70-s0-tau0.70-*.json")
     found = json.loads(file.read_text())
     assert found["lengths"] == [40] * 5 and len(set(found["scores"])) == 5 and np.isfinite(found["scores"]).all()

@@ -48,6 +48,17 @@ def test_shapes_and_first_spread():
     assert abs(candidates.std() - 0.1) < 0.001 and abs(candidates.mean()) < 0.002
 
 
+def test_the_step_size_falls_as_the_authors():
+    """The first step sizes of 867 weights are those of the authors' log (the path length rule, begun at zero)."""
+    es, rng = CMAES(867, 64, 0.1, seed=3), np.random.default_rng(3)
+    found = []
+    for _ in range(10):
+        es.tell(es.ask(), rng.standard_normal(64))  # what is random is what a first generation's returns are
+        found.append(es.rms_sigma)
+    published = [0.0983, 0.09681, 0.09547, 0.09425, 0.09311, 0.09209, 0.09115, 0.09027, 0.08944, 0.08867]
+    assert found == pytest.approx(published, rel=0.005)  # carracing.hist.json
+
+
 def test_a_replay_is_bit_exact():
     """The same asks and tells in a new object lead to bit-identical candidates."""
     es = CMAES(200, 16, 0.1, seed=5)

@@ -20,7 +20,7 @@ from controller.evaluation import Evaluation, evaluations_of, row
 from controller.policies import Policy
 from controller.survival import survival_curve
 from controller.task import temperature_text
-from controller.training import read_evaluations
+from controller.training import read_evaluations, scores_by_steps
 from controller.trajectories import (
     Trajectory,
     agent_trajectory,
@@ -276,7 +276,7 @@ class Report:
     # --- C ---
 
     def learning(self) -> None:
-        """Draw learning curves over the authors', and the mean's own scores, where it was evaluated, in both worlds."""
+        """Draw learning curves over the authors', and how the mean itself did, where it was evaluated."""
         theirs = self.paper["learning"]
         self.page.heading("C", "Mean return of a generation of CMA-ES, over the authors' published run.")
         found = [(path.parent.name, read_metrics(path.parent)) for path in self._controllers("metrics.jsonl")]
@@ -293,7 +293,23 @@ class Report:
             xs, ys = [theirs["generation"][n] for n in shown], [theirs["mean"][n] for n in shown]
             curves.append(("authors' run", figures.THEIRS, xs, ys))
         self.page.figure("learning", figures.lines(curves, "generation", f"mean {self.task.score}"), "learning curves")
+        self._by_steps()
         return self._transfer()
+
+    def _by_steps(self) -> None:
+        """Draw how the means of controllers trained in the real task did, by environment steps, over the authors'."""
+        curves = []
+        for path in self._controllers("evaluations.jsonl"):
+            xs, ys = scores_by_steps(path.parent)
+            if len(xs) > 1:
+                curves.append((path.parent.name, figures.COLORS[len(curves) % 3], xs, ys))
+        theirs = self.paper.get("evaluated", {})
+        if not curves:
+            return
+        if "steps" in theirs:
+            curves.append(("authors' run", figures.THEIRS, theirs["steps"], theirs["score"]))
+        figure = figures.lines(curves, "environment steps", f"{self.task.score} of the mean", log=True)
+        self.page.figure("learning-steps", figure, "scores of CMA-ES's mean by environment steps")
 
     def _transfer(self) -> None:
         """Draw how each controller's mean did in the dream and in the real task while it grew, if both are known."""
