@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 from commands import ENVIRONMENT, ROOT, assert_refused, python, ranked, run
 from samples import striped_frames
+from test_trouble import namespace
 
+import rollouts.collecting
 from controller.checkpoints import find_controller, load_controller
 from controller.evaluation import load_evaluations
 from experiment.errors import InputError
 from experiment.files import atomic_write, check_file_writable
 from pendulum.scripted import PendulumScript
+from rollouts.collecting import check_disk
 from rollouts.scripted import BoxScript
 from vae.episodes import list_episodes, read_episode
 from vae.recordings import read_recording
@@ -114,6 +117,58 @@ def test_a_file_that_cannot_be_written_is_said_at_once(tmp_path, inside, script,
     check_file_writable(None)
     check_file_writable(tmp_path / "new" / "file")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("frames", "size"), [(20, "100k"), (300, "100k"), (20, "10m")])
+def test_half_a_video_is_not_shown(tmp_path, frames, size):
+    """The disk fills up at its end or in its midst: it is named on the page, and no file is left."""
+    code = f"""
+import sys; sys.path.insert(0, {str(ROOT / "scripts")!r})
+from pathlib import Path
+import numpy as np
+from reporting.page import Page
+page = Page(Path({str(tmp_path)!r}))
+page.video("agent", np.random.default_rng(0).integers(0, 255, ({frames}, 64, 192, 3), np.uint8), 35)
+print(page.count, len(page.failed), *(path.name for path in page.folder.iterdir()))
+"""
+    done = namespace(f'mount -t tmpfs -o size={size} tmpfs "{tmp_path}"', sys.executable, "-c", code)
+    assert done.stdout.split() == (["1", "0", "agent.mp4"] if size == "10m" else ["0", "1"]), done.stderr
+
+
+# --- what would never end, or would take away what is there ---
+
+
+def test_episodes_that_are_never_long_enough(tmp_path, inside, monkeypatch):
+    """More steps than the time limit has are refused at once; more than anybody survives after many attempts."""
+    words = ("collect_rollouts.py", "doomrnn", "--preset", "smoke", "--run", tmp_path / "run")
+    done = inside(*words, "--set", "env.time_limit=20", "--set", "collect.minimum_length=21")
+    assert done.returncode == 2 and "no episode is longer than env.time_limit, 20" in done.stderr
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(rollouts.collecting, "HOPELESS", 3)
+    done = inside(*words, "--set", "env.time_limit=2100", "--set", "collect.minimum_length=2100")
+    assert done.returncode == 2, done.stderr
+    assert f"{tmp_path / 'run' / 'rollouts'}: none of 3 episodes is 2100 steps long; delete the folder" in done.stderr
+
+
+def test_the_disk_of_the_episodes_is_looked_at(tmp_path):
+    """Where rollouts/ is a link to another disk, that one counts; few bytes are not 0.0 GB."""
+    (tmp_path / "rollouts").symlink_to("/proc")
+    with pytest.raises(InputError, match=r"2 episodes need about 0\.1 MB and 0\.0 MB are free"):
+        check_disk(tmp_path / "rollouts", 2, 1000, 50)
+    assert check_disk(tmp_path, 2, 1000, 50) == 100_000
+
+
+def test_a_release_is_never_the_run_itself(tmp_path, inside):
+    """Nobody is told to delete the run; and half a release is not left behind."""
+    folder = tmp_path / "run"
+    shutil.copytree(RELEASE, folder)
+    (tmp_path / "link").symlink_to(folder)
+    for to in (folder, tmp_path / "link"):
+        done = inside("release.py", "--run", folder, "--to", to)
+        assert done.returncode == 2 and "is the run itself" in done.stderr and "delete" not in done.stderr
+    (folder / "evaluation" / "broken.json").write_text("{}")
+    done = inside("release.py", "--run", folder, "--to", tmp_path / "half")
+    assert done.returncode == 2 and "broken.json" in done.stderr and not (tmp_path / "half").exists()
 
 
 # --- other programs' files ---
