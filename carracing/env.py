@@ -16,7 +16,7 @@ from gymnasium.envs.box2d.car_racing import CarRacing
 
 from carracing.config import RENDERERS, VIEWS
 from carracing.render import KEPT_ROWS, SIZE, Renderer, Road, resize
-from experiment.arrays import checked_options
+from experiment.arrays import checked_options, checked_whole
 from vae.preprocessing import PREPROCESSES, stretched, wrapped
 
 LOW, HIGH = np.array([-1.0, 0.0, 0.0], np.float32), np.ones(3, np.float32)  # steer, gas, brake
@@ -108,8 +108,7 @@ class CarRacingGame:
         preprocess: str = "plain",
         endless: bool = False,
     ) -> None:
-        if time_limit < 1:
-            raise ValueError(f"time_limit must be at least 1, not {time_limit}")
+        checked_whole("time_limit", time_limit, 1)
         if renderer not in RENDERERS or view not in VIEWS:
             raise ValueError(f"there is no renderer {renderer!r} with a view {view!r}")
         if renderer == "gymnasium" and view != "v3":

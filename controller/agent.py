@@ -12,10 +12,10 @@ import tensorflow as tf
 from controller.checkpoints import find_controller, load_controller
 from controller.policies import Policy
 from controller.task import Task
-from experiment.arrays import checked_frame
+from experiment.arrays import checked_frame, described
 from experiment.errors import InputError, NumericalError
 from experiment.random_streams import Purpose, Stream
-from experiment.runs import check_task
+from experiment.runs import check_run, check_task
 from rnn.model import MDNRNN
 from rnn.training import load_rnn
 from rollouts.rollout import BLOCK, Rollout, wild
@@ -140,10 +140,14 @@ def load_agent(task: Task, run: str | Path, controller: str | None = None, check
     """Return the agent of a run of a task, with the controller named, its only one, or the task's usual one.
 
     Raises:
+        TypeError: `task` is none.
         InputError: a file is missing or damaged, the run is of another task, its parts do not fit together, or it has
             no controller, or several, none of which is meant.
     """
-    run = Path(run)
+    if not isinstance(task, Task):
+        raise TypeError(f"task must be a Task, such as doomrnn.task.TASK, not {described(task)}")
+    run = Path(run).expanduser()
+    check_run(run)
     check_task(run, task.name)
     folder = find_controller(run, controller, task.usual_controller)
     shape, weights = load_controller(folder, checkpoint)

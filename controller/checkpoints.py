@@ -15,6 +15,7 @@ from experiment.jsonl import read_journal
 from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
 from experiment.runs import Run
 
+CHECKPOINTS = ("best", "last")
 ADVICE = "run scripts/train_controller.py first, or again after deleting the folder"
 
 
@@ -41,6 +42,9 @@ def load_candidates(folder: Path, size: int) -> np.ndarray:
 
 def load_controller(folder: Path, checkpoint: str) -> tuple[PolicyShape, np.ndarray]:
     """Return the shape and flat weights float32 [P] of a trained controller's "best" or "last" checkpoint."""
+    if checkpoint not in CHECKPOINTS:
+        raise InputError(f"checkpoint {checkpoint!r}: one of {', '.join(CHECKPOINTS)}")
+    folder = Path(folder)
     path = folder / f"{checkpoint}.json"
     config = read_json(path, ADVICE)
     try:
@@ -56,11 +60,16 @@ def load_controller(folder: Path, checkpoint: str) -> tuple[PolicyShape, np.ndar
 def find_controller(run: Path, name: str | None = None, usual: str | None = None) -> Path:
     """Return the folder of a run's controller: the one named, else the only one there, else the `usual` one.
 
-    InputError where there is none, or none of several is meant.
+    InputError where there is none, it is not there, or none of several is meant.
     """
+    run = Path(run)
+    found = sorted(path.parent for path in run.glob("controller/[!.]*/best.json"))  # others' folders are hidden ones
     if name is not None:
-        return run / "controller" / name
-    found = sorted(path.parent for path in run.glob("controller/*/best.json"))
+        folder = run / "controller" / name
+        if not (name and folder.is_dir()):
+            there = ", ".join(path.name for path in found) or "none"
+            raise InputError(f"{run / 'controller'}: holds no controller {name!r}; there are: {there}")
+        return folder
     if not found:
         raise InputError(f"{run / 'controller'}: no controller in it; {ADVICE}")
     if len(found) > 1:

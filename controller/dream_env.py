@@ -15,10 +15,10 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from experiment.arrays import checked_numbers, checked_options
+from experiment.arrays import checked_numbers, checked_options, checked_whole
 from experiment.checkpoints import load_config
 from experiment.errors import InputError
-from experiment.runs import check_task
+from experiment.runs import check_run, check_task
 from rnn.config import ADVICE as RNN_ADVICE
 from rnn.config import checked_temperature
 from rnn.series import load_initial
@@ -44,7 +44,8 @@ class DreamSource:
     """
 
     def __init__(self, run: str | Path, action_space: gymnasium.spaces.Box, temperature: float, task: str):
-        self.run, self.temperature = Path(run), checked_temperature(temperature)
+        self.run, self.temperature = Path(run).expanduser(), checked_temperature(temperature)
+        check_run(self.run)
         if task:
             check_task(self.run, task)
         z_size = load_config(self.run / "vae", "weights", {"z_size": int}, VAE_ADVICE)["z_size"]
@@ -100,7 +101,8 @@ class DreamEnv(gymnasium.Env):
         time_limit: int,
         render_mode: str | None,
     ) -> None:
-        self.render_mode, self.time_limit, self.action_space = _checked(render_mode), time_limit, action_space
+        self.render_mode, self.action_space = _checked(render_mode), action_space
+        self.time_limit = checked_whole("time_limit", time_limit, 1)
         self._source = DreamSource(run, action_space, temperature, self.task)
         self.sizes, self.observation_space = self._source.sizes, self._source.observation_space()
         self._batch: DreamBatch | None = None
@@ -162,9 +164,8 @@ class DreamVectorEnv(VectorEnv):
         render_mode: str | None,
         autoreset_mode: str | AutoresetMode,
     ) -> None:
-        if num_envs < 1:
-            raise ValueError(f"num_envs must be at least 1, not {num_envs}")
-        self.num_envs, self.time_limit, self.render_mode = num_envs, time_limit, _checked(render_mode)
+        self.num_envs, self.render_mode = checked_whole("num_envs", num_envs, 1), _checked(render_mode)
+        self.time_limit = checked_whole("time_limit", time_limit, 1)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self._source = DreamSource(run, action_space, temperature, self.task)

@@ -8,7 +8,7 @@ import numpy as np
 
 from controller.config import Stages, World
 from controller.task import temperature_text
-from experiment.errors import InputError
+from experiment.errors import InputError, NumericalError
 from experiment.files import first_line, read_json, write_json
 from experiment.provenance import commit, digest
 from experiment.random_streams import Purpose
@@ -180,6 +180,9 @@ def summarise(outcomes: list[Outcome], conditions: Conditions) -> Evaluation:
     from controller.statistics import bootstrap_interval  # loads SciPy
 
     scores = np.array([outcome.score for outcome in outcomes])
+    for episode in np.flatnonzero(~np.isfinite(scores))[:1]:
+        who = f"{conditions.policy} in the {conditions.world}"
+        raise NumericalError(f"{who}: episode {episode} of seed {conditions.seed} returned {scores[episode]}")
     return Evaluation(
         episodes=len(outcomes),
         mean=float(scores.mean()),
@@ -201,7 +204,7 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> Path:
 def load_evaluations(folder: Path, precision: str | None = None) -> list[Evaluation]:
     """Return all evaluations of a run, or those of one precision; InputError where a file is not one."""
     found = []
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(Path(folder).glob("[!.]*.json")):
         values = read_json(path)
         try:
             found.append(Evaluation(**values))

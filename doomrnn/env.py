@@ -24,7 +24,7 @@ import numpy as np
 import vizdoom
 
 from doomrnn.shared_memory import SHARED_MEMORY, room_for_an_engine
-from experiment.arrays import checked_numbers, checked_options
+from experiment.arrays import checked_numbers, checked_options, checked_whole
 from experiment.errors import InputError
 from vae.preprocessing import PREPROCESSES, stretched, wrapped
 
@@ -170,13 +170,13 @@ class TakeCoverGame:
         observation_size: int = 64,
         preprocess: str = "plain",
     ) -> None:
-        _check_whole("skill", skill, 1, 5)
-        _check_whole("time_limit", time_limit, 1, 2**31 - 1)
-        _check_whole("start_time", start_time, 1, 2**31 - 1)
+        checked_whole("skill", skill, 1, 5)
+        checked_whole("time_limit", time_limit, 1, 2**31 - 1)
+        checked_whole("start_time", start_time, 1, 2**31 - 1)
         resolution = getattr(vizdoom.ScreenResolution, f"RES_{width}X{height}", None)
         if resolution is None:
             raise ValueError(f"ViZDoom has no screen of {width}x{height}; it has 160x120 and 640x480, say")
-        _check_whole("observation_size", observation_size, 1, min(width, height * 5 // 6))
+        checked_whole("observation_size", observation_size, 1, min(width, height * 5 // 6))
         if preprocess not in PREPROCESSES:
             raise ValueError(f"preprocess must be one of {', '.join(PREPROCESSES)}, not {preprocess!r}")
         self.time_limit = time_limit
@@ -200,7 +200,7 @@ class TakeCoverGame:
             ValueError: the seed is out of range.
             RuntimeError: the engine cannot be started.
         """
-        _check_whole("seed", seed, 0, 2**32 - 1)
+        checked_whole("seed", seed, 0, 2**32 - 1)
         self._seed, self._pressed, self._over = int(seed), [], False
         self._run(self._begin)
         return self.observation_of(self.screen)
@@ -286,11 +286,6 @@ class TakeCoverGame:
             self._engine.make_action(pressed)
 
 
-def _check_whole(name: str, value: int, low: int, high: int) -> None:
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
-
-
 def _configure(skill: int, start_time: int, resolution: vizdoom.ScreenResolution) -> vizdoom.DoomGame:
     """Return an engine set up for take cover, not yet started."""
     game = vizdoom.DoomGame()
@@ -357,7 +352,7 @@ def _keeper(folder: str) -> str | None:
         return None
     path = Path(folder, "engine.sh")
     words = [sys.executable, "-ISc", _KEEPER, str(os.getpid()), folder, vizdoom.exe_path]
-    path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+    path.write_bytes(os.fsencode(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n'))  # as paths are, in any locale
     path.chmod(0o700)
     return str(path) if os.access(path, os.X_OK) else None  # a noexec file system says no
 

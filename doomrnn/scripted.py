@@ -33,12 +33,6 @@ class TakeCoverScript(Script):
             raise InputError(f"policy {self.name} (period {self.period}): not one of {', '.join(SCRIPTS)}")
         object.__setattr__(self, "period", (self.period or SWEEP_PERIOD) if self.name == "sweep" else None)
 
-    @property
-    def label(self) -> str:
-        """What tables call it: its name, with a sweep's period, or the longest hold where it is not the authors'."""
-        held = self.name == "random_hold" and self.max_hold != MAX_HOLD
-        return f"{self.name}{self.max_hold}" if held else super().label
-
     def actions(self, rng: np.random.Generator, steps: int) -> np.ndarray:
         """Return all actions float32 [steps, 1] of one rollout."""
         if self.name == "random":

@@ -52,6 +52,13 @@ def checked_numbers(
     raise ValueError(f"{name} must be {count} finite number{'s' * (shape != (1,))}{bounds}, not {found}")
 
 
+def checked_whole(name: str, value: Any, low: int, high: int = 2**31 - 1) -> int:
+    """Return `value` as an int; ValueError where it is not a whole number of the range."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+    return int(value)
+
+
 def checked_options(options: Any, known: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the options of a `reset` as a dict; ValueError for one that nobody reads."""
     if options is None:

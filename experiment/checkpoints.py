@@ -7,7 +7,7 @@ import numpy as np
 
 from experiment.errors import InputError, NumericalError
 from experiment.files import read_json, then, write_json
-from experiment.forks import refuse_dead_tensorflow
+from experiment.forks import refuse_dead_tensorflow, refuse_graphs
 from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
 
 
@@ -41,8 +41,10 @@ def load_model(kind: type, folder: Path, name: str, advice: str, precision: str 
     Raises InputError, ending in `advice`, where a file is missing, damaged, or does not fit, or where TensorFlow cannot
     run in this forked process.
     """
+    folder = Path(folder)
     config = load_config(folder, name, kind.ARGUMENTS, advice)
     refuse_dead_tensorflow()
+    refuse_graphs()
     try:
         model = kind(**config | ({"precision": precision} if precision else {}))
     except ValueError as error:

@@ -27,7 +27,7 @@ def _folders(groups: Path, membership: Path) -> list[Path]:
     """Return the folders of this process's groups and of all above them; a quota of any of them binds it."""
     folders = []
     with contextlib.suppress(OSError):
-        for line in membership.read_text().splitlines():
+        for line in membership.read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
             if controllers and "cpu" not in controllers.split(","):
                 continue
@@ -41,9 +41,9 @@ def _folders(groups: Path, membership: Path) -> list[Path]:
 def _quotas(folder: Path) -> list[float]:
     """Return the cores' worth of time that a group grants: of the second version's file, or of the first's two."""
     with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
-        quota, period = (folder / "cpu.max").read_text().split()
+        quota, period = (folder / "cpu.max").read_text(encoding="utf-8").split()
         return [int(quota) / int(period)]  # "max" is no number: no limit
     with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
-        quota, period = ((folder / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        quota, period = ((folder / f"cpu.cfs_{name}_us").read_text(encoding="utf-8") for name in ("quota", "period"))
         return [int(quota) / int(period)] if int(quota) > 0 else []
     return []

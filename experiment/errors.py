@@ -28,11 +28,12 @@ def command(*words: object) -> str:
 class InputError(Exception):
     """Something the user gave is missing, damaged or does not fit (exit code 2): what, where, and what to do.
 
-    Always one line, whatever words of a file it quotes.
+    Always one line, whatever words of a file it quotes. line: the words, or another error, as Gymnasium's asynchronous
+    environments pass one on from their processes.
     """
 
-    def __init__(self, line: str):
-        super().__init__(" ".join(line.splitlines()))
+    def __init__(self, line: object):
+        super().__init__(" ".join(str(line).splitlines()))
 
 
 class NumericalError(Exception):

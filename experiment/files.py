@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -26,18 +27,23 @@ _manifests: dict[Path, tuple[tuple[int, int], dict[str, dict[str, Any]]]] = {}
 
 
 def atomic_write(path: Path, data: bytes) -> None:
-    """Write `data` so that `path` holds either what it held before or all of it (temporary file, fsync, rename)."""
+    """Write `data` so that `path` holds either what it held before or all of it (temporary file, fsync, rename).
+
+    Who may read and write it is as the user's umask, or the folder's default rights, have it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    half = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with naming(path), os.fdopen(handle, "wb") as file:
+        with naming(path), open(half, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
+        os.replace(half, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            half.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename == str(half):
+            error.filename = str(path)
         raise
 
 
@@ -56,6 +62,7 @@ def read_file(path: Path, advice: str = "") -> bytes:
 
     Raises InputError with one line (what, where, `advice`) where it is missing, unreadable, too large or damaged.
     """
+    path = Path(path)
     try:
         size = path.stat().st_size
         if size > LARGEST_FILE:
@@ -83,6 +90,15 @@ def check_writable(folder: Path, advice: str = "") -> None:
             pass
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}){then(advice)}") from None
+
+
+def check_file_writable(path: Path | None, advice: str = "") -> None:
+    """InputError where a file cannot be written at this place; None: none is wanted."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, and a file is wanted{then(advice)}")
+    check_writable(path.parent, advice)
 
 
 # --- JSON ---

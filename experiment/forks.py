@@ -32,4 +32,15 @@ def refuse_dead_tensorflow() -> None:
         )
 
 
+def refuse_graphs() -> None:
+    """Raise InputError where TensorFlow only builds graphs, as programs of its first version had it do."""
+    eager = getattr(sys.modules.get("tensorflow"), "executing_eagerly", None)
+    outside = getattr(sys.modules.get("tensorflow.python.framework.ops"), "executing_eagerly_outside_functions", eager)
+    if outside is not None and not outside():
+        raise InputError(
+            "TensorFlow was told to build graphs only (tf.compat.v1.disable_eager_execution or disable_v2_behavior), "
+            "and these models compute at once: load them in a process without that"
+        )
+
+
 os.register_at_fork(after_in_child=_note)

@@ -44,4 +44,4 @@ class Metrics:
 
 def read_metrics(folder: Path, name: str = "metrics.jsonl") -> list[dict[str, Any]]:
     """Return the rows of a stage's ``metrics.jsonl`` or ``timing.jsonl``, none where there is no such file."""
-    return read_journal(folder / name, {"step": int}, f"delete {folder} to start its stage again")
+    return read_journal(Path(folder) / name, {"step": int}, f"delete {folder} to start its stage again")

@@ -45,10 +45,12 @@ class Purpose(Enum):
     def stream(self, seed: int, **counters: int) -> "Stream":
         """Return the stream of a run's seed and this purpose's counters, each a number from 0 on.
 
-        Raises ValueError where a counter is missing, unknown or negative, or the seed is negative.
+        Raises ValueError where a counter is missing, unknown or negative, or the seed is negative or no whole number.
         """
         if set(counters) != set(self.counters):
             raise ValueError(f"stream {self.name} takes the counters {self.counters}, not {tuple(counters)}")
+        if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
+            raise ValueError(f"a seed must be a whole number, not {seed!r}")
         if seed < 0 or any(value < 0 for value in counters.values()):
             raise ValueError(f"stream {self.name}: seed {seed} and {counters} must not be negative")
         return Stream(int(seed), self, tuple(int(counters[name]) for name in self.counters))

@@ -74,6 +74,12 @@ def save_run(run: Run) -> None:
         _write_config(run)
 
 
+def check_run(path: Path) -> None:
+    """InputError where there is no folder of a run: a misspelt one is not a run that lacks its weights."""
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder in {Path.cwd()}; name a run's folder")
+
+
 def check_task(path: Path, task: str) -> None:
     """InputError where the run in `path` is another task's: first of all, since nothing else of it would fit."""
     file = path / "config.json"
@@ -88,6 +94,7 @@ def load_run(path: Path, like: S, missing_ok: bool = False) -> Run[S] | None:
 
     InputError (or None with `missing_ok`) where there is none.
     """
+    path = Path(path)
     file = path / "config.json"
     if missing_ok and not file.exists():
         return None
@@ -121,7 +128,7 @@ def _merge(stored: Run[S], wanted: Run[S], explicit: set[str], whole: bool) -> R
 def _refuse_differences(stored: Run, merged: Run, free: Sequence[str]) -> None:
     begun = [stage for stage in FOLDERS if is_begun(stored.folder(stage))]
     pinned = [name for stage in begun for name in PINNED[stage]]
-    if begun or list((stored.path / "evaluation").glob("*.json")):
+    if begun or list((stored.path / "evaluation").glob("[!.]*.json")):
         pinned.insert(0, "env")  # also of a release, which holds no episodes: its scores are of this environment
     differences = []
     for name in dict.fromkeys(name for name in pinned if name not in free):

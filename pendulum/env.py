@@ -11,6 +11,7 @@ import gymnasium
 import numpy as np
 from gymnasium.envs.classic_control.pendulum import PendulumEnv
 
+from experiment.arrays import checked_options, checked_whole
 from pendulum.actions import MAX_TORQUE
 from pendulum.config import STARTS
 from pendulum.render import PALETTES, SIZE, VIEWS, Renderer
@@ -34,8 +35,7 @@ class PendulumGame:
     def __init__(
         self, *, time_limit: int = 200, start: str = "hanging", view: str = "close", palette: str = "grey"
     ) -> None:
-        if time_limit < 1:
-            raise ValueError(f"time_limit must be at least 1, not {time_limit}")
+        checked_whole("time_limit", time_limit, 1)
         if start not in STARTS or view not in VIEWS:
             raise ValueError(f"start must be one of {', '.join(STARTS)} and view one of {', '.join(VIEWS)}")
         if palette not in PALETTES:
@@ -113,6 +113,7 @@ class Pendulum64(gymnasium.Env):
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
         """Begin an episode; see `PendulumGame.reset`. There are no options."""
+        checked_options(options)
         super().reset(seed=seed)
         game_seed = int(self.np_random.integers(2**32)) if seed is None else seed
         return self.game.reset(game_seed), {"seed": game_seed}

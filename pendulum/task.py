@@ -3,7 +3,7 @@
 from typing import Any
 
 from controller.task import Task
-from pendulum.actions import squash
+from pendulum.actions import MAX_TORQUE, squash
 from pendulum.config import PendulumEnvConfig
 from pendulum.presets import PRESETS
 from pendulum.scripted import SCRIPTS, PendulumScript
@@ -20,6 +20,8 @@ TASK = Task(
     name="pendulum",
     presets=PRESETS,
     action_size=1,
+    low=-MAX_TORQUE,
+    high=MAX_TORQUE,
     bias=True,
     variant="zh",
     world="dream",

@@ -1,5 +1,6 @@
 """Settings of the series stage (frames to latents) and of M."""
 
+import numbers
 from dataclasses import dataclass
 
 from experiment.config import PRECISIONS, Settings, setting
@@ -9,10 +10,11 @@ ADVICE = "run scripts/train_rnn.py first, or again after deleting the folder"
 
 
 def checked_temperature(temperature: float) -> float:
-    """Return the temperature of a dream; InputError where it is not above 0."""
-    if not temperature > 0 or temperature == float("inf"):
-        raise InputError(f"temperature {temperature}: must be a number above 0")
-    return float(temperature)
+    """Return the temperature of a dream; InputError where it is not a number above 0."""
+    number = temperature if isinstance(temperature, numbers.Real) and not isinstance(temperature, bool) else 0
+    if not 0 < number < float("inf"):
+        raise InputError(f"temperature {temperature!r}: must be a number above 0")
+    return float(number)
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def read_shard(path: Path, z_size: int, action_size: int) -> list[Series]:
 
 def load_series(folder: Path, z_size: int, action_size: int) -> tuple[list[Series], list[Series]]:
     """Return (training, held-out) series of a folder; InputError where there is none."""
-    paths = sorted(folder.glob("series-*.npz"))
+    paths = sorted(Path(folder).glob("series-*.npz"))
     if not paths:
         raise InputError(f"{folder}: no series in it; {ADVICE}")
     series = [s for path in paths for s in read_shard(path, z_size, action_size)]
@@ -102,7 +102,7 @@ def load_series(folder: Path, z_size: int, action_size: int) -> tuple[list[Serie
 
 def load_initial(folder: Path, z_size: int) -> InitialLatents:
     """Return the first frames that dreams start from; InputError where they are missing or damaged."""
-    path = folder / "initial_z.npz"
+    path = Path(folder) / "initial_z.npz"
     arrays = read_npz(path, {k: ArraySpec("float32", ("n", z_size)) for k in ("mu", "logvar")}, ADVICE)
     for key, array in arrays.items():
         check_finite(array, key, path, AGAIN)

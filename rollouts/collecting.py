@@ -24,6 +24,7 @@ from rollouts.rollout import Outcome, Rollout, WeightsOrScript
 from vae.episodes import episode_path
 
 Players = Callable[[int], tuple[str, WeightsOrScript]]  # an attempt's world, "record" or "explore", and its player
+HOPELESS = 1000  # attempts, none of them long enough, after which no other one is expected to be (ours)
 AHEAD = 64  # attempts handed out beyond what seems needed
 
 
@@ -71,10 +72,15 @@ def check_disk(folder: Path, episodes: int, frame_bytes: int, episode_length: in
     free = shutil.disk_usage(next(path for path in (folder, *folder.absolute().parents) if path.exists())).free
     if needed > free:
         raise InputError(
-            f"{folder}: {episodes} episodes need about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are "
+            f"{folder}: {episodes} episodes need about {_size(needed)} and {_size(free)} are "
             "free; make room, or collect fewer with --set collect.episodes=N"
         )
     return needed
+
+
+def _size(count: float) -> str:
+    """Return a number of bytes in words."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
 
 
 def collect(folder: Path, farm: Farm, config: CollectConfig, players: Players, seed: int) -> dict[str, float]:
@@ -87,6 +93,11 @@ def collect(folder: Path, farm: Farm, config: CollectConfig, players: Players, s
                 attempts.record(outcome)
                 frames += outcome.length if outcome.episode is not None else 0
                 long_enough = sum(length >= config.minimum_length for length in attempts.lengths.values())
+                if not long_enough and len(attempts.lengths) >= HOPELESS:
+                    raise InputError(
+                        f"{folder}: none of {len(attempts.lengths):,} episodes is {config.minimum_length} steps long; "
+                        "delete the folder, and collect with a lower --set collect.minimum_length"
+                    )
                 new = min(long_enough, config.episodes) - progress.done
                 progress.update(max(0, new), f"{frames:,} frames")
                 if interrupt.requested:
@@ -123,11 +134,15 @@ def collect_all(run: Run, players: Players, length: int, farm: Farm, frame_bytes
 
     length: of a game in steps, for the forecast of the disk. following: the script to run next.
     """
-    folder, config = run.folder("collect"), run.stages.collect
+    folder, config, limit = run.folder("collect"), run.stages.collect, run.stages.env.time_limit
+    if config.minimum_length > limit:
+        raise InputError(
+            f"--set collect.minimum_length={config.minimum_length}: no episode is longer than env.time_limit, {limit}"
+        )
     if finished(folder) is None:  # before the stage is begun, so that it may still be asked for fewer
         check_writable(folder, "make it writable, or name another --run")
         there = len(list(folder.glob("episode-*.npz")))
-        needed = check_disk(run.path, max(0, config.episodes - there), frame_bytes, length)
+        needed = check_disk(folder, max(0, config.episodes - there), frame_bytes, length)
         print(f"collect: {config.episodes:,} episodes, about {needed / 1e9:.2f} GB still to write", flush=True)
     produce = functools.partial(collect, farm=farm, config=config, players=players, seed=run.seed)
     run_stage(run, "collect", produce, command("python", f"scripts/{following}", run.task, "--run", run.path))

@@ -25,8 +25,12 @@ class Script(ABC):
 
     @property
     def label(self) -> str:
-        """What tables call it: its name, with the period of a sweep."""
-        return f"{self.name}{self.period or ''}"
+        """What tables and files call it: its name, with a sweep's period, or the longest hold where not the usual one.
+
+        Two scripts of a task that play differently must not be called the same.
+        """
+        hold, usual = getattr(self, "max_hold", None), getattr(type(self), "max_hold", None)
+        return f"{self.name}{hold if self.name == 'random_hold' and hold != usual else self.period or ''}"
 
     @abstractmethod
     def actions(self, rng: np.random.Generator, steps: int) -> np.ndarray:

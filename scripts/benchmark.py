@@ -42,7 +42,7 @@ from benchmarking.workers import serve
 from reporting.stage_times import FILE, stage_times, times_table
 
 from experiment.errors import InputError
-from experiment.files import read_json, write_json
+from experiment.files import check_file_writable, read_json, write_json
 from experiment.provenance import environment
 
 TARGETS = (
@@ -78,6 +78,8 @@ def main() -> None:
         return serve(*sys.argv[2:])
     arguments = parse()
     with cli.ending_well():
+        for file in (arguments.json, arguments.page):
+            check_file_writable(file, "name another file")
         if arguments.source:
             results = read_json(arguments.source, "make it with scripts/benchmark.py --json")
         elif arguments.shares:
@@ -85,7 +87,7 @@ def main() -> None:
         else:
             results = run(arguments)
         if arguments.page:
-            arguments.page.write_text(page(results))
+            arguments.page.write_text(page(results), encoding="utf-8")
             print(f"wrote {arguments.page}")
     return None
 

@@ -48,12 +48,25 @@ def _in_ascii(error: UnicodeError) -> tuple[str, int]:
     return "".join(IN_ASCII.get(c, "?") for c in error.object[error.start : error.end]), error.end
 
 
+def _open_streams() -> None:
+    """Give a process whose streams were closed (``>&-``, a daemon's) others, before a file of ours is taken for one."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - to the end of the process
+
+
+_open_streams()
 codecs.register_error("in-ascii", _in_ascii)
 for _stream in (sys.stdout, sys.stderr):
     if hasattr(_stream, "reconfigure"):
         _stream.reconfigure(errors="in-ascii")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
 os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["MPLBACKEND"] = "Agg"  # a notebook hands its own on to what it starts (!python scripts/report.py)
 
 
 class Parser(argparse.ArgumentParser):
@@ -62,7 +75,11 @@ class Parser(argparse.ArgumentParser):
     lists_settings = False
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def,override]
-        """Parse, with the words in hand for the help."""
+        """Parse, with the words in hand for the help, where there is a current folder, which all else asks for."""
+        try:
+            os.getcwd()
+        except OSError as error:
+            self.error(f"the current folder cannot be used ({error.strerror}); change to another one")
         self._words = sys.argv[1:] if args is None else list(args)
         return super().parse_known_args(args, namespace)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import cli
 
-from experiment.files import atomic_write
+from experiment.files import atomic_write, check_file_writable
 
 
 def parse():
@@ -33,6 +33,7 @@ def main() -> None:
     arguments = parse()
     with cli.ending_well():
         path = arguments.to or arguments.run / "report" / "dream.html"
+        check_file_writable(path, "name another file with --to")
         size = make(arguments.run, path, arguments.controller)
         print(f"dream: wrote {path}, {size / 1e6:.1f} MB; open it in any browser")
     if arguments.open:

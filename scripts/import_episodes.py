@@ -36,12 +36,15 @@ def bring(folder: Path, arguments, task, run) -> dict[str, int]:
     """Check all recordings, then write them as episodes; the summary of the stage."""
     from vae.recordings import read_recording
 
-    paths = sorted(arguments.source.glob("*.npz"))
+    paths = sorted(arguments.source.glob("[!.]*.npz"))
     if len(paths) < 2:
         raise InputError(f"{arguments.source}: holds {len(paths)} .npz files, and V and M need two episodes or more")
 
     def read(path: Path):
-        return read_recording(path, task.action_size, arguments.resize, arguments.actions == "frame")
+        return read_recording(path, task.action_size, arguments.resize, arguments.actions == "frame", task.bounds)
+
+    if (folder / "attempts.jsonl").exists():
+        raise InputError(f"{folder}: collecting has begun there; name another --run for recordings")
 
     lengths, deaths, paid = [], 0, 0
     for path in paths:
@@ -50,6 +53,8 @@ def bring(folder: Path, arguments, task, run) -> dict[str, int]:
         deaths, paid = deaths + int(episode.terminated.any()), paid + int(episode.reward.any())
     if run.stages.rnn.reward_head and not paid:
         raise InputError(f"{arguments.source}: no rewards in it; add --set rnn.reward_head=false")
+    for path in folder.glob("episode-*.npz"):
+        path.unlink()  # of another source, whose import was stopped
     for number, path in enumerate(paths):  # a second time, since all of them may not fit into memory
         atomic_write(episode_path(folder, number), episode_bytes(read(path)))
     write_journal(folder / "attempts.jsonl", [{"attempt": n, "length": k} for n, k in enumerate(lengths)])

@@ -42,7 +42,7 @@ LARGEST_FILE = 200_000_000  # bytes; their largest holds 27 MB
 def main() -> None:
     """Parse, then import or export."""
     parser = cli.Parser(description=__doc__, formatter_class=cli.Formatter)
-    parser.add_argument("task", choices=cli.TASKS, metavar="TASK", help=f"one of: {', '.join(cli.TASKS)}")
+    parser.add_argument("task", choices=LAYOUT, metavar="TASK", help=f"one of: {', '.join(LAYOUT)}")
     parser.add_argument("--source", type=Path, required=True, metavar="DIR", help="the folder in the authors' format")
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     parser.add_argument("--controller", metavar="NAME", help="which to export (default: the only or usual one)")
@@ -228,7 +228,7 @@ def exported(run, controller: str | None) -> dict[str, list]:
     if finished(run.folder("series")):
         initial = load_initial(run.folder("series"), run.stages.vae.z_size)
         contents["series"] = [to_units(part).tolist() for part in (initial.mu, initial.logvar)]
-    if controller or list(run.path.glob("controller/*/best.json")):
+    if controller or list(run.path.glob("controller/[!.]*/best.json")):
         folder = find_controller(run.path, controller, cli.task(run.task).usual_controller)
         _, weights = load_controller(folder, "best")
         contents["controller"] = [[round(float(w), 4) for w in weights], read_json(folder / "best.json")["score"]]

@@ -43,6 +43,8 @@ def release(source: Path, target: Path, dtype: str) -> None:
     """Copy the stages, then list each copied folder's files in a manifest."""
     run = cli.open_existing(source)
     cli.need_models(run)
+    if target.exists() and target.samefile(source):
+        raise InputError(f"{target}: is the run itself; name another folder with --to")
     if target.exists():
         raise InputError(f"{target}: already exists; delete it, or name another folder with --to")
     cli.load_tensorflow()
@@ -50,22 +52,31 @@ def release(source: Path, target: Path, dtype: str) -> None:
     from vae.training import load_vae
 
     models = {"vae": load_vae(source / "vae"), "rnn": load_rnn(source / "rnn")}
-    target.mkdir(parents=True)
-    write_sealed(target / "config.json", configuration(run))
-    for stage, names in FILES.items():
-        copy(source / stage, target / stage, names)
-        if stage in models:
-            save_model(target / stage, "weights", models[stage], dtype)
-        write_manifest(target / stage)
-    for folder in sorted(path.parent for path in source.glob("controller/*/best.json")):
-        copy(folder, target / "controller" / folder.name, CONTROLLER)
-        write_manifest(target / "controller" / folder.name)
-    copy_evaluations(source / "evaluation", target / "evaluation")
-    keep_frames(run, target)
+    try:
+        copy_all(run, target, models, dtype)
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)  # half a release looks like a whole one
+        raise
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     print(f"release: wrote {target}, {size / 1e6:.1f} MB")
     following = ("python", "scripts/evaluate.py", run.task, "--run", target, "--world", "real")
     print("next:", command(*following, "--episodes", 100, "--seed", 7))
+
+
+def copy_all(run, target: Path, models: dict, dtype: str) -> None:
+    """Write the whole release of a run, with the weights of its V and M in this type."""
+    target.mkdir(parents=True)
+    write_sealed(target / "config.json", configuration(run))
+    for stage, names in FILES.items():
+        copy(run.path / stage, target / stage, names)
+        if stage in models:
+            save_model(target / stage, "weights", models[stage], dtype)
+        write_manifest(target / stage)
+    for folder in sorted(path.parent for path in run.path.glob("controller/[!.]*/best.json")):
+        copy(folder, target / "controller" / folder.name, CONTROLLER)
+        write_manifest(target / "controller" / folder.name)
+    copy_evaluations(run.path / "evaluation", target / "evaluation")
+    keep_frames(run, target)
 
 
 def configuration(run) -> dict:

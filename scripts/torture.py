@@ -119,7 +119,7 @@ def try_fuzz(arguments, scratch: Path) -> dict:
     words = ["--hypothesis-profile", "torture", "--hypothesis-seed", str(arguments.seed)]
     command = [sys.executable, "-m", "pytest", "-q", str(tests), *words]
     done = subprocess.run(command, env=os.environ | {"FUZZ_REPORT": str(report)}, cwd=tests.parents[1])
-    figures = json.loads(report.read_text()) if report.exists() else {"cases": 0, "megabytes_grown": 0}
+    figures = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {"cases": 0, "megabytes_grown": 0}
     good = done.returncode == 0 and figures["cases"] >= 10_000 and figures["megabytes_grown"] < 1000
     promise = "at least 10,000 cases, each refused in one line or read; no hang, no memory above 1 GB"
     return {"readers": {**figures, "ok": good, "promise": promise}}

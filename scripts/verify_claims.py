@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cli
 
-from experiment.files import write_json
+from experiment.files import check_file_writable, write_json
 
 RESULTS = Path(__file__).parents[1] / "results"
 DRAWS = 1_000
@@ -36,6 +36,8 @@ def main() -> None:
     """Parse, decide or simulate, print."""
     arguments = parse()
     with cli.ending_well():
+        for file in (arguments.json, arguments.readme):
+            check_file_writable(file, "name another file")
         found = error_rates(arguments.error_rates) if arguments.error_rates else verdicts(arguments)
         if arguments.json:
             write_json(arguments.json, found)

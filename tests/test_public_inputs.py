@@ -1,25 +1,36 @@
 """What a user's own code hands in: taken as it is wanted, or refused in one ValueError that says what was found."""
 
 import re
+import sys
 
 import numpy as np
 import pytest
-from commands import ROOT
+import tensorflow as tf
+from commands import ROOT, run
 
 from carracing.env import CarRacing64
 from carracing.task import TASK as CARRACING
 from controller.agent import Agent, PlayingAgent, load_agent
-from controller.evaluation import Evaluation
+from controller.checkpoints import find_controller, load_controller
+from controller.cma_es import CMAES
+from controller.evaluation import Evaluation, load_evaluations
 from controller.policies import Policy
 from controller.policy_spec import PolicyShape
+from controller.statistics import bootstrap_interval, welch_p
 from controller.task import controller_name
 from doomrnn.dream import DoomDream
 from doomrnn.env import DoomTakeCover
 from doomrnn.task import TASK as DOOM
 from experiment.arrays import checked_numbers, checked_options
 from experiment.errors import InputError
+from experiment.metrics import read_metrics
+from experiment.runs import load_run
+from pendulum.env import Pendulum64
 from rnn.model import MDNRNN
-from vae.model import VAE
+from rnn.series import load_initial
+from rnn.training import load_rnn
+from vae.model import VAE, to_uint8, to_unit
+from vae.training import load_vae
 
 RELEASE = ROOT / "results" / "doomrnn"
 FRAME = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
@@ -112,7 +123,7 @@ def test_options_of_the_dream(options, said):
         DoomDream(RELEASE).reset(options=options)
 
 
-@pytest.mark.parametrize("make", [DoomTakeCover, CarRacing64])
+@pytest.mark.parametrize("make", [DoomTakeCover, CarRacing64, Pendulum64])
 def test_games_have_no_options(make):
     """One that is given was meant to do something; None and {} are not given."""
     env = make()
@@ -122,7 +133,137 @@ def test_games_have_no_options(make):
     env.close()
 
 
+@pytest.mark.parametrize("limit", [0, -1, 2.5, "9", None, True])
+def test_limits_are_whole_numbers(limit):
+    """Of every environment, real or dreamed."""
+    for make in (DoomTakeCover, CarRacing64, Pendulum64, lambda **limits: DoomDream(RELEASE, **limits)):
+        with pytest.raises(ValueError, match=rf"time_limit must be a whole number from 1 to \d+, not {limit!r}"):
+            make(time_limit=limit)
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, np.nan, np.inf, "1.15", None, True])
+def test_temperatures_are_numbers_above_0(temperature):
+    """Also one that is a word, as a flag or an environment variable gives it."""
+    with pytest.raises(InputError, match="must be a number above 0"):
+        DoomDream(RELEASE, temperature=temperature)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "1", None, True])
+def test_an_agents_seed_is_a_whole_number(agent, seed):
+    """1.5 was played as 1; NumPy's whole numbers are some too."""
+    with pytest.raises(ValueError, match="seed"):
+        agent.reset(seed)
+    agent.reset(np.int64(5))
+    first = agent.act(FRAME)
+    agent.reset(5)
+    assert np.array_equal(agent.act(FRAME), first)
+
+
+# --- V, and the numbers of a search ---
+
+
+@pytest.mark.parametrize(
+    ("frames", "said"),
+    [
+        (np.full((1, 64, 64, 3), 255, np.float32), "float32 from 255 to 255; see to_unit"),
+        (np.full((1, 64, 64, 3), np.nan, np.float32), "float32 from nan to nan"),
+        (FRAME[None], r"uint8 \[1, 64, 64, 3\]; see to_unit"),
+        (np.zeros((1, 96, 96, 3), np.float32), r"float32 \[1, 96, 96, 3\]"),  # it made four rows of z
+        (np.zeros((64, 64, 3), np.float32), r"float32 \[64, 64, 3\]"),
+        (np.zeros((1, 3, 64, 64), np.float32), r"float32 \[1, 3, 64, 64\]"),
+    ],
+)
+def test_v_encodes_frames_in_0_to_1_only(frames, said):
+    """Others would give a z of nothing that was seen; so would they as a tensor."""
+    vae = VAE(4, seed=3)
+    for given in (frames, tf.constant(frames)):
+        with pytest.raises(ValueError, match=said):
+            vae.encode(given)
+    assert vae.encode(to_unit(FRAME[None]))[0].shape == (1, 4)
+
+
+def test_frames_are_scaled_once():
+    """To what V reads from bytes only, and back from [0, 1] only; 1.5 became 126, and bytes were taken for floats."""
+    assert to_uint8(np.array([0, 0.5, 1.0])).tolist() == [0, 128, 255]
+    assert np.array_equal(to_uint8(to_unit(FRAME)), FRAME)
+    for wrong in (np.array([1.5]), np.array([-0.1]), np.array([np.nan]), FRAME):
+        with pytest.raises(ValueError, match=r"frames must be floats in \[0, 1\], not "):
+            to_uint8(wrong)
+    with pytest.raises(ValueError, match="frames must be uint8, 0 to 255, not float32"):
+        to_unit(np.float32(FRAME / 255))
+
+
+@pytest.mark.parametrize("scores", [[], [np.nan, 1.0], [[1.0], [2.0]], ["1", "2"], 3.0])
+def test_scores_are_a_row_of_numbers(scores):
+    """An interval of none, or of NaN, is none; and of one score nobody knows how it varies."""
+    with pytest.raises(ValueError, match="scores must be 1 finite numbers or more"):
+        bootstrap_interval(scores)
+    for pair in ((scores, [1.0, 2.0]), ([1.0, 2.0], scores), ([1.0], [2.0, 3.0])):
+        with pytest.raises(ValueError, match="scores must be 2 finite numbers or more"):
+            welch_p(*pair)
+    assert bootstrap_interval([2.0, 2.0]) == [2.0, 2.0] and welch_p([1, 2, 3], [1, 2, 3]) == 1.0
+
+
+def test_a_search_takes_its_own_numbers_only():
+    """A fitness that is NaN, or of another count; a mean of another size, which it took for the size of the search."""
+    search = CMAES(4, 6, 0.1, seed=1)
+    candidates = search.ask()
+    for fitness in (np.zeros(5), np.array([0, 1, 2, 3, 4, np.nan]), np.zeros((6, 1))):
+        with pytest.raises(ValueError, match="fitness must be 6 finite numbers"):
+            search.tell(candidates, fitness)
+    search.tell(candidates, range(6))
+    for mean in (np.zeros(3), np.full(4, np.nan)):
+        with pytest.raises(ValueError, match="mean must be 4 finite numbers"):
+            CMAES(4, 6, 0.1, 1, mean)
+    for popsize, sigma in ((1, 0.1), (6.0, 0.1), (6, 0.0), (6, np.nan)):
+        with pytest.raises(ValueError, match="popsize|sigma_init"):
+            CMAES(4, popsize, sigma, 1)
+
+
 # --- whose run it is ---
+
+
+def test_what_is_no_run(tmp_path):
+    """A misspelt folder, one that no shell expanded, and arguments in another order."""
+    for use in (lambda: load_agent(DOOM, tmp_path / "nope"), lambda: DoomDream(tmp_path / "nope")):
+        with pytest.raises(InputError, match="no such folder"):
+            use()
+    with pytest.raises(InputError) as refusal:
+        load_agent(DOOM, "~/no/such/run")
+    assert "~" not in str(refusal.value)
+    for task in ("doomrnn", RELEASE):
+        with pytest.raises(TypeError, match=r"task must be a Task, such as doomrnn\.task\.TASK, not"):
+            load_agent(task, RELEASE)
+
+
+def test_folders_may_be_words():
+    """Every public function that reads one takes a str too."""
+    assert load_vae(f"{RELEASE}/vae").z_size == 64 and load_rnn(f"{RELEASE}/rnn").hidden_size == 512
+    assert load_initial(f"{RELEASE}/series", 64).mu.shape == (1000, 64)
+    assert load_controller(str(find_controller(str(RELEASE), "dream-zch-tau0.10-s0")), "best")[0].size == 1088
+    assert load_run(str(RELEASE), DOOM.presets["paper"].stages).task == "doomrnn"
+    assert load_evaluations(f"{RELEASE}/evaluation") and read_metrics(f"{RELEASE}/vae")
+
+
+def test_an_error_made_from_an_error():
+    """As an environment in another process hands it on, Gymnasium's for instance."""
+    assert str(InputError(InputError("one\nline"))) == "one line"
+
+
+def test_graphs_only_are_refused():
+    """A program of TensorFlow 1's habits is told so, instead of an error about symbolic tensors."""
+    code = f"""
+import tensorflow as tf
+tf.compat.v1.disable_eager_execution()
+from controller.agent import load_agent
+from doomrnn.task import TASK
+try:
+    load_agent(TASK, {str(RELEASE)!r})
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    done = run([sys.executable, "-c", code])
+    assert done.stdout.startswith("InputError TensorFlow was told to build graphs only"), done.stdout + done.stderr
 
 
 def test_a_run_of_another_task_is_refused_first(tmp_path):

@@ -46,7 +46,7 @@ def episode_path(folder: Path, index: int) -> Path:
 
 def list_episodes(folder: Path) -> list[Path]:
     """Return the episode files of a folder in order; InputError where there is none."""
-    paths = sorted(folder.glob("episode-*.npz"))
+    paths = sorted(Path(folder).glob("episode-*.npz"))
     if not paths:
         raise InputError(f"{folder}: no episodes in it; run scripts/collect_rollouts.py first")
     return paths

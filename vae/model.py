@@ -115,8 +115,11 @@ class VAE(keras.Model):
             self.decoder_layers.append(layer)
 
     def encode(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Map frames float32 [B, 64, 64, 3] in [0, 1] to mu and logvar, both float32 [B, Z]."""
-        features = frames
+        """Map frames float32 [B, 64, 64, 3] in [0, 1] to mu and logvar, both float32 [B, Z].
+
+        Raises ValueError for frames of another type or shape, and, outside compiled functions, of another range.
+        """
+        features = _checked_unit(frames)
         for layer in self.encoder_layers:
             features = layer(features)
         code = ops.cast(ops.reshape(features, (-1, CODE_SIZE)), "float32")
@@ -141,13 +144,36 @@ class VAE(keras.Model):
 
 
 def to_unit(frames: Tensor) -> Tensor:
-    """Return uint8 frames [..., 64, 64, 3] as V reads them: float32 in [0, 1]."""
+    """Return uint8 frames [..., 64, 64, 3] as V reads them: float32 in [0, 1]; ValueError for those of another type."""
+    if keras.backend.standardize_dtype(frames.dtype) != "uint8":
+        raise ValueError(f"frames must be uint8, 0 to 255, not {keras.backend.standardize_dtype(frames.dtype)}")
     return ops.cast(frames, "float32") / 255.0
 
 
 def to_uint8(frames: Tensor) -> np.ndarray:
-    """Return V's frames [..., 64, 64, 3] in [0, 1] as an array of uint8, rounded to the nearest."""
-    return (np.asarray(frames) * 255).round().astype(np.uint8)
+    """Return V's frames [..., 64, 64, 3] in [0, 1] as uint8, rounded to the nearest; ValueError for other numbers."""
+    array = np.asarray(frames)
+    if array.dtype.kind != "f" or not ((array >= 0) & (array <= 1)).all():  # nor is NaN
+        raise ValueError(f"frames must be floats in [0, 1], not {_range_of(array)}")
+    return (array * 255).round().astype(np.uint8)
+
+
+def _checked_unit(frames: Tensor) -> Tensor:
+    """Return frames for the encoder; ValueError for those that it would read as something else."""
+    kind, shape = keras.backend.standardize_dtype(frames.dtype), tuple(frames.shape)
+    if not kind.startswith(("float", "bfloat")) or len(shape) != 4 or shape[1:] != FRAME_SHAPE:
+        advice = "; see to_unit" if kind == "uint8" else ""
+        raise ValueError(f"frames must be float32 [B, 64, 64, 3] in [0, 1], not {kind} {list(shape)}{advice}")
+    if isinstance(frames, np.ndarray) or hasattr(frames, "_numpy"):  # their values are there to be seen
+        array = np.asarray(frames)
+        if not ((array >= 0) & (array <= 1)).all():
+            raise ValueError(f"frames must be floats in [0, 1], not {_range_of(array)}; see to_unit")
+    return frames
+
+
+def _range_of(array: np.ndarray) -> str:
+    """Return the type of an array and the range of its numbers, in words."""
+    return f"{array.dtype} from {array.min():g} to {array.max():g}" if array.size else f"{array.dtype}, and none at all"
 
 
 def _dtype_policy(precision: str) -> str:

@@ -24,16 +24,23 @@ NAMES = {  # of the arrays, as they are found in other projects' files
 NEEDED = ("obs", "action")
 
 
-def read_recording(path: Path, action_size: int, resize: bool = False, frame_first: bool = True) -> Episode:
+def read_recording(
+    path: Path,
+    action_size: int,
+    resize: bool = False,
+    frame_first: bool = True,
+    bounds: tuple[np.ndarray | float, np.ndarray | float] = (-1.0, 1.0),
+) -> Episode:
     """Return the episode of a file.
 
     action_size: A. resize: frames larger than 64x64 are averaged down. frame_first: action t was taken on frame t;
-    else frame t is what action t led to, and the first action, whose frame was not kept, is left out.
+    else frame t is what action t led to, and the first action, whose frame was not kept, is left out. bounds: the
+    least and the largest action of the task, numbers or [A].
 
     Raises InputError with one line where the file is not one, or does not hold such an episode.
     """
     arrays = _read(path)
-    obs, action = _frames(path, arrays["obs"], resize), _actions(path, arrays["action"], action_size)
+    obs, action = _frames(path, arrays["obs"], resize), _actions(path, arrays["action"], action_size, bounds)
     steps = len(obs)
     reward = _column(path, arrays, "reward", steps, np.float32)
     terminated = _column(path, arrays, "terminated", steps, bool)
@@ -91,13 +98,15 @@ def _shares(n_in: int, n_out: int) -> np.ndarray:
     return np.maximum(covered, 0) / n_in
 
 
-def _actions(path: Path, action: np.ndarray, size: int) -> np.ndarray:
-    """Actions float32 [T, A], numbers in [-1, 1] as M is fed them."""
+def _actions(path: Path, action: np.ndarray, size: int, bounds: tuple) -> np.ndarray:
+    """Actions float32 [T, A], numbers within the bounds as M is fed them."""
     action = action[:, None] if action.ndim == 1 else action
     if action.dtype.kind not in "fiu" or action.ndim != 2 or action.shape[1] != size:
         raise InputError(f"{path}: actions must be numbers [T, {size}], not {action.dtype} {list(action.shape)}")
-    if not (np.abs(action) <= 1).all():  # nor is NaN
-        raise InputError(f"{path}: actions must be in [-1, 1], as the task's environment takes them")
+    low, high = (np.broadcast_to(np.float32(bound), size) for bound in bounds)
+    if not ((low <= action) & (action <= high)).all():  # nor is NaN
+        ranges = ", ".join(f"[{one:g}, {other:g}]" for one, other in dict.fromkeys(zip(low, high, strict=True)))
+        raise InputError(f"{path}: actions must be in {ranges}, as the task's environment takes them")
     return action.astype(np.float32)
 
 

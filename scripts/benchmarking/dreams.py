@@ -276,8 +276,8 @@ class ReleasedTraining:
         self.folder = job.folder
         folder = job.folder / "training"
         folder.mkdir(exist_ok=True)
-        told = (TRAINING / "fitness.jsonl").read_text().splitlines(keepends=True)
-        (folder / "fitness.jsonl").write_text("".join(told[: job.pick(len(told), 2)]))
+        told = (TRAINING / "fitness.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+        (folder / "fitness.jsonl").write_text("".join(told[: job.pick(len(told), 2)]), encoding="utf-8")
         config = replace(cli.task("doomrnn").presets["paper"].stages.controller, rollouts=rollouts(job))
         self.trainer = ControllerTrainer(folder, farm, config, setup(job).policy, "dream", 0)
         self.generation = self.trainer._replay(print)

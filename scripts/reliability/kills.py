@@ -119,7 +119,7 @@ def descendants(pid: int) -> Iterator[int]:
     """All processes below this one."""
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
-            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            parent = int(path.read_text(encoding="utf-8").rpartition(")")[2].split()[1])
         except (OSError, IndexError, ValueError):
             continue
         if parent == pid:
@@ -169,14 +169,14 @@ def undisturbed(run: Path) -> dict[str, float]:
     """Run every stage once without a kill, unless that was done before; returns how long each took."""
     record = run.with_suffix(".json")
     if record.exists():
-        return json.loads(record.read_text())
+        return json.loads(record.read_text(encoding="utf-8"))
     seconds = {}
     for stage in SCRIPTS:
         done = end(begin(stage, run, 2, run.with_suffix(".log")), run.with_suffix(".log"), 20 * PATIENCE)
         if done.code:
             raise RuntimeError(f"{stage} failed without being disturbed:\n{done.log}")
         seconds[stage] = done.seconds
-    record.write_text(json.dumps(seconds))
+    record.write_text(json.dumps(seconds), encoding="utf-8")
     print("undisturbed: " + ", ".join(f"{stage} {s:.0f} s" for stage, s in seconds.items()), flush=True)
     return seconds
 

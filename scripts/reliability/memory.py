@@ -34,7 +34,7 @@ def looks(run: Path):
             scripts = [Path(word).name for word in words if word.startswith("scripts/") or "/scripts/" in word]
             if not scripts or str(run) not in words or "mpirun" in words[0] or scripts[0] == "torture.py":
                 continue
-            status = (folder / "status").read_text()
+            status = (folder / "status").read_text(encoding="utf-8")
         except OSError:
             continue
         resident = next((line for line in status.splitlines() if line.startswith("VmRSS")), None)
@@ -51,7 +51,7 @@ def looks(run: Path):
 def summary(log: Path) -> dict:
     """For each stage, the growth of its processes from after the warm-up to their ends."""
     lives: dict[tuple[str, int], list[dict]] = {}
-    for line in log.read_text().splitlines():
+    for line in log.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         lives.setdefault((Path(row["script"]).stem, row["pid"]), []).append(row)
     found = [entry for (script, _), rows in lives.items() if (entry := _life(script, rows))]

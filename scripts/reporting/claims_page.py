@@ -26,7 +26,7 @@ def markdown(claims: Sequence[Claim]) -> str:
 
 def write_list(file: Path, claims: Sequence[Claim]) -> None:
     """Put the list between a file's marks; InputError where it has none."""
-    text = file.read_text() if file.exists() else ""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
     if BEGIN not in text or END not in text:
         raise InputError(f"{file}: no lines {BEGIN} and {END} in it; put them where the list shall stand")
     before, after = text.split(BEGIN)[0], text.split(END)[1]

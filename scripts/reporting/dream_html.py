@@ -22,13 +22,13 @@ def dream_html(data: PageData) -> bytes:
     spec = {**data.spec, "arrays": directory, "bytes": len(blob)}
     parts = {
         "title": html.escape(f"Inside the dream: {data.spec['words']['title']}"),
-        "style": (SOURCES / "style.css").read_text(),
+        "style": (SOURCES / "style.css").read_text(encoding="utf-8"),
         "worker": _scripts(WORKER),
         "interface": _scripts(INTERFACE),
         "spec": json.dumps(spec, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
         "arrays": base64.b64encode(blob).decode(),
     }
-    template = (SOURCES / "page.html").read_text()
+    template = (SOURCES / "page.html").read_text(encoding="utf-8")
     return re.sub(r"{{(\w+)}}", lambda found: parts[found[1]], template).encode()
 
 
@@ -46,6 +46,6 @@ def pack(arrays: dict[str, np.ndarray]) -> tuple[dict[str, dict[str, Any]], byte
 
 
 def _scripts(names: tuple[str, ...]) -> str:
-    source = "\n".join((SOURCES / name).read_text() for name in names)
+    source = "\n".join((SOURCES / name).read_text(encoding="utf-8") for name in names)
     assert "</script" not in source, "a script that ends itself"
     return source

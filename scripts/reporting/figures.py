@@ -3,6 +3,7 @@
 import matplotlib
 
 matplotlib.use("Agg")
+matplotlib.rcdefaults()  # whatever the user's matplotlibrc says: LaTeX for every word, say, where there is none
 
 import numpy as np
 from matplotlib import pyplot as plt

@@ -70,7 +70,11 @@ class Page:
         path = self.folder / f"{name}.mp4"
         with self.attempt(f"video {name}"):
             path.unlink(missing_ok=True)  # an older one would tell of another run
-            write_video(path, frames, fps)
+            try:
+                write_video(path, frames, fps)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
             self._embed('<video controls loop muted src="data:video/mp4;base64,', path.read_bytes(), '"></video>')
 
     def dream(self, command: str) -> None:
@@ -101,7 +105,7 @@ class Page:
 
 
 def write_video(path: Path, frames: np.ndarray, fps: int, scale: int = 4) -> None:
-    """Write frames uint8 [T, height, width, 3] as an H.264 mp4, enlarged without smoothing."""
+    """Write frames uint8 [T, height, width, 3] as an H.264 mp4, enlarged without smoothing; OSError for half a one."""
     import imageio_ffmpeg  # which may find no ffmpeg
 
     large = np.repeat(np.repeat(frames, scale, axis=1), scale, axis=2)
@@ -111,3 +115,5 @@ def write_video(path: Path, frames: np.ndarray, fps: int, scale: int = 4) -> Non
     for frame in large:
         writer.send(np.ascontiguousarray(frame))
     writer.close()
+    if b"moov" not in path.read_bytes():  # the index, which comes last: ffmpeg says on its own why it is not there
+        raise OSError("ffmpeg did not finish it; is the disk full?")

@@ -51,7 +51,7 @@ class Report:
     def __init__(self, run: Run, page: Page, controller: str | None, seed: int):
         self.run, self.page, self.name, self.seed = run, page, controller, seed
         self.task = cli.task(run.task)
-        self.paper = json.loads(PAPER.read_text()).get(run.task, {"table": [], "learning": None})
+        self.paper = json.loads(PAPER.read_text(encoding="utf-8")).get(run.task, {"table": [], "learning": None})
         self.has = {stage for stage in ("collect", "vae", "series", "rnn") if finished(run.folder(stage))}
         self.title = f"World Models: {run.task}, preset {run.preset}, run {run.path.name}"
 
@@ -247,7 +247,7 @@ class Report:
     def agent(self) -> None:
         """Show the agent in the real task, V's view of it, and the agent in the dream from the same first frame."""
         self.page.heading("The agent", "From left: the real task, V's view of it, the agent in its own dream.")
-        if not {"vae", "series", "rnn"} <= self.has or not list(self.run.path.glob("controller/*/best.json")):
+        if not {"vae", "series", "rnn"} <= self.has or not list(self.run.path.glob("controller/[!.]*/best.json")):
             return self.page.missing("V, M and a trained controller; run scripts/train_controller.py")
         folder = find_controller(self.run.path, self.name or self._best_controller())
         shape, weights = load_controller(folder, "best")
@@ -269,7 +269,7 @@ class Report:
 
     def _best_controller(self) -> str | None:
         """Return the controller with the highest mean in the real task."""
-        there = {path.parent.name for path in self.run.path.glob("controller/*/best.json")}
+        there = {path.parent.name for path in self.run.path.glob("controller/[!.]*/best.json")}
         found = [e for e in evaluations_of(self.run) if e.world == "real" and e.controller in there]
         return max(found, key=lambda e: e.mean).controller if found else sorted(there)[0]
 
@@ -329,4 +329,4 @@ class Report:
 
     def _controllers(self, file: str) -> list[Path]:
         """Return this file of each controller."""
-        return sorted(self.run.path.glob(f"controller/*/{file}"))
+        return sorted(self.run.path.glob(f"controller/[!.]*/{file}"))

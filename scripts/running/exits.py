@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from running.ranks import refuse_ranks
+
 from experiment.errors import InputError, NumericalError, disk_trouble
 
 
@@ -18,6 +20,7 @@ def ending_well(comm: Any = None) -> Iterator[None]:
     mpirun.
     """
     if comm is None:
+        refuse_ranks()
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with _guarded(comm):

@@ -142,7 +142,7 @@ class Procedure:
 
 def best_controller(run) -> str:
     """Return the name of the run's controller that does best in the world it was trained in: its iteration's agent."""
-    folders = [path.parent for path in sorted(run.path.glob("controller/*/done.json"))]
+    folders = [path.parent for path in sorted(run.path.glob("controller/[!.]*/done.json"))]
     return max(folders, key=lambda folder: finished(folder)["best_score"]).name
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from threadpoolctl import threadpool_limits
@@ -22,6 +24,7 @@ LAUNCHERS = (
     ("PMI_RANK", "PMI_SIZE"),  # MPICH, Intel MPI, srun --mpi=pmi2
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),  # srun; a batch script itself has no number of tasks of a step
 )
+WORDS_SECONDS = 5.0  # for rank 0 to say why, before the end of another one ends it
 ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -43,9 +46,9 @@ def rank() -> int:
     return launched()[0]
 
 
-def launched() -> tuple[int, int]:
+def launched(launchers: tuple = LAUNCHERS) -> tuple[int, int]:
     """Return (rank, size) as a launcher tells them: Open MPI, another MPI (PMI) or Slurm's srun; (0, 1) without one."""
-    for place, size in LAUNCHERS:
+    for place, size in launchers:
         found = os.environ.get(place, ""), os.environ.get(size, "")
         if all(word.isdigit() for word in found):
             return int(found[0]), int(found[1])
@@ -67,10 +70,22 @@ def communicator() -> Any:
         from launch import find_mpirun
         from running.exits import ending_well
 
-        with ending_well():
+        with ending_well(MPI.COMM_WORLD):
             line = f"the launcher says rank {place} of {size}, this Python's MPI sees {MPI.COMM_WORLD.Get_size()}"
             raise InputError(f"{line}; start the ranks with {command(find_mpirun())} instead")
     return MPI.COMM_WORLD
+
+
+def refuse_ranks() -> None:
+    """End every rank of a script that runs in one process: each would do all of it, and the first to fail ends all.
+
+    A task of Slurm's is not refused: a shell that srun started, and what is called from it, is one too.
+    """
+    place, size = launched(LAUNCHERS[:-1])
+    if size > 1:
+        fail(f"error: {Path(sys.argv[0]).name} runs in one process, and here are {size}; start it without mpirun")
+        time.sleep(min(place, 1) * WORDS_SECONDS)
+        raise SystemExit(2)
 
 
 def fail(line: str) -> None:
