@@ -105,7 +105,7 @@ def test_equal_arrays_give_equal_files():
     assert npz_bytes({key: array.copy() for key, array in ARRAYS.items()}) == GOOD
 
 
-@pytest.mark.parametrize("name", ["replace", "fsync", "chmod"])
+@pytest.mark.parametrize("name", ["replace", "fsync"])
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
 def test_a_write_that_fails_changes_nothing(path, monkeypatch, name, error):
     """The old file stays as it was, and no temporary one is left."""
