@@ -133,8 +133,11 @@ def test_what_no_run_can_dream(run, tmp_path):
         DoomDream(run, temperature=0)
     with pytest.raises(ValueError, match="render_mode"):
         DoomDream(run, render_mode="human")
-    with pytest.raises(InputError, match="train_vae.py"):
+    with pytest.raises(InputError, match="nowhere: no such folder; name a run's folder"):
         DoomDream(run / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="train_vae.py"):
+        DoomDream(tmp_path / "empty")
     write_run(tmp_path, MDNRNN(4, 3, 8, 5))
     for kind in (DoomDream, lambda run: DoomDreams(2, run)):
         with pytest.raises(InputError, match="actions of 3, not z of 4 numbers as V's and actions of 1"):
