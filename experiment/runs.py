@@ -77,7 +77,8 @@ def save_run(run: Run) -> None:
 def check_run(path: Path) -> None:
     """InputError where there is no folder of a run: a misspelt one is not a run that lacks its weights."""
     if not path.is_dir():
-        raise InputError(f"{path}: no such folder in {Path.cwd()}; name a run's folder")
+        place = "" if path.is_absolute() else f" in {Path.cwd()}"
+        raise InputError(f"{path}: no such folder{place}; name a run's folder")
 
 
 def check_task(path: Path, task: str) -> None:

@@ -133,7 +133,7 @@ def test_what_no_run_can_dream(run, tmp_path):
         DoomDream(run, temperature=0)
     with pytest.raises(ValueError, match="render_mode"):
         DoomDream(run, render_mode="human")
-    with pytest.raises(InputError, match="no such folder"):
+    with pytest.raises(InputError, match="nowhere: no such folder; name a run's folder"):
         DoomDream(run / "nowhere")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="train_vae.py"):
