@@ -15,7 +15,7 @@ from controller.task import Task
 from experiment.arrays import checked_frame, described
 from experiment.errors import InputError, NumericalError
 from experiment.random_streams import Purpose, Stream
-from experiment.runs import check_run, check_task
+from experiment.runs import check_task, existing_run
 from rnn.model import MDNRNN
 from rnn.training import load_rnn
 from rollouts.rollout import BLOCK, Rollout, wild
@@ -146,8 +146,7 @@ def load_agent(task: Task, run: str | Path, controller: str | None = None, check
     """
     if not isinstance(task, Task):
         raise TypeError(f"task must be a Task, such as doomrnn.task.TASK, not {described(task)}")
-    run = Path(run).expanduser()
-    check_run(run)
+    run = existing_run(run)
     check_task(run, task.name)
     folder = find_controller(run, controller, task.usual_controller)
     shape, weights = load_controller(folder, checkpoint)

@@ -57,13 +57,18 @@ def load_controller(folder: Path, checkpoint: str) -> tuple[PolicyShape, np.ndar
     return shape, weights
 
 
+def list_controllers(run: Path, holding: str = "best.json") -> list[Path]:
+    """Return the folders of a run's controllers that hold this file; hidden ones are other programs'."""
+    return sorted(path.parent for path in run.glob(f"controller/[!.]*/{holding}"))
+
+
 def find_controller(run: Path, name: str | None = None, usual: str | None = None) -> Path:
     """Return the folder of a run's controller: the one named, else the only one there, else the `usual` one.
 
     InputError where there is none, it is not there, or none of several is meant.
     """
     run = Path(run)
-    found = sorted(path.parent for path in run.glob("controller/[!.]*/best.json"))  # others' folders are hidden ones
+    found = list_controllers(run)
     if name is not None:
         folder = run / "controller" / name
         if not (name and folder.is_dir()):

@@ -18,7 +18,7 @@ from gymnasium.vector.utils import batch_space
 from experiment.arrays import checked_numbers, checked_options, checked_whole
 from experiment.checkpoints import load_config
 from experiment.errors import InputError
-from experiment.runs import check_run, check_task
+from experiment.runs import check_task, existing_run
 from rnn.config import ADVICE as RNN_ADVICE
 from rnn.config import checked_temperature
 from rnn.series import load_initial
@@ -44,8 +44,7 @@ class DreamSource:
     """
 
     def __init__(self, run: str | Path, action_space: gymnasium.spaces.Box, temperature: float, task: str):
-        self.run, self.temperature = Path(run).expanduser(), checked_temperature(temperature)
-        check_run(self.run)
+        self.temperature, self.run = checked_temperature(temperature), existing_run(run)
         if task:
             check_task(self.run, task)
         z_size = load_config(self.run / "vae", "weights", {"z_size": int}, VAE_ADVICE)["z_size"]

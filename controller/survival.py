@@ -116,5 +116,5 @@ def distance(pairs: Iterable[tuple[Sequence[int], Sequence[int]]], limit: int) -
         for d, g in zip(hazards(dream, limit), hazards(real, limit), strict=True):
             begun = min(int((np.asarray(ends) > d.start).sum()) for ends in (dream, real))
             if begun >= FEWEST and d.start < WINDOWS[-2]:
-                found.append(abs(np.log((1000 * d.deaths / d.steps + 0.5) / (1000 * g.deaths / g.steps + 0.5))))
+                found.append(abs(np.log((10 * d.rate + 0.5) / (10 * g.rate + 0.5))))
     return float(np.mean(found)) if found else float("nan")

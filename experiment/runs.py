@@ -74,11 +74,13 @@ def save_run(run: Run) -> None:
         _write_config(run)
 
 
-def check_run(path: Path) -> None:
-    """InputError where there is no folder of a run: a misspelt one is not a run that lacks its weights."""
+def existing_run(run: str | Path) -> Path:
+    """Return a run's folder; InputError where there is none: a misspelt one is not a run that lacks its weights."""
+    path = Path(run).expanduser()
     if not path.is_dir():
         place = "" if path.is_absolute() else f" in {Path.cwd()}"
         raise InputError(f"{path}: no such folder{place}; name a run's folder")
+    return path
 
 
 def check_task(path: Path, task: str) -> None:

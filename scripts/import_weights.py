@@ -14,7 +14,7 @@ from pathlib import Path
 import cli
 import numpy as np
 
-from controller.checkpoints import find_controller, load_controller, save_controller
+from controller.checkpoints import find_controller, list_controllers, load_controller, save_controller
 from experiment.checkpoints import save_model
 from experiment.errors import InputError
 from experiment.files import atomic_write, read_json
@@ -228,7 +228,7 @@ def exported(run, controller: str | None) -> dict[str, list]:
     if finished(run.folder("series")):
         initial = load_initial(run.folder("series"), run.stages.vae.z_size)
         contents["series"] = [to_units(part).tolist() for part in (initial.mu, initial.logvar)]
-    if controller or list(run.path.glob("controller/[!.]*/best.json")):
+    if controller or list_controllers(run.path):
         folder = find_controller(run.path, controller, cli.task(run.task).usual_controller)
         _, weights = load_controller(folder, "best")
         contents["controller"] = [[round(float(w), 4) for w in weights], read_json(folder / "best.json")["score"]]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cli
 
-from controller.checkpoints import find_controller, training_config
+from controller.checkpoints import find_controller, list_controllers, training_config
 from controller.evaluation import load_evaluations, save_evaluation
 from experiment.checkpoints import save_model
 from experiment.errors import InputError, command
@@ -72,7 +72,7 @@ def copy_all(run, target: Path, models: dict, dtype: str) -> None:
         if stage in models:
             save_model(target / stage, "weights", models[stage], dtype)
         write_manifest(target / stage)
-    for folder in sorted(path.parent for path in run.path.glob("controller/[!.]*/best.json")):
+    for folder in list_controllers(run.path):
         copy(folder, target / "controller" / folder.name, CONTROLLER)
         write_manifest(target / "controller" / folder.name)
     copy_evaluations(run.path / "evaluation", target / "evaluation")

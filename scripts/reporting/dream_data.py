@@ -11,7 +11,7 @@ import numpy as np
 from reporting.dream_words import as_values, words_of
 from reporting.real_frames import RealFrames, real_frames
 
-from controller.checkpoints import find_controller, load_controller, training_temperature
+from controller.checkpoints import find_controller, list_controllers, load_controller, training_temperature
 from controller.evaluation import Evaluation, evaluations_of
 from controller.policy_spec import PolicyShape
 from experiment.errors import InputError
@@ -174,7 +174,7 @@ def _controllers(
     run: Any, task: Any, rnn: Any, evaluations: list[Evaluation], named: str | None
 ) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
     """The controllers that fit M, that to play first in front: what the page says of each, and flat weights [P]."""
-    folders = sorted(path.parent for path in run.path.glob("controller/[!.]*/best.json"))
+    folders = list_controllers(run.path)
     if named is not None:
         first = find_controller(run.path, named)
     else:

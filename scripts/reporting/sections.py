@@ -14,7 +14,7 @@ from reporting.claims_page import page_entry
 from reporting.page import Page
 
 from controller.agent import Agent
-from controller.checkpoints import find_controller, load_controller, training_temperature
+from controller.checkpoints import find_controller, list_controllers, load_controller, training_temperature
 from controller.dream_env import DreamEnv
 from controller.evaluation import Evaluation, evaluations_of, row
 from controller.policies import Policy
@@ -247,7 +247,7 @@ class Report:
     def agent(self) -> None:
         """Show the agent in the real task, V's view of it, and the agent in the dream from the same first frame."""
         self.page.heading("The agent", "From left: the real task, V's view of it, the agent in its own dream.")
-        if not {"vae", "series", "rnn"} <= self.has or not list(self.run.path.glob("controller/[!.]*/best.json")):
+        if not {"vae", "series", "rnn"} <= self.has or not list_controllers(self.run.path):
             return self.page.missing("V, M and a trained controller; run scripts/train_controller.py")
         folder = find_controller(self.run.path, self.name or self._best_controller())
         shape, weights = load_controller(folder, "best")
@@ -269,7 +269,7 @@ class Report:
 
     def _best_controller(self) -> str | None:
         """Return the controller with the highest mean in the real task."""
-        there = {path.parent.name for path in self.run.path.glob("controller/[!.]*/best.json")}
+        there = {folder.name for folder in list_controllers(self.run.path)}
         found = [e for e in evaluations_of(self.run) if e.world == "real" and e.controller in there]
         return max(found, key=lambda e: e.mean).controller if found else sorted(there)[0]
 
@@ -329,4 +329,4 @@ class Report:
 
     def _controllers(self, file: str) -> list[Path]:
         """Return this file of each controller."""
-        return sorted(self.run.path.glob(f"controller/[!.]*/{file}"))
+        return [folder / file for folder in list_controllers(self.run.path, file)]

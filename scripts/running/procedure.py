@@ -14,6 +14,7 @@ from pathlib import Path
 import cli
 from launch import Inside, Launcher
 
+from controller.checkpoints import list_controllers
 from experiment.runs import finished, save_run
 
 SEED = "7"  # of the evaluations; training and validation use streams of other purposes
@@ -142,7 +143,7 @@ class Procedure:
 
 def best_controller(run) -> str:
     """Return the name of the run's controller that does best in the world it was trained in: its iteration's agent."""
-    folders = [path.parent for path in sorted(run.path.glob("controller/[!.]*/done.json"))]
+    folders = list_controllers(run.path, "done.json")
     return max(folders, key=lambda folder: finished(folder)["best_score"]).name
 
 
