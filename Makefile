@@ -54,7 +54,7 @@ dream: install
 test: install
 	'$(BIN)/python' -m ruff check .
 	'$(BIN)/python' -m ruff format --check .
-	'$(BIN)/python' -m pytest
+	'$(BIN)/python' -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lock:  # the versions that are installed now
 	'$(BIN)/python' -m pip freeze --exclude-editable --exclude world-models-tf > requirements-lock.txt

@@ -36,7 +36,14 @@ setup(
         "tensorboard",
     ],
     extras_require={
-        "dev": ["pytest>=8", "hypothesis>=6", "ruff>=0.6", "opencv-python-headless", "selenium>=4.20"],
+        "dev": [
+            "pytest>=8",
+            "pytest-xdist>=3.7",
+            "hypothesis>=6",
+            "ruff>=0.6",
+            "opencv-python-headless",
+            "selenium>=4.20",
+        ],
         "bench": ["torch>=2.6,<3", "envpool>=1.2,<2"],  # what scripts/benchmark.py measures ours against
         "rl": ["torch>=2.6,<3", "stable-baselines3>=2.6,<3"],  # scripts/examples/ppo.py
     },

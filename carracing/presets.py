@@ -18,7 +18,7 @@ PAPER = Stages(
     series=SeriesConfig(),
     rnn=RNN,
     controller=CONTROLLER,
-    evaluate=EvaluateConfig(dream_episodes=100),
+    evaluate=EvaluateConfig(dream_episodes=100, games_per_rank=32),  # a large tile of the agent
 )
 
 SOURCES = {  # of the values above that are not the paper's Doom experiment's

@@ -26,6 +26,7 @@ from vae.training import load_vae
 
 ROWS = 16  # games of a tile: within a fifth of the speed of larger ones (measured), and few in vain as games end
 FEWER = 4, 8, 12  # as they do; 8 games still go at 0.8 times the speed of 16 (measured)
+MORE = (32,)  # where rounding is alike: CarRacing goes at 1.15 times the speed of 16 (measured)
 KEPT = 0.9  # of the exploring noise from one step to the next (ours)
 
 
@@ -74,7 +75,7 @@ class AgentActor:
     """
 
     def __init__(self, agent: Agent, slots: int):
-        self._tiles = Tiles(agent.step, ROWS, FEWER)
+        self._tiles = Tiles(agent.step, ROWS, FEWER, MORE)
         shape = agent.policy.shape
         self._weights = np.zeros((slots, shape.size), np.float32)
         self._c, self._h = np.zeros((2, slots, shape.state_size), np.float32)

@@ -28,7 +28,6 @@ from rollouts.scripted import Script
 from vae.episodes import episode_length, list_episodes, read_episode
 
 BROWNIAN = CarRacingScript("brownian")
-GAMES = 16  # a rank plays side by side
 MODELS = {"carracing": (32, 3, 256), "doomrnn": (64, 1, 512)}  # Z, A, H
 
 
@@ -93,10 +92,9 @@ def models(name: str, precision: str) -> tuple[Any, Any]:
     return VAE(sizes[0], precision=precision), MDNRNN(*sizes, done_head=name == "doomrnn", precision=precision)
 
 
-def environment_config(name: str, how: str) -> Any:
-    """The paper's environment of a task, in a window of 640 x 480 with "640"."""
-    env = cli.task(name).presets["paper"].stages.env
-    return replace(env, width=640) if how == "640" else env
+def stages(name: str, how: str) -> Any:
+    """The settings of a task's preset `quick`, or with "640" those of `paper`, whose window is larger."""
+    return cli.task(name).presets["paper" if how == "640" else "quick"].stages
 
 
 def agent_setup(name: str, how: str) -> Any:
@@ -104,8 +102,8 @@ def agent_setup(name: str, how: str) -> Any:
     task, (z_size, _, hidden) = cli.task(name), MODELS[name]
     vae, rnn = models(name, precision(how))
     return Setup(
-        environment_config(name, how),
-        GAMES,
+        stages(name, how).env,
+        stages(name, how).evaluate.games_per_rank,
         vae=PackedModel.of(vae),
         rnn=PackedModel.of(rnn),
         policy=task.policy_shape(task.variant, z_size, hidden, 40),
@@ -120,7 +118,7 @@ def precision(how: str) -> str:
 def agent(job: Job) -> Measure | None:
     """The whole agent in the real task, V, M, C and all, on every rank.
 
-    The variant is the task's name and float32, bfloat16, "640" (see `environment_config`), or "growth", over the number
+    The variant is the task's name and float32, bfloat16, "640" (see `stages`), or "growth", over the number
     of rollouts, which then are short.
     """
     name, how = job.variant.split(" ")
@@ -128,7 +126,7 @@ def agent(job: Job) -> Measure | None:
     if how == "growth" or job.smoke:
         setup = replace(setup, env=replace(setup.env, time_limit=job.pick(40, 5)))
     rounds = {"doomrnn 640": 1, "carracing": 1}  # the others' episodes are of uneven lengths
-    full = GAMES * len(CORES) * rounds.get(job.variant, rounds.get(name, 4))
+    full = setup.games_per_rank * len(CORES) * rounds.get(job.variant, rounds.get(name, 4))
 
     def play(farm: Any, number: int) -> dict[str, float]:
         count = number if how == "growth" else full
@@ -145,7 +143,7 @@ def parts(job: Job) -> Measure:
     The variant as in `agent`. A rank's environments are played in turn, as with an agent: an engine that comes back to
     a core finds its data gone from the caches.
     """
-    from controller.agent import ROWS, Agent
+    from controller.agent import Agent
     from controller.policies import Policy
 
     name, how = job.variant.split(" ")
@@ -153,11 +151,12 @@ def parts(job: Job) -> Measure:
     vae, rnn = models(name, precision(how))
     shape = task.policy_shape(task.variant, z_size, hidden, 40)
     step, rng = Agent(vae, rnn, Policy(shape, task.squash)).step, np.random.default_rng(0)
-    games = task.games(GAMES, environment_config(name, how), False)
+    rows = stages(name, how).evaluate.games_per_rank
+    games = task.games(rows, stages(name, how).env, False)
     script = BROWNIAN if name == "carracing" else TakeCoverScript("random")
-    frames = rng.integers(0, 256, (ROWS, 64, 64, 3), np.uint8)
+    frames = rng.integers(0, 256, (rows, 64, 64, 3), np.uint8)
     widths = z_size, shape.size, hidden, hidden, 1
-    states = [rng.normal(0, 0.1, (ROWS, width)).astype(np.float32) for width in widths]
+    states = [rng.normal(0, 0.1, (rows, width)).astype(np.float32) for width in widths]
 
     def think() -> None:
         for part in step(frames, *states):
@@ -166,7 +165,7 @@ def parts(job: Job) -> Measure:
     def measure(number: int) -> dict[str, float]:
         start = time.perf_counter()
         environment = play_out(games, number, job.pick(1000, 20), script) / (time.perf_counter() - start)
-        networks = job.rates(think, ROWS)["rate"]
+        networks = job.rates(think, rows)["rate"]
         allowed = 1 / (1 / environment + 1 / networks)
         return {"rate": allowed, "environment rate": environment, "networks rate": networks}
 
@@ -230,9 +229,9 @@ def collecting_alone(job: Job) -> Measure:
 
 def collectors() -> Any:
     """The cast of collecting Doom's games."""
-    task = cli.task("doomrnn")
-    stages = task.presets["paper"].stages
-    return TaskPlayers(task, Setup(stages.env, stages.collect.games_per_rank, stages.collect.minimum_length))
+    quick = stages("doomrnn", "")
+    setup = Setup(quick.env, quick.collect.games_per_rank, quick.collect.minimum_length)
+    return TaskPlayers(cli.task("doomrnn"), setup)
 
 
 def collected(folder: Path, farm: Any, config: Any, seed: int) -> dict[str, float]:
