@@ -246,6 +246,19 @@ def test_an_unknown_measure_is_refused():
     assert_refused(run(python("benchmark.py", "--only", "nonsense")), 2, "nonsense", "vae_training")
 
 
+def test_measures_that_play_whole_stages(tmp_path):
+    """C's training gone on with, collecting and encoding: tiny ones are played, and nothing fails on the way."""
+    file, names = tmp_path / "benchmark.json", ("generation", "doom_collecting", "series")
+    words = [word for name in names for word in ("--only", name)] + ["--smoke", "--repeats", 1, "--seconds", 0.1]
+    done = run(python("benchmark.py", *words, "--json", file), seconds=400)
+    assert done.returncode == 0, done.stderr
+    measures = json.loads(file.read_text())["measures"]
+    assert all(measure["missing"] == {} for measure in measures.values()), done.stdout
+    assert 0 < measures["generation"]["series"]["ours, outside"][0] < 1
+    assert measures["doom_collecting"]["series"]["ours, differing"] == [0.0]
+    assert measures["series"]["series"]["ours"][0] > 0
+
+
 @pytest.fixture(scope="module")
 def peers():
     """The PyTorch networks; they are an extra."""

@@ -281,7 +281,7 @@ class ReleasedTraining:
         config = replace(cli.task("doomrnn").presets["paper"].stages.controller, rollouts=rollouts(job))
         self.trainer = ControllerTrainer(folder, farm, config, setup(job).policy, "dream", 0)
         self.generation = self.trainer._replay(print)
-        self.trainer.table = RolloutTable(farm, folder, 0, Interrupt())
+        self.trainer.table = RolloutTable(farm, folder, Interrupt())
         self.metrics = Metrics(folder, self.generation)
 
     def busy(self) -> float:

@@ -236,9 +236,9 @@ def collectors() -> Any:
 
 def collected(folder: Path, farm: Any, config: Any, seed: int) -> dict[str, float]:
     """Doom games collected into a folder, and how fast."""
-    collector = cli.task("doomrnn").collector(config)
+    script = cli.task("doomrnn").collector(config)
     start = time.perf_counter()
-    frames = collect(folder, farm, config, collector, seed)["frames"]
+    frames = collect(folder, farm, config, lambda attempt: ("record", script), seed)["frames"]
     seconds = time.perf_counter() - start
     return {"rate": frames / seconds, "seconds": seconds, "bytes": size(folder, "episode-*.npz") / frames}
 
