@@ -39,6 +39,9 @@ WHY = {  # of a missed target: what other measurements say about it; {measure/se
     "{dream/loop:dream/ceiling} of the ceiling, the rest being gates, sampling and C; what remains goes to tiles that "
     "are not full as dreams end, noise generation, calls of the compiled block, and the wait for the last rank",
     "dream: ours / one rank": "each rank has a last tile that runs empty, and waits for the other's last dream",
+    "dream_environment: alone": "a step is one call of a compiled program; the rest is Python, Gymnasium's and ours, "
+    "and an array handed over each way",
+    "generation: ours, outside": "CMA-ES of 1,088 weights asks and tells, and files are written, while no rank plays",
     "carracing_agent: ours / parts": "the environment alone reaches {carracing_agent/parts, environment rate} steps/s, "
     "the networks {carracing_agent/parts, networks rate}; alternating, each is slower than alone (docs/carracing.md)",
     "carracing_agent: bfloat16 / parts bfloat16": "as above, and what does not shrink with the networks weighs more",
