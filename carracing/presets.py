@@ -36,6 +36,7 @@ SOURCES = {  # of the values above that are not the paper's Doom experiment's
     "controller.time_limit": "CarRacing-v0",
     "evaluate.episodes": "paper, table 1",
     "evaluate.dream_episodes": "ours",
+    "evaluate.games_per_rank": "ours",
 }
 
 RELEASE = replace(
