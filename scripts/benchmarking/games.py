@@ -101,9 +101,10 @@ def agent_setup(name: str, how: str) -> Any:
     """What the ranks play the real task with."""
     task, (z_size, _, hidden) = cli.task(name), MODELS[name]
     vae, rnn = models(name, precision(how))
+    settings = stages(name, how)
     return Setup(
-        stages(name, how).env,
-        stages(name, how).evaluate.games_per_rank,
+        settings.env,
+        settings.evaluate.games_per_rank,
         vae=PackedModel.of(vae),
         rnn=PackedModel.of(rnn),
         policy=task.policy_shape(task.variant, z_size, hidden, 40),
@@ -151,8 +152,9 @@ def parts(job: Job) -> Measure:
     vae, rnn = models(name, precision(how))
     shape = task.policy_shape(task.variant, z_size, hidden, 40)
     step, rng = Agent(vae, rnn, Policy(shape, task.squash)).step, np.random.default_rng(0)
-    rows = stages(name, how).evaluate.games_per_rank
-    games = task.games(rows, stages(name, how).env, False)
+    settings = stages(name, how)
+    rows = settings.evaluate.games_per_rank
+    games = task.games(rows, settings.env, False)
     script = BROWNIAN if name == "carracing" else TakeCoverScript("random")
     frames = rng.integers(0, 256, (rows, 64, 64, 3), np.uint8)
     widths = z_size, shape.size, hidden, hidden, 1
