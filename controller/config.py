@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from experiment.config import PRECISIONS, Settings, setting
+from experiment.config import FASTER, PRECISIONS, Settings, setting
 from experiment.errors import InputError
 from rnn.config import RNNConfig, SeriesConfig
 from rollouts.config import CollectConfig, EnvConfig
@@ -75,7 +75,7 @@ class ControllerConfig(Settings):
         0.0, "mean fitness from which controller.rollouts are played", unit="return", added=True
     )
     batch_size: int = setting(512, "rollouts a rank keeps alive at once", unit="rollouts", least=16)
-    precision: str = setting("float32", "matmul precision of V and M in rollouts", choices=PRECISIONS)
+    precision: str = setting("float32", f"matmul precision of V and M in rollouts; {FASTER}", choices=PRECISIONS)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -3,7 +3,7 @@
 import numbers
 from dataclasses import dataclass
 
-from experiment.config import PRECISIONS, Settings, setting
+from experiment.config import FASTER, PRECISIONS, Settings, setting
 from experiment.errors import InputError
 
 ADVICE = "run scripts/train_rnn.py first, or again after deleting the folder"
@@ -78,4 +78,4 @@ class RNNConfig(Settings):
     validate_every: int = setting(200, "interval of validations", unit="updates", least=1)
     validation_frames: int = setting(50000, "held-out frames in each validation", unit="frames", least=10)
     checkpoint_seconds: float = setting(90.0, "interval of checkpoints", unit="s", above=0.0)
-    precision: str = setting("float32", "matmul precision", choices=PRECISIONS)
+    precision: str = setting("float32", f"matmul precision; {FASTER}", choices=PRECISIONS)

@@ -23,8 +23,9 @@ from experiment.errors import command
 from experiment.runs import finish, finished, refuse_other, save_run, working
 from rollouts.farm import Farm
 
-# settings that a controller already begun may change: more generations, speed, and a default it does not go by
-FREE = ("controller.generations", "controller.batch_size", "controller.temperature")
+# settings that a controller already begun may change: more generations, speed (for a search that moves to another type
+# of CPU), and a default it does not go by
+FREE = ("controller.generations", "controller.batch_size", "controller.precision", "controller.temperature")
 
 
 @dataclass(frozen=True)

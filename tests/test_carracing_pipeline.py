@@ -29,6 +29,11 @@ def test_from_collecting_to_the_table(tmp_path):
     assert len(scores) == 2 and np.isfinite(scores).all()
 
     words = ("carracing", "--run", path)
+    on = ("--set", "controller.generations=3", "--set", "controller.precision=bfloat16")  # as on another type of CPU
+    continued = run(python("train_controller.py", *words, *on))
+    assert continued.returncode == 0, continued.stderr
+    assert scores_by_steps(path / "controller" / "real-zh-s0")[0][:2] == [160, 320]
+
     trained = run(python("train_controller.py", *words, "--world", "dream"))
     assert trained.returncode == 0, trained.stderr
     dreamt = run(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from experiment.config import PRECISIONS, Settings, setting
+from experiment.config import FASTER, PRECISIONS, Settings, setting
 
 ADVICE = "run scripts/train_vae.py first, or again after deleting the folder"
 
@@ -28,4 +28,4 @@ class VAEConfig(Settings):
     validation_frames: int = setting(2000, "held-out frames in each validation", unit="frames", least=10)
     validate_every: int = setting(1000, "interval of validations", unit="updates", least=1)
     checkpoint_seconds: float = setting(90.0, "interval of checkpoints", unit="s", above=0.0)
-    precision: str = setting("float32", "precision of convolutions", choices=PRECISIONS)
+    precision: str = setting("float32", f"precision of convolutions; {FASTER}", choices=PRECISIONS)
