@@ -27,10 +27,12 @@ class TakeCoverGames:
         ValueError: a setting is out of range.
     """
 
+    game = TakeCoverGame  # what it makes of each environment
+
     def __init__(self, count: int, *, threads: int = 1, **settings: Any) -> None:
         if count < 1 or threads < 1:
             raise ValueError(f"count and threads must be at least 1, not {count} and {threads}")
-        self._games = [TakeCoverGame(**settings) for _ in range(count)]
+        self._games = [self.game(**settings) for _ in range(count)]
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, "take-cover") if threads > 1 else None
 

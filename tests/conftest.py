@@ -68,6 +68,7 @@ ORDER = (
     "test_resume_pipeline.py",
     "test_release.py",
     "test_import_weights.py",
+    "test_labels.py",
     "test_report.py",
     "test_dream_page.py",
 )

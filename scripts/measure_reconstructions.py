@@ -1,0 +1,109 @@
+"""Measure what V of a take cover run keeps of the game: its error on monsters, on fireballs and elsewhere.
+
+    python scripts/measure_reconstructions.py --run runs/doom
+    python scripts/measure_reconstructions.py --run runs/doom --controller dream-zch-tau1.15-s0 --episodes 5
+
+New games are played by the collecting policy, or with --controller by an agent, and ViZDoom's labels buffer says what
+each pixel shows. V encodes to the mean of z and decodes it.
+"""
+
+import argparse
+from pathlib import Path
+
+import cli
+
+cli.one_thread_a_rank()
+
+TASK = "doomrnn"
+KEPT = ("monsters", "fireballs", "elsewhere")  # rows of the table
+
+
+def parse():
+    """Return the arguments."""
+    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
+    parser.add_argument("--controller", metavar="NAME", help="its agent plays (default: the collecting policy)")
+    parser.add_argument("--episodes", type=cli.positive, default=20, help="episodes (20)")
+    parser.add_argument("--seed", type=cli.seed, default=7, help="seed of the episodes (7)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Parse, play, reconstruct, and print the figures."""
+    arguments = parse()
+    with cli.ending_well():
+        from experiment.errors import InputError
+        from experiment.files import check_file_writable, write_json
+        from experiment.stages import need
+
+        check_file_writable(arguments.json, "name another file")
+        run, task = cli.open_existing(arguments.run), cli.task(TASK)
+        if run.task != task.name:
+            raise InputError(f"{arguments.run}: belongs to task {run.task}; monsters and fireballs are of {task.name}")
+        if arguments.controller:
+            cli.need_models(run)
+        need(run, "vae", "train_vae.py")
+        cli.load_tensorflow()
+        found = measured(run, task, arguments)
+        print(table(found, arguments.episodes))
+        if arguments.json:
+            write_json(arguments.json, found)
+            print(f"wrote {arguments.json}")
+
+
+def measured(run, task, arguments) -> dict[str, dict[str, float]]:
+    """Return the figures of `doomrnn.labels.covered_errors` of V, and of the mean frame in its place."""
+    import numpy as np
+
+    from controller.trajectories import encode
+    from doomrnn.labels import LabelledGames, covered_errors
+    from vae.model import to_unit
+    from vae.training import load_vae
+
+    vae, games = load_vae(run.folder("vae")), LabelledGames(**vars(run.stages.env))
+    frames, pictures, coverage = [], [], []
+    try:
+        for trajectory in episodes(run, task, vae, games, arguments):
+            z = encode(vae, trajectory.frames)
+            frames.append(np.asarray(to_unit(trajectory.frames)))
+            pictures += [np.asarray(vae.decode(z[i : i + 64])) for i in range(0, len(z), 64)]
+            coverage.append(np.stack(games.coverage[: len(z)]))
+    finally:
+        games.close()
+    seen, drawn, covered = (np.concatenate(parts) for parts in (frames, pictures, coverage))
+    return {"V": covered_errors(seen, drawn, covered), "mean frame": covered_errors(seen, seen.mean(0), covered)}
+
+
+def episodes(run, task, vae, games, arguments):
+    """Yield the trajectories of the agent, or of the collecting policy."""
+    from controller.agent import Agent
+    from controller.checkpoints import find_controller, load_controller
+    from controller.policies import Policy
+    from controller.trajectories import agent_trajectory, script_trajectory
+    from rnn.training import load_rnn
+
+    limit, seeds = run.stages.env.time_limit, range(arguments.seed, arguments.seed + arguments.episodes)
+    if arguments.controller is None:
+        script = task.collector(run.stages.collect)
+        yield from (script_trajectory(games, script, task.action_size, seed, limit, 1) for seed in seeds)
+        return
+    shape, weights = load_controller(find_controller(run.path, arguments.controller, task.usual_controller), "best")
+    agent = Agent(vae, load_rnn(run.folder("rnn")), Policy(shape, task.squash))
+    yield from (agent_trajectory(games, agent, weights, seed, limit) for seed in seeds)
+
+
+def table(found: dict[str, dict[str, float]], episodes: int) -> str:
+    """Return the figures as a table."""
+    v, mean = found["V"], found["mean frame"]
+    rows = [
+        f"{episodes} episodes, {v['frames']:,} frames; squared error of a frame {v['frame']:.2f}",
+        "| pixels | share of all | V's mean squared error of a channel | of the mean frame in its place |",
+        "| --- | --- | --- | --- |",
+    ]
+    rows += [f"| {name} | {v[f'{name} share']:.2%} | {v[name]:.5f} | {mean[name]:.5f} |" for name in KEPT]
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    main()
