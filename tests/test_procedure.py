@@ -1,5 +1,6 @@
 """The iterative procedure as one command, and the pieces it is made of."""
 
+import argparse
 import json
 import os
 import shutil
@@ -213,6 +214,25 @@ def test_progress_by_validation(tmp_path, searches, whole):
     assert what == "return" and scores == [searches.real_score(r, searches.agent_of(r)).mean for r in real]
     with pytest.raises(InputError, match="no real score of dream-zh-tau1.00-s0"):
         searches.real_score(runs[0], "dream-zh-tau1.00-s0")
+
+
+def test_a_finished_first_iteration_keeps_its_settings(whole, tmp_path, searches, inside, capfd):
+    """With no other one after it: C's settings wait for the next, those of `iterate` and the temperature reach it."""
+    from running.procedure import Procedure
+
+    shutil.copytree(whole[0] / "iteration-01", tmp_path / "iteration-01")
+    said = {"task": "pendulum", "run": tmp_path, "preset": None, "seed": None, "iterations": 2, "ranks": 1}
+    words = ["controller.validation_games=4", "iterate.searches=3", "rnn.epochs=2"]
+    procedure = Procedure(argparse.Namespace(**said, temperature=None, overrides=words), tmp_path, 0)
+    stages = procedure.first.stages
+    assert (stages.controller.validation_games, stages.iterate.searches) == (0, 3)
+    procedure._say_what_waits()
+    line = "--set controller.validation_games=4: from iteration 2 on; those begun before keep their settings"
+    assert capfd.readouterr().out.strip() == line
+    with pytest.raises(InputError, match="controller.generations=9: .*or --set iterate.generations"):
+        Procedure(argparse.Namespace(**said, temperature=None, overrides=["controller.generations=9"]), tmp_path, 0)
+    other = Procedure(argparse.Namespace(**said, temperature=[0.5], overrides=[]), tmp_path, 0)
+    assert searches.search_names(other.first) == ["dream-zh-tau0.50-s0", "dream-zh-tau0.50-s1"]
 
 
 def test_no_two_searches_share_a_seed(tmp_path, searches):
