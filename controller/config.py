@@ -108,15 +108,18 @@ class IterateConfig(Settings):
     # of CMA-ES's last generation, in turn; 1: the agent itself
     candidates: int = setting(1, "how many of the best candidates explore; 1: the agent", unit="candidates", least=1)
     new_share: float = setting(0.5, "share of new data in V's and M's batches; 0: as it comes", least=0.0)
-    # of vae.max_frames frames where these are fewer than all
+    # of vae_max_frames frames where these are fewer than all
     vae_epochs: float = setting(0.0, "passes of V over all frames; 0: V is frozen", unit="passes", least=0.0)
+    # new_share of them are new only where there are so many new ones
+    vae_max_frames: int = setting(0, "frames of a pass of V; 0: vae.max_frames", unit="frames", least=0, added=True)
     vae_learning_rate: float = setting(3e-4, "V's Adam step size", above=0.0)
     rnn_epochs: float = setting(2.0, "passes of M over all series", unit="passes", above=0.0)
     rnn_learning_rate: float = setting(3e-4, "M's first Adam step size", above=0.0)
     generations: int = setting(100, "generations of CMA-ES", unit="generations", least=1)
     keep_mean: bool = setting(True, "CMA-ES starts from the agent, not from 0", source="paper, section 5")
     # all but the first begin at 0, whatever keep_mean says
-    searches: int = setting(1, "searches for C, of which the best in its world acts", unit="searches", least=1)
+    searches: int = setting(1, "searches for C, of which the best by its own score acts", unit="searches", least=1)
+    # of the searches' mean validation score where controller.validation_games is above 0, else of the agent's real one
     patience: int = setting(0, "iterations without a gain before it stops; 0: off", unit="iterations", least=0)
 
     def __post_init__(self) -> None:

@@ -30,6 +30,16 @@ from vae.episodes import episode_path, list_episodes, split_episodes
 BEFORE = "before"
 PLAYED_BY = "played_by.json"
 HELD_OUT = "held_out.json"
+FOLLOWING = {  # settings of an iteration after the first, and the fields of `iterate` that say them
+    "collect.episodes": "episodes",
+    "collect.minimum_length": "minimum_length",
+    "vae.epochs": "vae_epochs",
+    "vae.max_frames": "vae_max_frames",
+    "vae.learning_rate": "vae_learning_rate",
+    "rnn.epochs": "rnn_epochs",
+    "rnn.learning_rate": "rnn_learning_rate",
+    "controller.generations": "generations",
+}
 SHAPES = ("hidden_size", "mixtures", "done_head", "reward_head", "precision")  # of M, which goes on
 
 
@@ -59,16 +69,15 @@ def earlier_episodes(run: Path) -> tuple[list[Path], list[Path]]:
 
 def following_stages(stages: Stages) -> Stages:
     """Return the settings of the next iteration: those that `stages.iterate` changes."""
-    wanted, vae = stages.iterate, stages.vae
-    if wanted.vae_epochs:
-        rate = wanted.vae_learning_rate
-        vae = dataclasses.replace(vae, epochs=wanted.vae_epochs, learning_rate=rate, final_learning_rate=0.0)
+    wanted, frozen = stages.iterate, not stages.iterate.vae_epochs
+    changed: dict[str, dict[str, Any]] = {"vae": {} if frozen else {"final_learning_rate": 0.0}}
+    for name, source in FOLLOWING.items():
+        stage, key = name.split(".")
+        if (stage == "vae" and frozen) or (source == "vae_max_frames" and not wanted.vae_max_frames):
+            continue
+        changed.setdefault(stage, {})[key] = getattr(wanted, source)
     return dataclasses.replace(
-        stages,
-        collect=dataclasses.replace(stages.collect, episodes=wanted.episodes, minimum_length=wanted.minimum_length),
-        vae=vae,
-        rnn=dataclasses.replace(stages.rnn, epochs=wanted.rnn_epochs, learning_rate=wanted.rnn_learning_rate),
-        controller=dataclasses.replace(stages.controller, generations=wanted.generations),
+        stages, **{stage: dataclasses.replace(getattr(stages, stage), **values) for stage, values in changed.items()}
     )
 
 

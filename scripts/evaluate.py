@@ -96,14 +96,15 @@ def evaluate(arguments, subjects, world, temperature: float, farm: Farm, run) ->
     """Evaluate all policies in one world side by side, passing over what was evaluated before; rank 0 only."""
     folder = arguments.to or run.path / "evaluation"
     episodes, seed = arguments.episodes or run.stages.evaluate.episodes, arguments.seed or 0
-    there = {e.made_with: e for place in {folder, run.path / "evaluation"} for e in load_evaluations(place)}
+    before = [e for place in {folder, run.path / "evaluation"} for e in load_evaluations(place)]
+    there = {(e.made_with, e.controller): e for e in before}  # two controllers may have the same weights
     todo = []
     for subject in subjects:
         known = conditions(run, subject, world, temperature, episodes, seed)
         if known.made_with in {one.made_with for _, one in todo}:
             continue  # the collecting policy may be one of the task's scripts
-        if known.made_with in there:
-            print(f"{label(known)}: {row(there[known.made_with])}; evaluated before, nothing to do")
+        if (found := there.get((known.made_with, known.controller))) is not None:
+            print(f"{label(known)}: {row(found)}; evaluated before, nothing to do")
         else:
             todo.append((subject, known))
     played = play(farm, world, [subject.acts for subject, _ in todo], episodes, seed)

@@ -2,7 +2,11 @@
 
     python scripts/reproduce.py doomrnn --preset quick --run runs/demo
     python scripts/reproduce.py doomrnn --preset paper --run runs/paper --ranks 2 --seeds 3
+    python scripts/reproduce.py doomrnn --preset paper --run runs/paper --temperature 0.10 0.50 1.00 1.15 1.30
     python scripts/reproduce.py pendulum --preset release --run runs/pendulum --iterations 20 --seeds 3 --ranks 1
+
+With several temperatures, one search each and seed: every dream is probed before C is trained in it, the agent of the
+run's own temperature plays in the others' dreams too, and a table with a row a temperature comes last.
 
 With --iterations, the paper's iterative procedure: the agent acts, V and M learn from what it saw too, C is trained
 again in the new dream, and so on; then a table and figures by iteration. With --ranks 1 all stages run in one process
@@ -19,6 +23,7 @@ from reporting import tables
 from reporting.stage_times import stage_times, times_table
 
 from controller.task import controller_name
+from experiment.errors import InputError
 from experiment.runs import save_run
 
 SEED = str(tables.SEED)  # of the evaluations
@@ -30,7 +35,8 @@ def parse():
     ranks = "MPI ranks (default: one a core; half as many again collect where a game has an engine of its own)"
     parser.add_argument("--ranks", type=cli.positive, help=ranks)
     parser.add_argument("--seeds", type=cli.positive, default=1, help="controllers, with seeds 0 to K-1 (default 1)")
-    parser.add_argument("--temperature", type=cli.temperature, help="of the dream (default: controller.temperature)")
+    tau = "of the dream, one or several (default: controller.temperature)"
+    parser.add_argument("--temperature", type=cli.temperature, nargs="+", metavar="TAU", help=tau)
     parser.add_argument("--iterations", type=cli.positive, metavar="K", help="of the iterative procedure, in all")
     parser.add_argument("--no_report", action="store_true", help="with --iterations: no table and figures at the end")
     return parser.parse_args()
@@ -40,6 +46,14 @@ def main() -> None:
     """Parse and run the stages."""
     arguments = parse()
     with cli.ending_well():
+        several = len(set(arguments.temperature or [])) > 1
+        if several and (arguments.iterations or cli.task(arguments.task).world != "dream"):
+            why = (
+                "--iterations takes only one"
+                if arguments.iterations
+                else f"{arguments.task}'s C is trained in no dream"
+            )
+            raise InputError(f"--temperature: several are named, and {why}")
         if arguments.iterations:
             from running.procedure import iterate
 
@@ -49,42 +63,66 @@ def main() -> None:
         launcher = Launcher(run, task, arguments.ranks)
         save_run(run)  # the stages are started without --preset
         started = time.monotonic()
-        temperature = arguments.temperature or run.stages.controller.temperature
-        names = stages(launcher, run, task, temperature, arguments.seeds)
-        tables.print_results(run, task, names, temperature)
+        own = run.stages.controller.temperature
+        temperatures = list(dict.fromkeys(arguments.temperature or [own]))
+        names = stages(launcher, run, task, temperatures, arguments.seeds)
+        if several:
+            tables.print_temperatures(run, task, names, own)
+        else:
+            tables.print_results(run, task, names[temperatures[0]], temperatures[0])
         print(f"\nWhere the time went\n\n{times_table(stage_times(run.path))}\n")
         print(f"everything took {(time.monotonic() - started) / 60:.1f} minutes on {launcher.ranks} ranks")
 
 
-def stages(launcher, run, task, temperature: float, seeds: int) -> list[str]:
-    """Run every stage; returns the names of the controllers."""
-    config = run.stages.evaluate
+def stages(launcher, run, task, temperatures: list[float], seeds: int) -> dict[float, list[str]]:
+    """Run every stage; returns the names of the controllers of each temperature."""
     launcher.ranked("collect_rollouts.py", ranks=launcher.collectors)
     launcher.alone("train_vae.py")
     launcher.alone("encode_series.py")
     launcher.alone("train_rnn.py")
     if task.world == "dream":
-        probes = ["--policy", *task.policies, "collector", "--seed", SEED, "--temperature", str(temperature)]
-        launcher.ranked("evaluate.py", *probes, "--world", "real", "dream", "--episodes", str(config.probe_episodes))
-        print("\nThe dream, probed before C is trained in it: scripted policies in both worlds\n")
-        tables.print_table(run, task, [], temperature)
-        tables.print_survival(run, tables.scripts(run, task), temperature)
+        for temperature in temperatures:
+            probe(launcher, run, task, temperature)
     variants = task.presets[run.preset].variants
-    names = [controller(launcher, run, task, v, temperature, seed) for v in variants for seed in range(seeds)]
-    launcher.ranked("evaluate.py", "--policy", *task.baselines, "--seed", SEED, "--episodes", str(config.episodes))
+    names = {
+        temperature: [controller(launcher, run, task, v, temperature, seed) for v in variants for seed in range(seeds)]
+        for temperature in temperatures
+    }
+    if own := names.get(run.stages.controller.temperature):
+        for temperature in temperatures:
+            if temperature != run.stages.controller.temperature:
+                in_dream(launcher, run, own[0], "--temperature", str(temperature))
+    episodes = str(run.stages.evaluate.episodes)
+    launcher.ranked("evaluate.py", "--policy", *task.baselines, "--seed", SEED, "--episodes", episodes)
     return names
+
+
+def probe(launcher, run, task, temperature: float) -> None:
+    """Evaluate the scripted policies in both worlds and print what came of it, before C is trained in this dream."""
+    probes = ["--policy", *task.policies, "collector", "--seed", SEED, "--temperature", str(temperature)]
+    episodes = str(run.stages.evaluate.probe_episodes)
+    launcher.ranked("evaluate.py", *probes, "--world", "real", "dream", "--episodes", episodes)
+    print("\nThe dream, probed before C is trained in it: scripted policies in both worlds\n")
+    tables.print_table(run, task, [], temperature)
+    tables.print_survival(run, tables.scripts(run, task), temperature)
 
 
 def controller(launcher, run, task, variant: str, temperature: float, seed: int) -> str:
     """Train one controller and evaluate it; returns its name."""
-    config, name = run.stages.evaluate, controller_name(task.world, variant, temperature, seed)
+    name = controller_name(task.world, variant, temperature, seed)
     tau = ["--temperature", str(temperature)]
     launcher.ranked("train_controller.py", "--variant", variant, "--seed", str(seed), *tau)
-    agent = ["--controller", name, "--seed", SEED]
-    launcher.ranked("evaluate.py", *agent, "--world", "real", "--episodes", str(config.episodes))
+    episodes = str(run.stages.evaluate.episodes)
+    launcher.ranked("evaluate.py", "--controller", name, "--seed", SEED, "--world", "real", "--episodes", episodes)
     if task.world == "dream":
-        launcher.ranked("evaluate.py", *agent, "--world", "dream", "--episodes", str(config.dream_episodes))
+        in_dream(launcher, run, name)
     return name
+
+
+def in_dream(launcher, run, name: str, *flags: str) -> None:
+    """Evaluate a controller in its own dream, or in that of the flags."""
+    words = ("--controller", name, "--seed", SEED, "--world", "dream", *flags)
+    launcher.ranked("evaluate.py", *words, "--episodes", str(run.stages.evaluate.dream_episodes))
 
 
 if __name__ == "__main__":

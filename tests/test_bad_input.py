@@ -22,6 +22,26 @@ from commands import assert_refused, python, run
         (("evaluate.py", "doomrnn", "--run", "R", "--temperature", "0"), "above 0"),
         (("train_controller.py", "doomrnn", "--run", "R", "--temperature", "nan"), "above 0"),
         (("train_rnn.py", "doomrnn", "--run", "R"), "no run there yet"),
+        (
+            (
+                "reproduce.py",
+                "doomrnn",
+                "--run",
+                "R",
+                "--preset",
+                "smoke",
+                "--iterations",
+                "2",
+                "--temperature",
+                "1",
+                "2",
+            ),
+            "--iterations takes only one",
+        ),
+        (
+            ("reproduce.py", "carracing", "--run", "R", "--preset", "smoke", "--temperature", "1", "2"),
+            "carracing's C is trained in no dream",
+        ),
     ],
 )
 def test_wrong_words_are_refused(tmp_path, words, said):

@@ -11,6 +11,7 @@ from commands import ROOT, SCRIPTS, assert_refused
 
 from controller.evaluation import Evaluation
 from controller.statistics import bootstrap_interval
+from experiment.jsonl import append_row
 
 HOT, COLD = "dream-zch-tau1.15-s0", "dream-zch-tau0.10-s0"
 
@@ -122,6 +123,53 @@ def test_methods_are_decided_over_searches(tmp_path, claims):
     assert found["carracing: an untrained M"]["verdict"] in ("shown", "undecided")
     assert "untrained" in str(found["carracing: an untrained M"]["evidence"])
     assert "over 3 searches" in found["table 1: zh"]["figures"]
+
+
+def test_the_last_iteration_against_the_first(tmp_path, claims):
+    """Its first search's agent is the headline; the row of Table 2 is the first iteration's; methods over searches."""
+    for n in range(3):
+        put(tmp_path, evaluation("doomrnn", "real", f"dream-zch-tau1.15-s{n}", scores(700 + n, 90)), run="iteration-01")
+    put(tmp_path, evaluation("doomrnn", "dream", HOT, scores(1300, 90), 1.15), run="iteration-01")
+    put(tmp_path, evaluation("doomrnn", "real", "random", scores(215, 100)), run="iteration-01")
+    put(tmp_path, evaluation("doomrnn", "real", "sweep", scores(860, 200)), run="iteration-01")
+    first = claims(tmp_path)
+    assert first["doomrnn: solved"]["verdict"] == "refuted" and "doomrnn: a second iteration" in first
+    assert "doomrnn: beats the first iteration's agent" not in first
+    for number, mean in ((2, 400), (3, 900)):
+        for n in (1, 2, 3):
+            found = evaluation("doomrnn", "real", f"dream-zch-tau1.15-s{n}00000{number - 1}", scores(mean + n, 90))
+            put(tmp_path, found, run=f"iteration-0{number}")
+    put(
+        tmp_path,
+        evaluation("doomrnn", "dream", "dream-zch-tau1.15-s1000002", scores(800, 90), 1.15),
+        run="iteration-03",
+    )
+    found = claims(tmp_path)
+    for name in ("solved", "above the leaderboard", "beats random", "the dream is harder than the game"):
+        assert found[f"doomrnn: {name}"]["verdict"] == "shown", name
+        assert found[f"doomrnn: {name}"]["figures"].startswith("iteration-03's agent"), name
+    assert "iteration-03's agent to sweep: 901" in found["doomrnn: beats an open-loop sweep"]["figures"]
+    paired = found["doomrnn: beats the first iteration's agent"]
+    assert paired["verdict"] == "shown" and "901 ± 90 (100) to 700 ± 90 (100), 201 more [201, 201]" in paired["figures"]
+    method = found["doomrnn: iteration 3"]
+    assert method["verdict"] == "shown" and "iteration-03 to the first: 902 ± 1 over 3 searches" in method["figures"]
+    assert "doomrnn: a second iteration" not in found
+    assert found["table 2: tau 1.15, real"] | {"level": 0} == first["table 2: tau 1.15, real"] | {"level": 0}
+
+
+def test_a_seed_of_a_procedure_is_one_search(tmp_path, claims):
+    """Of its searches, all evaluated, the one that acts stands for it: the best by its own score."""
+    for number, mean in ((1, -1500), (20, -400)):
+        for lane in range(3):
+            run = f"seed-{lane}/iteration-{number:02d}"
+            for k, (own, real) in enumerate(((-300.0, mean), (-900.0, mean - 5000))):
+                who = f"dream-zh-tau0.30-s{lane}{k}"
+                put(tmp_path, evaluation("pendulum", "real", who, scores(real + lane, 50)), run=run)
+                folder = tmp_path / "pendulum" / run / "controller" / who
+                folder.mkdir(parents=True)
+                append_row(folder / "evaluations.jsonl", {"score": own})
+    figures = claims(tmp_path)["pendulum: the iterative procedure"]["figures"]
+    assert "iteration-20 to the first: -399 ± 1 over 3 searches" in figures and "-1499 ± 1 over 3" in figures
 
 
 def test_measures_of_driving_are_claims(tmp_path, claims):

@@ -1,14 +1,16 @@
 """The iterative procedure as one command, and the pieces it is made of."""
 
+import argparse
 import json
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from commands import assert_refused, python, run, start
+from commands import SCRIPTS, assert_refused, python, run, start
 from samples import make_series
 
 from controller.agent import Agent, AgentActor
@@ -19,7 +21,9 @@ from controller.iteration import earlier_episodes, explores, following_stages, i
 from controller.policies import Policy
 from controller.policy_spec import PolicyShape, rounded
 from experiment.errors import InputError
+from experiment.files import write_sealed
 from experiment.random_streams import Purpose
+from experiment.runs import Run, load_run
 from pendulum.task import TASK
 from rnn.batches import ConcatenatedBatches, EpisodeBatches, draw_episodes
 from rnn.model import MDNRNN
@@ -95,6 +99,11 @@ def test_three_iterations(whole):
     assert [len(list(run.glob("controller/*/best.npz"))) for run in runs] == [2, 2, 2]
     seeds = [json.loads((run / "config.json").read_text())["seed"] for run in runs]
     assert seeds == [0, 1, 2]
+    for iteration, own in zip(runs, ((0, 1), (1_000_001, 2_000_001), (1_000_002, 2_000_002)), strict=True):
+        names = {f"dream-zh-tau1.00-s{seed}" for seed in own}
+        assert {folder.name for folder in (iteration / "controller").iterdir()} == names
+        found = [json.loads(file.read_text())["controller"] for file in iteration.glob("evaluation/real-dream-*.json")]
+        assert set(found) == names and len(found) == 2
 
 
 def test_killed_and_started_again(whole, tmp_path):
@@ -120,7 +129,7 @@ def test_again_it_only_reports(whole):
     before = results(whole[0])
     done = run(python(*WORDS, "--run", whole[0]), seconds=200)
     assert done.returncode == 0 and "reward" not in done.stderr, done.stderr
-    assert done.stdout.count("already finished") >= 14 and results(whole[0]) == before
+    assert done.stdout.count("already finished") == 2 + 6 and results(whole[0]) == before
 
 
 def test_a_frozen_v(whole, tmp_path, inside):
@@ -133,7 +142,111 @@ def test_a_frozen_v(whole, tmp_path, inside):
     assert os.path.samefile(new / "before/series/series-0000.npz", old / "series/series-0000.npz")
 
 
+def test_later_settings_reach_later_iterations(whole, tmp_path):
+    """Those of `iterate` and of C count from the next iteration on; what only the first could take is refused."""
+    path = tmp_path / "runs"
+    shutil.copytree(whole[0], path)
+    words = ("reproduce.py", "pendulum", "--run", path, "--ranks", 1, "--no_report", "--iterations")
+    settings = ("--set", "iterate.rnn_epochs=2", "--set", "controller.rollouts=3")
+    before = results(path)
+    for said, hint in (("rnn.epochs=5", "iterate.rnn_epochs"), ("env.time_limit=50", "leave it out")):
+        assert_refused(run(python(*words, 4, "--set", said)), 2, said, hint)
+    done = run(python(*words, 3, *settings), seconds=200)
+    assert done.returncode == 0 and "of no effect, no iteration is left to begin" in done.stdout, done.stderr
+    assert results(path) == before
+    done = run(python(*words, 4, *settings), seconds=300)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert "iterate.rnn_epochs=2, controller.rollouts=3: from iteration 4 on" in done.stdout
+    stages = [json.loads((path / f"iteration-0{n}/config.json").read_text())["stages"] for n in (1, 2, 3, 4)]
+    assert [s["controller"]["rollouts"] for s in stages] == [2, 2, 2, 3]
+    assert [s["rnn"]["epochs"] for s in stages] == [2.0, 1.0, 1.0, 2.0]
+    after = results(path)
+    assert not [name for name in before if after[name] != before[name] and name != "iteration-03/timing.jsonl"]
+
+
 # --- pieces ---
+
+
+@pytest.fixture
+def searches(monkeypatch):
+    """The module of that name."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    from running import searches
+
+    return searches
+
+
+def finished_search(run, name, score, validation_games=0):
+    """Write the records of a finished search."""
+    folder = run.path / "controller" / name
+    folder.mkdir(parents=True)
+    config = vars(replace(run.stages.controller, validation_games=validation_games))
+    write_sealed(folder / "begun.json", {"controller": config, "world": "dream", "seed": 0, "temperature": 1.0})
+    write_sealed(folder / "done.json", {"generations": 1, "best_generation": 1, "best_score": score})
+
+
+def test_only_the_procedures_own_searches_act(tmp_path, searches):
+    """A controller of another temperature, variant or seed never does, however high its score."""
+    stages = replace(TASK.presets["smoke"].stages, iterate=IterateConfig(searches=2))
+    first = Run(tmp_path / "iteration-01", "pendulum", "smoke", 0, stages)
+    for name, score in (("zh-tau1.00-s0", 1.0), ("zh-tau1.00-s1", 2.0)):
+        finished_search(first, f"dream-{name}", score)
+    for name in ("zh-tau0.10-s0", "z-tau1.00-s0", "zh-tau1.00-s2"):
+        finished_search(first, f"dream-{name}", 9.0)
+    assert searches.agent_of(first) == "dream-zh-tau1.00-s1"
+    (tmp_path / "iteration-02" / "before").mkdir(parents=True)
+    write_sealed(tmp_path / "iteration-02" / "before" / "played_by.json", {"controller": "dream-zh-tau1.00-s0"})
+    assert searches.agent_of(first) == "dream-zh-tau1.00-s0"  # who has acted
+    with pytest.raises(InputError, match="none of dream-zh-tau1.00-s7, dream-zh-tau1.00-s8 is finished"):
+        searches.best_controller(replace(first, seed=7))
+
+
+def test_progress_by_validation(tmp_path, searches, whole):
+    """The mean over the searches where all have validation episodes, else the agent's real score."""
+    stages = replace(TASK.presets["smoke"].stages, iterate=IterateConfig(searches=2))
+    runs = [Run(tmp_path / f"iteration-0{n}", "pendulum", "smoke", 0, stages) for n in (1, 2)]
+    for made, scores in zip(runs, ((1.0, 2.0), (4.0, 5.0)), strict=True):
+        for seed, score in enumerate(scores):
+            finished_search(made, f"dream-zh-tau1.00-s{seed}", score, validation_games=4)
+    assert searches.progress(runs) == ("mean validation score of its searches", [1.5, 4.5])
+    real = [load_run(whole[0] / f"iteration-0{n}", stages) for n in (1, 2)]
+    what, scores = searches.progress(real)
+    assert what == "return" and scores == [searches.real_score(r, searches.agent_of(r)).mean for r in real]
+    with pytest.raises(InputError, match="no real score of dream-zh-tau1.00-s0"):
+        searches.real_score(runs[0], "dream-zh-tau1.00-s0")
+
+
+def test_a_finished_first_iteration_keeps_its_settings(whole, tmp_path, searches, inside, capfd):
+    """With no other one after it: C's settings wait for the next, those of `iterate` and the temperature reach it."""
+    from running.procedure import Procedure
+
+    shutil.copytree(whole[0] / "iteration-01", tmp_path / "iteration-01")
+    said = {"task": "pendulum", "run": tmp_path, "preset": None, "seed": None, "iterations": 2, "ranks": 1}
+    words = ["controller.validation_games=4", "iterate.searches=3", "rnn.epochs=2"]
+    procedure = Procedure(argparse.Namespace(**said, temperature=None, overrides=words), tmp_path, 0)
+    stages = procedure.first.stages
+    assert (stages.controller.validation_games, stages.iterate.searches) == (0, 3)
+    procedure._say_what_waits()
+    line = "--set controller.validation_games=4: from iteration 2 on; those begun before keep their settings"
+    assert capfd.readouterr().out.strip() == line
+    with pytest.raises(InputError, match="controller.generations=9: .*or --set iterate.generations"):
+        Procedure(argparse.Namespace(**said, temperature=None, overrides=["controller.generations=9"]), tmp_path, 0)
+    other = Procedure(argparse.Namespace(**said, temperature=[0.5], overrides=[]), tmp_path, 0)
+    assert searches.search_names(other.first) == ["dream-zh-tau0.50-s0", "dream-zh-tau0.50-s1"]
+
+
+def test_no_two_searches_share_a_seed(tmp_path, searches):
+    """Of twenty seeds of a procedure, a hundred iterations and five searches each."""
+    stages = replace(TASK.presets["smoke"].stages, iterate=IterateConfig(searches=5))
+    first, later = tmp_path / "first", tmp_path / "later"
+    (later / "before").mkdir(parents=True)
+    seeds = [
+        seed
+        for lane in range(20)
+        for n in range(100)
+        for seed in searches.search_seeds(Run(later if n else first, "pendulum", "smoke", 1000 * lane + n, stages))
+    ]
+    assert len(set(seeds)) == len(seeds) == 20 * 100 * 5 and seeds[:5] == [0, 1, 2, 3, 4]
 
 
 def test_settings_of_the_next_iteration():
@@ -142,7 +255,10 @@ def test_settings_of_the_next_iteration():
     following = following_stages(stages)
     assert (following.collect.episodes, following.vae.epochs, following.controller.generations) == (7, 0.25, 3)
     assert following.rnn.epochs == 2.0 and following_stages(following) == following
-    frozen = replace(stages, iterate=IterateConfig())
+    assert following.vae.max_frames == stages.vae.max_frames
+    fewer = replace(stages, iterate=IterateConfig(vae_epochs=0.25, vae_max_frames=900))
+    assert following_stages(fewer).vae.max_frames == 900
+    frozen = replace(stages, iterate=IterateConfig(vae_max_frames=900))
     assert following_stages(frozen).vae == stages.vae
     with pytest.raises(InputError, match="new_share"):
         IterateConfig(new_share=1.5)

@@ -1,6 +1,7 @@
 """The whole pipeline on the real game: its table, and the same command again."""
 
 import json
+import shutil
 
 from commands import python, run
 
@@ -46,3 +47,24 @@ def test_a_finished_run_is_left_alone(smoke):
         assert f"{stage}: already finished" in again.stdout
     assert "nothing to do" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in smoke.path.rglob("*.npz")} == before
+
+
+def test_several_temperatures(smoke, tmp_path):
+    """A dream each, probed; the agent of the run's own temperature in the others' dreams; a table with a row each."""
+    path = tmp_path / "run"
+    shutil.copytree(smoke.path, path)
+    words = ("--ranks", 1, "--temperature", 0.5, 1.15)
+    done = run(python("reproduce.py", "doomrnn", "--run", path, *words), seconds=300)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert done.stdout.count("The dream, probed") == 2
+    there = {file.name for file in (path / "evaluation").iterdir()}
+    agents = {name for name in there if name.startswith("dream-dream-zch")}
+    assert agents == {
+        f"dream-dream-zch-tau{own}-s0-tau{tau}-seed7-n8.json"
+        for own, tau in (("1.15", "1.15"), ("0.50", "0.50"), ("1.15", "0.50"))
+    }
+    assert "real-dream-zch-tau0.50-s0-seed7-n3.json" in there and "dream-stay-tau0.50-seed7-n2.json" in there
+    table = done.stdout[done.stdout.index("| temperature ") :].splitlines()
+    assert "agent of 1.15 in this dream" in table[0] and "1092 ± 556" in done.stdout
+    assert [line.split("|")[1].strip() for line in table[2:4]] == ["0.50", "1.15"]
+    assert all(len(line.split("|")) == 6 and "(8)" in line.split("|")[2] for line in table[2:4])

@@ -1,5 +1,6 @@
 """What the results of a folder hold for the claims: who played where, with what scores, and made with what."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,9 @@ from experiment.errors import InputError
 from experiment.files import read_json
 from experiment.jsonl import read_journal
 
-APART = ("untrained", "second-turn")  # how folders of runs begin that others are measured against
+SECOND = "second-turn"
+APART = ("untrained", SECOND)  # how folders of runs begin that others are measured against
+LANE = "seed-"  # how the folders of a procedure's seeds begin
 ITERATION, FIRST = "iteration-", "iteration-01"  # runs of `reproduce.py --iterations`; the first is as any other
 OPERATIONAL = {  # settings that no score depends on, or that a claim names itself
     "collect.games_per_rank",
@@ -127,6 +130,33 @@ class Evidence:
         ]
         return sorted(fitting, key=lambda p: (str(p.run), p.first.who))
 
+    def last_iteration(self, task: str, who: str) -> str:
+        """Return how the last run is called in which agents whose names begin so went on; empty where there is none.
+
+        A folder second-turn... is one made by hand, before all that are numbered.
+        """
+        later = {
+            apart(p.run)
+            for p in self.played
+            if p.first.task == task and p.first.world == "real" and p.first.controller and p.first.who.startswith(who)
+        }
+        numbered = [name for name in later if name.startswith(ITERATION)]
+        return max(numbered, key=number_of, default=SECOND if SECOND in later else "")
+
+    def iteration(self, task: str, who: str, name: str = "") -> list[Played]:
+        """Return what stands for an iteration in the real task, the first one where none is named.
+
+        Where a procedure was begun from several seeds, each is one unit, for which its agent stands: the search with
+        the best score of its own. Of a single one each search is a unit.
+        """
+        found = self.find(task, "real", name, who=who, policy="agent")
+        lanes: dict[Path, list[Played]] = {}
+        for played in found:
+            lanes.setdefault(played.run, []).append(played)
+        if not all(run.parent.name.startswith(LANE) for run in lanes):
+            return found
+        return [max(searches, key=_own_score) for searches in lanes.values()]
+
     def agent(self, task: str, world: str, who: str, **wanted: Any) -> Played | None:
         """Return the first search's agent: never the best one's."""
         return next(iter(self.find(task, world, who=who, **wanted)), None)
@@ -144,9 +174,22 @@ def apart(run: Path) -> str:
     return next((name for name in APART if run.name.startswith(name)), "")
 
 
+def number_of(iteration: str) -> int:
+    """Return the number of an iteration by the name of its run."""
+    return int(iteration.removeprefix(ITERATION)) if iteration.startswith(ITERATION) else 2
+
+
+def _own_score(played: Played) -> float:
+    """Return the best score of a search while it went on, by which its procedure picks who acts."""
+    rows = read_journal(
+        played.run / "controller" / str(played.first.controller) / "evaluations.jsonl", {"score": float}, ""
+    )
+    return max((row["score"] for row in rows), default=-math.inf)
+
+
 def _seeds(path: Path) -> list[Path]:
     """The runs of a procedure that was taken through its iterations from several seeds."""
-    return [run for seed in _folders(path) if seed.name.startswith("seed-") for run in _folders(seed)]
+    return [run for seed in _folders(path) if seed.name.startswith(LANE) for run in _folders(seed)]
 
 
 def _folders(path: Path) -> list[Path]:

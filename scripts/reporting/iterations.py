@@ -68,7 +68,7 @@ def iteration_runs(folder: Path, iterations: int) -> list:
 
 def row(number: int, seeds: list, tests: list, task) -> Row:
     """The figures of an iteration over all seeds that have it."""
-    from running.procedure import best_controller, real_score
+    from running.searches import agent_of, real_score
 
     from controller.training import read_evaluations
 
@@ -77,7 +77,7 @@ def row(number: int, seeds: list, tests: list, task) -> Row:
         if number > len(runs):
             continue
         run = runs[number - 1]
-        name = best_controller(run)
+        name = agent_of(run)
         scored = max(read_evaluations(run.path / "controller" / name), key=lambda e: e["score"])
         values = (real_score(run, name).mean, scored.get("dream", np.nan), *errors(run, episodes))
         for column, value in zip(columns, values, strict=True):

@@ -56,7 +56,40 @@ def print_results(run: Run, task: Task, controllers: list[str], temperature: flo
     print_table(run, task, controllers, temperature)
     if task.world == "dream":
         print_survival(run, controllers, temperature)
+    _print_comparisons(task, controllers, evaluations(run, "real", None))
+
+
+def print_temperatures(run: Run, task: Task, controllers: dict[float, list[str]], own: float) -> None:
+    """Print which baselines each agent is shown to beat, and at the end a table with a row for each temperature.
+
+    controllers: names by temperature. own: that of the run, whose first agent played in all the dreams. Of several
+    searches the table shows the mean and spread over them.
+    """
     real = evaluations(run, "real", None)
+    print(f"\n{task.name}, preset {run.preset}: {task.score}\n")
+    _print_comparisons(task, [name for names in controllers.values() for name in names], real)
+    heads = ["temperature", "dream", "real task"]
+    heads += [f"agent of {temperature_text(own)} in this dream"] if own in controllers else []
+    rows = []
+    for tau, names in controllers.items():
+        dream = evaluations(run, "dream", tau)
+        found = [temperature_text(tau), _searches([dream[n] for n in names]), _searches([real[n] for n in names])]
+        rows.append(tuple(found + ([row(dream[controllers[own][0]])] if own in controllers else [])))
+    print(f"\n{table(rows, tuple(heads))}")
+    print(f"mean ± std of the {task.score} [95 % interval of the mean] (episodes); several searches: over their means")
+    if task.published:
+        print(f"\n{table(task.published, ('published', 'dream', 'real task'))}\n", flush=True)
+
+
+def _searches(found: list[Evaluation]) -> str:
+    """Return a cell of the table: one search's score, or the mean and spread over several."""
+    from controller.statistics import over_seeds  # loads SciPy
+
+    return row(found[0]) if len(found) == 1 else over_seeds([e.mean for e in found])
+
+
+def _print_comparisons(task: Task, controllers: list[str], real: dict[str, Evaluation]) -> None:
+    """Print which baselines each agent is shown to beat, and the spread over seeds."""
     pairs = [(name, task.script(other, None).label) for name in controllers for other in task.baselines]
     for line in comparisons([(real[name], real[other]) for name, other in pairs]):
         print(line)

@@ -13,13 +13,23 @@ from pathlib import Path
 
 import cli
 from launch import Inside, Launcher
+from running.searches import (
+    SEED,
+    agent_of,
+    iteration_path,
+    progress,
+    search_folder,
+    search_names,
+    search_seeds,
+)
 
-from controller.checkpoints import list_controllers
-from experiment.runs import finished, save_run
+from controller.iteration import FOLLOWING
+from experiment.errors import InputError
+from experiment.runs import Run, finished, is_begun, save_run
 
-SEED = "7"  # of the evaluations; training and validation use streams of other purposes
-SEARCH = 500  # between the seeds of two searches for C in one iteration
 APART = 1000  # between the run seeds of two seeds' first iterations; each iteration adds 1
+# count in an iteration that is begun, too, as long as nothing follows it
+LATE = ("iterate.searches", "iterate.patience", "controller.temperature")
 
 
 def iterate(arguments: argparse.Namespace) -> None:
@@ -51,7 +61,7 @@ def side_by_side(arguments: argparse.Namespace, folders: list[Path], first: int)
         words = [arguments.task, "--run", str(folder), "--seed", str(first + APART * number), "--ranks", "1"]
         words += ["--iterations", str(arguments.iterations), "--no_report"]
         words += ["--preset", arguments.preset] if arguments.preset else []
-        words += ["--temperature", str(arguments.temperature)] if arguments.temperature else []
+        words += [f"--temperature={tau}" for tau in arguments.temperature or []]
         words += [part for word in arguments.overrides for part in ("--set", word)]
         command = [sys.executable, str(Path(__file__).parents[1] / "reproduce.py"), *words]
         lanes.append(Lane(f"seed {number}", command))
@@ -92,64 +102,134 @@ class Lane:
 
 
 class Procedure:
-    """One seed's iterations in one folder."""
+    """One seed's iterations in one folder.
+
+    An iteration that another one follows is left as it is. What --set says counts for the iterations that this command
+    begins, and for the first one as long as its C is not begun; `LATE` settings for the last one that is begun, too.
+    """
 
     def __init__(self, arguments: argparse.Namespace, folder: Path, seed: int):
         self.arguments, self.folder = arguments, folder
-        first = argparse.Namespace(**{**vars(arguments), "run": self.path(1), "seed": seed})
-        self.first = cli.resolve(first)
+        taus = [f"controller.temperature={tau}" for tau in arguments.temperature or []]
+        self.words = [*arguments.overrides, *taus]
+        self.first = self._first(seed)
         self.task = cli.task(arguments.task)
-        self.temperature = arguments.temperature or self.first.stages.controller.temperature
         self.launcher = (Inside if arguments.ranks == 1 else Launcher)(self.first, self.task, arguments.ranks)
 
     def path(self, number: int) -> Path:
         """Return the run folder of an iteration, the first of which is 1."""
-        return self.folder / f"iteration-{number:02d}"
+        return iteration_path(self.folder, number)
+
+    def followed(self, number: int) -> bool:
+        """Return whether another iteration goes on from this one, which nothing may change any more."""
+        return self.path(number + 1).exists()
+
+    def _first(self, seed: int) -> Run:
+        """Return the first iteration with the settings that reach it; InputError for those that no iteration can take.
+
+        Once its C is begun these are fields of `iterate` and the temperature, and none once another iteration follows.
+        """
+        if not (self.path(1) / "config.json").exists():
+            return self._resolved(seed, self.words)
+        harmless = [word for word in self.words if word.startswith("iterate.") or _name(word) in LATE]
+        run = self._resolved(seed, [] if self.followed(1) else harmless)
+        if not self.followed(1) and not any(is_begun(search_folder(run, name)) for name in search_names(run)):
+            return self._resolved(seed, self.words)
+        for word in self.words:
+            if not _goes_on(word) and _differs(word, run):
+                field = FOLLOWING.get(_name(word))
+                later = f", or --set iterate.{field} for later iterations" if field else ""
+                raise InputError(f"--set {word}: {run.path} was made with another value; leave it out{later}")
+        return run
+
+    def _resolved(self, seed: int, words: list[str]) -> Run:
+        said = {"run": self.path(1), "seed": seed, "overrides": words}
+        return cli.resolve(argparse.Namespace(**{**vars(self.arguments), **said}))
 
     def run(self) -> None:
         """Run all iterations, each of which does nothing where it is finished."""
+        self._say_what_waits()
+        runs: list[Run] = []
+        for number in range(1, self.arguments.iterations + 1):
+            runs.append(self.iteration(number))
+            if number > 1:
+                what, scores = progress(runs)
+                print(f"iteration {number}: {what} {scores[-1]:.1f}, before it {scores[-2]:.1f}", flush=True)
+                patience = 0 if self.followed(number) else runs[-1].stages.iterate.patience
+                if patience and number > patience and max(scores[-patience:]) <= max(scores[:-patience]):
+                    print(f"no gain for {patience} iterations: stopping")
+                    break
+
+    def _say_what_waits(self) -> None:
+        """Say which settings of the command do not reach the iterations that are begun."""
+        begun = 1
+        while self.path(begun + 1).exists():
+            begun += 1
+        last = self.first if begun == 1 else cli.open_existing(self.path(begun))
+        reach = LATE if begun > 1 else ()  # those of the first one are in it
+        waiting = [w for w in self.words if _goes_on(w) and _name(w) not in reach and _differs(w, last)]
+        if waiting:
+            more = begun < self.arguments.iterations
+            where = f"from iteration {begun + 1} on" if more else "of no effect, no iteration is left to begin"
+            print(f"--set {', '.join(waiting)}: {where}; those begun before keep their settings", flush=True)
+
+    def iteration(self, number: int) -> Run:
+        """Take an iteration to its end; returns its run."""
+        if self.followed(number):
+            print(f"{self.path(number)}: already finished, and followed by another iteration; left as it is")
+            return cli.open_existing(self.path(number))
+        if number == 1:
+            self._begin_first()
+        else:
+            self._begin_later(number)
+        self.learn(self.launcher.run)
+        if number == 1:
+            episodes = str(self.first.stages.evaluate.episodes)
+            scripts = ("--policy", *self.task.baselines, "--seed", str(SEED), "--episodes", episodes)
+            self.launcher.ranked("evaluate.py", *scripts)
+        return self.launcher.run
+
+    def _begin_first(self) -> None:
         save_run(self.first)  # its stages are started without --preset
         self.launcher.ranked("collect_rollouts.py", ranks=self.launcher.collectors)
         self.launcher.alone("train_vae.py")
-        scores = [self.learn(self.first)]
-        episodes = str(self.first.stages.evaluate.episodes)
-        self.launcher.ranked("evaluate.py", "--policy", *self.task.baselines, "--seed", SEED, "--episodes", episodes)
-        for number in range(2, self.arguments.iterations + 1):
-            self.launcher.run = cli.open_existing(self.path(number - 1))
-            agent = ("--controller", best_controller(self.launcher.run))
-            self.launcher.ranked("iterate.py", "--to", str(self.path(number)), *agent)
-            self.launcher.run = cli.open_existing(self.path(number))
-            if self.launcher.run.stages.iterate.vae_epochs:
-                self.launcher.alone("train_vae.py")
-            scores.append(self.learn(self.launcher.run))
-            print(f"iteration {number}: {self.task.score} {scores[-1]:.1f}, before it {scores[-2]:.1f}", flush=True)
-            patience = self.first.stages.iterate.patience
-            if patience and len(scores) > patience and max(scores[-patience:]) <= max(scores[:-patience]):
-                print(f"no gain for {patience} iterations: stopping")
-                break
 
-    def learn(self, run) -> float:
-        """Encode the series, train M and C, and return C's score in the real task: an iteration once V is there."""
-        config, tau = run.stages.evaluate, ["--temperature", str(self.temperature)]
+    def _begin_later(self, number: int) -> None:
+        old = self.launcher.run = cli.open_existing(self.path(number - 1))
+        begun = self.path(number).exists()
+        words = [word for word in self.words if (_name(word) in LATE if begun else _goes_on(word))]
+        sets = [part for word in words for part in ("--set", word)]
+        self.launcher.ranked("iterate.py", "--to", str(self.path(number)), "--controller", agent_of(old), *sets)
+        self.launcher.run = cli.open_existing(self.path(number))
+        if self.launcher.run.stages.iterate.vae_epochs:
+            self.launcher.alone("train_vae.py")
+
+    def learn(self, run: Run) -> None:
+        """Encode the series, train M and every search's C, and evaluate these in the real task: all once V is there."""
+        tau = ["--temperature", str(run.stages.controller.temperature)]
         self.launcher.alone("encode_series.py")
         self.launcher.alone("train_rnn.py")
-        for search in range(run.stages.iterate.searches):
-            scratch = ["--scratch"] if search else []
-            self.launcher.ranked("train_controller.py", "--seed", str(run.seed + SEARCH * search), *tau, *scratch)
-        agent = ["--controller", best_controller(run), "--seed", SEED]
-        self.launcher.ranked("evaluate.py", *agent, "--world", "real", "--episodes", str(config.episodes))
-        return real_score(run, best_controller(run)).mean
+        for number, (seed, name) in enumerate(zip(search_seeds(run), search_names(run), strict=True)):
+            if finished(search_folder(run, name)):
+                print(f"{search_folder(run, name)}: already finished; nothing to do")
+            else:
+                scratch = ["--scratch"] if number else []
+                self.launcher.ranked("train_controller.py", "--seed", str(seed), *tau, *scratch)
+            agent = ["--controller", name, "--seed", str(SEED)]
+            episodes = str(run.stages.evaluate.episodes)
+            self.launcher.ranked("evaluate.py", *agent, "--world", "real", "--episodes", episodes)
 
 
-def best_controller(run) -> str:
-    """Return the name of the run's controller that does best in the world it was trained in: its iteration's agent."""
-    folders = list_controllers(run.path, "done.json")
-    return max(folders, key=lambda folder: finished(folder)["best_score"]).name
+def _name(word: str) -> str:
+    """Return the ``stage.field`` of a word of --set."""
+    return word.partition("=")[0]
 
 
-def real_score(run, who: str):
-    """Return the evaluation of an agent or a script in the real task."""
-    from controller.evaluation import evaluations_of  # loads NumPy, after the threads are set
+def _goes_on(word: str) -> bool:
+    """Return whether a setting can change from one iteration to the next, and is not set by a field of `iterate`."""
+    return _name(word) not in FOLLOWING and not word.startswith("env.")
 
-    found = [e for e in evaluations_of(run) if (e.world, e.who, e.seed) == ("real", who, int(SEED))]
-    return max(found, key=lambda e: e.episodes)
+
+def _differs(word: str, run: Run) -> bool:
+    """Return whether a setting is another one in a run."""
+    return cli.overridden(run.stages, [word])[0] != run.stages
