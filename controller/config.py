@@ -35,6 +35,13 @@ class ControllerConfig(Settings):
     )
     sigma_init: float = setting(0.1, "CMA-ES's initial step size", source="authors' code", above=0.0, most=100.0)
     generations: int = setting(1800, "generations of CMA-ES", unit="generations", source="authors' code", least=1)
+    # either ends the search sooner than `generations`
+    max_steps: int = setting(
+        0, "steps of all fitness rollouts that end the search; 0: off", unit="steps", least=0, added=True
+    )
+    patience: int = setting(
+        0, "generations without a better mean that end it; 0: off", unit="generations", least=0, added=True
+    )
     temperature: float = setting(1.15, "dream temperature", source="paper, table 2", above=0.0)
     time_limit: int = setting(
         2100,
