@@ -82,7 +82,7 @@ class ControllerConfig(Settings):
         0.0, "mean fitness from which controller.rollouts are played", unit="return", added=True
     )
     batch_size: int = setting(512, "rollouts a rank keeps alive at once", unit="rollouts", least=16)
-    precision: str = setting("float32", f"matmul precision of V and M in rollouts; {FASTER}", choices=PRECISIONS)
+    precision: str = setting("float32", f"matmul precision in rollouts; {FASTER}", choices=PRECISIONS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
