@@ -55,6 +55,7 @@ RELEASE = replace(
         full_rollouts_at=600.0,
         stall_limit=40,
         generations=200,
+        max_steps=40_000_000,  # the same for each variant
         evaluate_every=5,
         evaluate_rollouts=64,
         precision="bfloat16",

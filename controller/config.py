@@ -35,6 +35,13 @@ class ControllerConfig(Settings):
     )
     sigma_init: float = setting(0.1, "CMA-ES's initial step size", source="authors' code", above=0.0, most=100.0)
     generations: int = setting(1800, "generations of CMA-ES", unit="generations", source="authors' code", least=1)
+    # either ends the search sooner than `generations`
+    max_steps: int = setting(
+        0, "steps of all fitness rollouts that end the search; 0: off", unit="steps", least=0, added=True
+    )
+    patience: int = setting(
+        0, "generations without a better mean that end it; 0: off", unit="generations", least=0, added=True
+    )
     temperature: float = setting(1.15, "dream temperature", source="paper, table 2", above=0.0)
     time_limit: int = setting(
         2100,
@@ -75,7 +82,7 @@ class ControllerConfig(Settings):
         0.0, "mean fitness from which controller.rollouts are played", unit="return", added=True
     )
     batch_size: int = setting(512, "rollouts a rank keeps alive at once", unit="rollouts", least=16)
-    precision: str = setting("float32", f"matmul precision of V and M in rollouts; {FASTER}", choices=PRECISIONS)
+    precision: str = setting("float32", f"matmul precision in rollouts; {FASTER}", choices=PRECISIONS)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -126,22 +126,26 @@ class ControllerTrainer:
         self.best_fitness = -math.inf  # the highest mean fitness of a generation so far
 
     def run(self, say: Callable[[str], None] = print) -> dict[str, float]:
-        """Train to the last generation, replaying those already recorded; returns the best evaluation."""
+        """Train until the search is over, replaying what is recorded; returns the generations and the best evaluation.
+
+        Raises InputError where `max_steps` is set, and a recorded generation does not say its steps.
+        """
         done, evaluations = self._replay(say), self._evaluations()
-        metrics = Metrics(self.folder, done)
+        metrics, generation = Metrics(self.folder, done), done
         total = max(done, self.config.generations)
         if done:
             self._save("last", self.es.mean, done, None)  # a kill may have come before it was
         with deferred_interrupts() as interrupt, Progress("C", total, "generations", done) as progress:
             self.table = RolloutTable(self.farm, self.folder, interrupt)
             self._due_evaluation(done, evaluations)  # a kill may have come between the two
-            for generation in range(done + 1, total + 1):
+            while not search_is_over(self.folder, self.config, generation):
+                generation += 1
                 note = self._generation(generation, metrics)
                 self._due_evaluation(generation, evaluations)
                 last = f", mean's score {evaluations[-1]['score']:.0f}" if evaluations else ""
                 progress.update(1, note + last)
         best = max(evaluations, key=lambda row: row["score"])
-        return {"generations": total, "best_generation": best["generation"], "best_score": best["score"]}
+        return {"generations": generation, "best_generation": best["generation"], "best_score": best["score"]}
 
     def _replay(self, say: Callable[[str], None]) -> int:
         """Bring CMA-ES to where it was; returns the number of generations told."""
@@ -211,35 +215,72 @@ class ControllerTrainer:
 
     def _due_evaluation(self, generation: int, evaluations: list[dict[str, Any]]) -> None:
         """Score the mean where it is due and was not; the best so far becomes ``best``."""
-        due = generation % self.config.evaluate_every == 0 or generation >= self.config.generations
+        due = generation % self.config.evaluate_every == 0 or search_is_over(self.folder, self.config, generation)
         if generation == 0 or not due or any(row["generation"] == generation for row in evaluations):
             return
         weights = rounded(self.es.mean)[None]
-        scores = {"dream" if self.world == "dream" else "real": self._score(self.world, weights, generation)}
-        if self.config.validation_games and self.world == "dream":
-            scores["real"] = self._score("real", weights, generation)
-        row = {"generation": generation, "score": scores.get("real", scores.get("dream")), **scores}
+        worlds = [self.world, "real"] if self.config.validation_games and self.world == "dream" else [self.world]
+        scores = {world: self._scores(world, weights, generation) for world in worlds}
+        means = {world: float(values.mean()) for world, values in scores.items()}
+        errors = {f"{world}_error": standard_error(values) for world, values in scores.items() if len(values) > 1}
+        row = {"generation": generation, "score": means[worlds[-1]], **means, **errors}
         if not evaluations or row["score"] > max(other["score"] for other in evaluations):
             self._save("best", self.es.mean, generation, row["score"])
         append_row(self.folder / "evaluations.jsonl", row)
         evaluations.append(row)
         self.table.clear()
 
-    def _score(self, world: str, weights: np.ndarray, generation: int) -> float:
-        """Return the mean return of one policy [1, P] on rollouts that are the same every time."""
+    def _scores(self, world: str, weights: np.ndarray, generation: int) -> np.ndarray:
+        """Return the returns [rollouts] of one policy [1, P] on rollouts that are the same every time."""
         own = world == self.world
         count = self.config.evaluate_rollouts if own else self.config.validation_games
         purpose = Purpose.MEAN if own else Purpose.VALIDATE
         streams = [[purpose.stream(self.seed, rollout=rollout) for rollout in range(count)]]
-        return float(self.table.play(f"mean {generation} {world}", world, weights, streams).score.mean())
+        return self.table.play(f"mean {generation} {world}", world, weights, streams).score[0]
 
     def _save(self, name: str, weights: np.ndarray, generation: int, score: float | None) -> None:
         labels = {"world": self.world, "generation": generation, "score": score}
         save_controller(self.folder, name, self.shape, weights, labels)
 
 
+def standard_error(scores: np.ndarray) -> float:
+    """Return the standard error of the mean of scores [N], N >= 2."""
+    return float(scores.std(ddof=1) / math.sqrt(len(scores)))
+
+
+def search_is_over(folder: Path, config: ControllerConfig, generations: int) -> bool:
+    """Return whether the search of a folder ends after so many generations, by what is recorded of them.
+
+    Raises InputError where `max_steps` is set, and the folder does not say the steps of each generation.
+    """
+    if generations >= config.generations:
+        return True
+    if config.max_steps and _steps(folder, generations) >= config.max_steps:
+        return True
+    rows = [row for row in read_evaluations(folder) if row["generation"] <= generations] if config.patience else []
+    best = max(rows, key=lambda row: row["score"], default=None)
+    return best is not None and rows[-1]["generation"] - best["generation"] >= config.patience
+
+
+def _steps(folder: Path, generations: int) -> float:
+    """Return the steps of all fitness rollouts of the first generations; InputError where they are not all known."""
+    played = _steps_by_generation(folder)
+    if generations >= len(played) or not math.isfinite(played[generations]):
+        file = folder / "metrics.jsonl"
+        raise InputError(f"{file}: lacks the steps of a generation; leave controller.max_steps at 0 for this search")
+    return float(played[generations])
+
+
+def _steps_by_generation(folder: Path) -> np.ndarray:
+    """Return the steps of all fitness rollouts up to each generation from 0 on; NaN from one on whose are unknown."""
+    return np.cumsum([0.0, *(row.get("steps", math.nan) for row in read_metrics(folder))])
+
+
 def read_evaluations(folder: Path) -> list[dict[str, Any]]:
-    """Return the scores of a controller's mean: generation, score (it picks the best), and that in each world."""
+    """Return the evaluations of a controller's mean: generation, score (it picks the best), and the mean in each world.
+
+    Its standard error there, as ``<world>_error``, is in those that know it: not in older ones, nor of one rollout.
+    """
     return read_journal(folder / "evaluations.jsonl", EVALUATION, f"delete {folder} to train again")
 
 
@@ -249,6 +290,6 @@ def scores_by_steps(folder: Path) -> tuple[list[float], list[float]]:
     Both are empty where C was trained in the dream, and where its metrics are of before steps were counted.
     """
     rows = [row for row in read_evaluations(folder) if "dream" not in row]
-    played = np.cumsum([0.0, *(row.get("steps", math.nan) for row in read_metrics(folder))])
+    played = _steps_by_generation(folder)
     steps = [float(played[row["generation"]]) for row in rows if row["generation"] < len(played)]
     return (steps, [row["score"] for row in rows]) if len(steps) == len(rows) and np.isfinite(steps).all() else ([], [])

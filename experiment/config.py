@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from experiment.errors import InputError
 
 PRECISIONS = ("float32", "bfloat16")  # of matrix products and convolutions; stored weights are float32 in both
-FASTER = "bfloat16 is faster on some CPUs and slower on others"
+FASTER = "bfloat16: faster on some CPUs"
 HEADS = ("name", "default", "unit", "meaning", "source")  # of the table in --help
 S = TypeVar("S")  # a frozen dataclass whose fields are the `Settings` of the stages
 

@@ -23,9 +23,10 @@ from experiment.errors import command
 from experiment.runs import finish, finished, refuse_other, save_run, working
 from rollouts.farm import Farm
 
-# settings that a controller already begun may change: more generations, speed (for a search that moves to another type
+# settings that a controller already begun may change: when its search ends, speed (for one that moves to another type
 # of CPU), and a default it does not go by
-FREE = ("controller.generations", "controller.batch_size", "controller.precision", "controller.temperature")
+ENDS = ("controller.generations", "controller.max_steps", "controller.patience")
+FREE = (*ENDS, "controller.batch_size", "controller.precision", "controller.temperature")
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def training_setup(training: Training, run) -> Setup:
 
 def train(training: Training, farm: Farm, run) -> None:
     """Train under the folder's lock, and say what to do next; rank 0 only."""
-    from controller.training import ControllerTrainer
+    from controller.training import ControllerTrainer, search_is_over
 
     folder, config = training.folder, run.stages.controller
     labels = {"world": training.world, "seed": training.seed, "temperature": training.temperature}
@@ -114,7 +115,7 @@ def train(training: Training, farm: Farm, run) -> None:
     record |= {} if training.start is None else {"start": "the agent of the iteration before"}
     refuse_other(folder, record, FREE, {"controller": type(config)})
     summary = finished(folder)
-    if summary is None or summary["generations"] < config.generations:
+    if summary is None or not search_is_over(folder, config, summary["generations"]):
         with working(folder, record, run):
             who = training.shape, training.world, training.seed, training.start
             summary = ControllerTrainer(folder, farm, config, *who).run()
@@ -122,7 +123,8 @@ def train(training: Training, farm: Farm, run) -> None:
     else:
         save_run(run)
         print(f"{folder}: already finished; nothing to do")
-    print(f"C: best mean {summary['best_score']:.1f} at generation {summary['best_generation']}; wrote {folder}")
+    best = f"best mean {summary['best_score']:.1f} at generation {summary['best_generation']}"
+    print(f"C: {summary['generations']:,} generations, {best}; wrote {folder}")
     script = ("mpirun", "-n", 2, "python", "-m", "mpi4py", "scripts/evaluate.py", run.task, "--run", run.path)
     print("next:", command(*script, "--controller", folder.name, "--world", "real", "--episodes", 100, "--seed", 7))
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from controller.checkpoints import ADVICE, find_controller, load_controller
 from controller.config import ControllerConfig
 from controller.policy_spec import PolicyShape, rounded
 from controller.task import controller_name
-from controller.training import ControllerTrainer
+from controller.training import ControllerTrainer, read_evaluations, search_is_over
 from experiment.errors import InputError, NumericalError
 from experiment.interrupts import Interrupt
 from experiment.jsonl import read_journal, write_journal
@@ -188,6 +189,105 @@ def test_fewer_generations_than_there_are(tmp_path):
     summary = train(tmp_path, replace(CONFIG, generations=1, evaluate_every=100))
     assert summary["generations"] == 2 and summary["best_generation"] == 2
     assert len(read_journal(tmp_path / "fitness.jsonl", {})) == 2
+
+
+STEPS = 6 * (10 + 11 + 12)  # of a generation of `Hill`
+
+
+@pytest.mark.parametrize("stops", [[], [54, 20], [5 * 18 + 5, 2], [5 * 18 + 5 + 2]])
+def test_a_budget_of_steps_ends_the_search(tmp_path, monkeypatch, stops):
+    """The generation that reaches it is the last one and its mean is scored, also by a search that was stopped."""
+    config = replace(CONFIG, generations=100, max_steps=5 * STEPS - 3, evaluate_every=3)
+    for stop in stops:
+        count = itertools.count(1)
+        with monkeypatch.context() as patch:
+            patch.setattr(Interrupt, "requested", property(lambda self, count=count, stop=stop: next(count) == stop))
+            with pytest.raises(KeyboardInterrupt):
+                train(tmp_path, config)
+    assert train(tmp_path, config)["generations"] == 5
+    assert sum(row["steps"] for row in read_metrics(tmp_path)) == 5 * STEPS
+    assert [row["generation"] for row in read_evaluations(tmp_path)] == [3, 5]
+    asked = tmp_path / "asked for five"
+    train(asked, replace(CONFIG, generations=5))
+    assert results(tmp_path) == results(asked)
+
+
+def test_a_larger_budget_goes_on(whole, tmp_path):
+    """A search that its budget ended is over by it, not by a larger one, and goes on as if that had been asked for."""
+    config = replace(CONFIG, max_steps=6 * STEPS)
+    assert train(tmp_path, config)["generations"] == 6
+    assert search_is_over(tmp_path, config, 6) and not search_is_over(tmp_path, replace(config, max_steps=10**6), 6)
+    train(tmp_path, replace(CONFIG, max_steps=10**6))
+    assert results(tmp_path) == results(whole)
+
+
+def test_a_budget_needs_the_steps_of_every_generation(whole, tmp_path):
+    """Metrics of before steps were counted, or none: refused, before anything is played."""
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    config = replace(CONFIG, generations=9, max_steps=10**6)
+    old = [{k: v for k, v in row.items() if k != "steps"} for row in read_metrics(tmp_path)]
+    for rows in old, []:
+        write_journal(tmp_path / "metrics.jsonl", rows)
+        with pytest.raises(InputError, match="lacks the steps of a generation; leave controller.max_steps at 0"):
+            train(tmp_path, config)
+    assert train(tmp_path, replace(config, max_steps=0))["generations"] == 9
+
+
+def scored(scores: dict[int, float], monkeypatch) -> None:
+    """Let the mean of a generation score this, or the score of the last one before it that is listed."""
+
+    def returns(rollout: Rollout, score: float) -> float:
+        return scores[max(n for n in scores if n <= current[0])] if rollout.stream.purpose is Purpose.MEAN else score
+
+    current = [0]
+
+    def noted(self, generation, evaluations, due=ControllerTrainer._due_evaluation):
+        current[0] = generation
+        due(self, generation, evaluations)
+
+    monkeypatch.setattr(Hill, "returns", staticmethod(returns))
+    monkeypatch.setattr(ControllerTrainer, "_due_evaluation", noted)
+
+
+def test_patience_ends_the_search(tmp_path, monkeypatch):
+    """It ends at the evaluation that is so many generations after the best one's; as high again is no gain."""
+    scored({1: 50.0, 4: 70.0, 6: 60.0, 8: 70.0, 14: 90.0}, monkeypatch)
+    config = replace(CONFIG, generations=100, evaluate_every=2, patience=5)
+    parts, whole = tmp_path / "parts", tmp_path / "whole"
+    summary = train(whole, config)
+    assert summary == {"generations": 10, "best_generation": 4, "best_score": 70.0}
+    assert [row["generation"] for row in read_evaluations(whole)] == [2, 4, 6, 8, 10]
+    for stop in (6 * 18 + 3 * 5 + 2, 16 + 3 * 18 + 5 + 3):  # the second one in the last evaluation
+        count = itertools.count(1)
+        with monkeypatch.context() as patch:
+            patch.setattr(Interrupt, "requested", property(lambda self, count=count, stop=stop: next(count) == stop))
+            with pytest.raises(KeyboardInterrupt):
+                train(parts, config)
+    assert train(parts, config) == summary and results(parts) == results(whole)
+    assert search_is_over(whole, config, 10) and not search_is_over(whole, config, 8)
+    more = train(whole, replace(config, patience=10))
+    assert more == {"generations": 24, "best_generation": 14, "best_score": 90.0}
+
+
+def test_each_score_has_its_standard_error(tmp_path, monkeypatch):
+    """In each world, as of a sample; not of a single rollout."""
+    worth = {"dream": [1.0, 2.0, 3.0, 4.0, 10.0], "real": [5.0, 7.0]}
+
+    def returns(rollout: Rollout, score: float) -> float:
+        number = rollout.stream.counters[-1]
+        return score if rollout.stream.purpose is Purpose.FITNESS else worth[rollout.world][number]
+
+    monkeypatch.setattr(Hill, "returns", staticmethod(returns))
+    train(tmp_path / "two", replace(CONFIG, generations=1, validation_games=2))
+    (row,) = read_evaluations(tmp_path / "two")
+    assert (row["score"], row["dream"], row["real"]) == (6.0, 4.0, 6.0)
+    assert row["real_error"] == pytest.approx(1.0) and row["dream_error"] == pytest.approx((50 / 4 / 5) ** 0.5)
+    train(tmp_path / "one", replace(CONFIG, generations=1, validation_games=1))
+    assert read_evaluations(tmp_path / "one")[0].keys() == {"generation", "score", "dream", "real", "dream_error"}
+    old = [{"generation": 1, "score": 3.0, "dream": 3.0}]
+    write_journal(tmp_path / "one" / "evaluations.jsonl", old)
+    train(tmp_path / "one", replace(CONFIG, generations=2))
+    assert read_evaluations(tmp_path / "one")[0] == old[0]
 
 
 def test_validation_games_pick_the_best(tmp_path, monkeypatch):
