@@ -75,21 +75,24 @@ def copy_all(run, target: Path, models: dict, dtype: str) -> None:
     for folder in list_controllers(run.path):
         copy(folder, target / "controller" / folder.name, CONTROLLER)
         write_manifest(target / "controller" / folder.name)
-    copy_evaluations(run.path / "evaluation", target / "evaluation")
+    for folder in (run.path / "evaluation", *sorted(run.path.glob("measures/[!.]*/"))):
+        copy_evaluations(folder, target / folder.relative_to(run.path))
     keep_frames(run, target)
 
 
 def configuration(run) -> dict:
     """The run's configuration, with C's settings of the controller that plays by default.
 
-    The run's own are those of the command run last, which may have trained another one.
+    The run's own are those of the command run last, which may have trained another one. Its precision stays: scores
+    are of the precision that the run has, whatever a controller was trained in.
     """
     values = read_sealed(run.path / "config.json")
     try:
         folder = find_controller(run.path, usual=cli.task(run.task).usual_controller)
     except InputError:  # none, or several of which none is the usual one
         return values
-    config = training_config(folder, run.stages.controller)
+    own = run.stages.controller
+    config = replace(training_config(folder, own), precision=own.precision)
     return values | {"stages": values["stages"] | {"controller": vars(config)}}
 
 

@@ -21,12 +21,11 @@ import cli
 from launch import Launcher
 from reporting import tables
 from reporting.stage_times import stage_times, times_table
+from running.probes import SEED, probe
 
 from controller.task import controller_name
 from experiment.errors import InputError
 from experiment.runs import save_run
-
-SEED = str(tables.SEED)  # of the evaluations
 
 
 def parse():
@@ -82,7 +81,7 @@ def stages(launcher, run, task, temperatures: list[float], seeds: int) -> dict[f
     launcher.alone("train_rnn.py")
     if task.world == "dream":
         for temperature in temperatures:
-            probe(launcher, run, task, temperature)
+            probe(launcher, task, temperature)
     variants = task.presets[run.preset].variants
     names = {
         temperature: [controller(launcher, run, task, v, temperature, seed) for v in variants for seed in range(seeds)]
@@ -95,16 +94,6 @@ def stages(launcher, run, task, temperatures: list[float], seeds: int) -> dict[f
     episodes = str(run.stages.evaluate.episodes)
     launcher.ranked("evaluate.py", "--policy", *task.baselines, "--seed", SEED, "--episodes", episodes)
     return names
-
-
-def probe(launcher, run, task, temperature: float) -> None:
-    """Evaluate the scripted policies in both worlds and print what came of it, before C is trained in this dream."""
-    probes = ["--policy", *task.policies, "collector", "--seed", SEED, "--temperature", str(temperature)]
-    episodes = str(run.stages.evaluate.probe_episodes)
-    launcher.ranked("evaluate.py", *probes, "--world", "real", "dream", "--episodes", episodes)
-    print("\nThe dream, probed before C is trained in it: scripted policies in both worlds\n")
-    tables.print_table(run, task, [], temperature)
-    tables.print_survival(run, tables.scripts(run, task), temperature)
 
 
 def controller(launcher, run, task, variant: str, temperature: float, seed: int) -> str:

@@ -44,3 +44,16 @@ def test_from_collecting_to_the_table(tmp_path):
     (file,) = (path / "evaluation").glob("dream-dream-zh-tau0.70-s0-tau0.70-*.json")
     found = json.loads(file.read_text())
     assert found["lengths"] == [40] * 5 and len(set(found["scores"])) == 5 and np.isfinite(found["scores"]).all()
+
+    back = run(python("train_controller.py", *words, "--set", "controller.precision=float32"))
+    assert back.returncode == 0 and "nothing to do" in back.stdout, back.stderr
+    name = ("--controller", "real-zh-s0")
+    driven = run(python("measure_driving.py", "--run", path, *name, "--episodes", 2))
+    assert driven.returncode == 0, driven.stderr
+    released_at = tmp_path / "released"
+    released = run(python("release.py", "--run", path, "--to", released_at))
+    assert released.returncode == 0, released.stderr
+    files = [sorted(p.relative_to(at).as_posix() for p in at.glob("measures/*/*.json")) for at in (path, released_at)]
+    assert files[0] == files[1] != []
+    stored = json.loads((released_at / "config.json").read_text())["stages"]["controller"]
+    assert stored["precision"] == "float32" and stored["generations"] == 3

@@ -104,6 +104,7 @@ def test_three_iterations(whole):
         assert {folder.name for folder in (iteration / "controller").iterdir()} == names
         found = [json.loads(file.read_text())["controller"] for file in iteration.glob("evaluation/real-dream-*.json")]
         assert set(found) == names and len(found) == 2
+        assert len(list(iteration.glob("evaluation/dream-dream-*.json"))) == 2  # each in its own dream
 
 
 def test_killed_and_started_again(whole, tmp_path):

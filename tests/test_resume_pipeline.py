@@ -3,7 +3,7 @@
 import json
 import shutil
 
-from commands import python, run
+from commands import assert_refused, python, run
 
 
 def test_the_pipeline_ends_in_a_table(smoke):
@@ -68,3 +68,18 @@ def test_several_temperatures(smoke, tmp_path):
     assert "agent of 1.15 in this dream" in table[0] and "1092 ± 556" in done.stdout
     assert [line.split("|")[1].strip() for line in table[2:4]] == ["0.50", "1.15"]
     assert all(len(line.split("|")) == 6 and "(8)" in line.split("|")[2] for line in table[2:4])
+
+
+def test_a_dream_is_measured_with_an_agent(smoke, tmp_path):
+    """The agent beside the scripts in both worlds, in fewer episodes than the table's; who is not there is named."""
+    path, name = tmp_path / "run", "dream-zch-tau1.15-s0"
+    shutil.copytree(smoke.path, path)
+    done = run(python("measure_dream.py", "--run", path, "--controller", name, "--episodes", 1, "--ranks", 1))
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert "The dream, probed: agents and scripted policies in both worlds" in done.stdout
+    table = done.stdout[done.stdout.index("| deaths per 100 steps") :]
+    for who in (name, "random", "random_hold80", "sweep120"):
+        assert f"| {who} " in table, table
+    assert (path / "evaluation" / f"dream-{name}-tau1.15-seed7-n1.json").exists()
+    refused = run(python("measure_dream.py", "--run", path, "--controller", "other"))
+    assert_refused(refused, 2, "holds no controller 'other'", name)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cli
 from launch import Inside, Launcher
+from reporting.tables import print_survival
 from running.searches import (
     SEED,
     agent_of,
@@ -205,8 +206,11 @@ class Procedure:
             self.launcher.alone("train_vae.py")
 
     def learn(self, run: Run) -> None:
-        """Encode the series, train M and every search's C, and evaluate these in the real task: all once V is there."""
+        """Encode the series, train M and every search's C, and evaluate these in both worlds: all once V is there."""
         tau = ["--temperature", str(run.stages.controller.temperature)]
+        counts = {"real": run.stages.evaluate.episodes}
+        if self.task.world == "dream":
+            counts["dream"] = run.stages.evaluate.dream_episodes
         self.launcher.alone("encode_series.py")
         self.launcher.alone("train_rnn.py")
         for number, (seed, name) in enumerate(zip(search_seeds(run), search_names(run), strict=True)):
@@ -216,8 +220,9 @@ class Procedure:
                 scratch = ["--scratch"] if number else []
                 self.launcher.ranked("train_controller.py", "--seed", str(seed), *tau, *scratch)
             agent = ["--controller", name, "--seed", str(SEED)]
-            episodes = str(run.stages.evaluate.episodes)
-            self.launcher.ranked("evaluate.py", *agent, "--world", "real", "--episodes", episodes)
+            for world, episodes in counts.items():
+                self.launcher.ranked("evaluate.py", *agent, "--world", world, "--episodes", str(episodes))
+        print_survival(run, search_names(run), run.stages.controller.temperature)
 
 
 def _name(word: str) -> str:

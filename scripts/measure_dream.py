@@ -1,0 +1,48 @@
+"""Measure a dream beside the real task: scripted policies, and agents, in both, before C is trained or after.
+
+    python scripts/measure_dream.py --run runs/doom --episodes 256
+    python scripts/measure_dream.py --run runs/doom --controller dream-zch-tau1.15-s0 --temperature 0.5
+
+V and M must be trained. Prints the scores, deaths by window of steps, and the distance of the dream's hazards from the
+real task's (docs/doom.md, rule 1); scores are kept as those of scripts/evaluate.py. reproduce.py does the same with
+scripted policies alone. An agent of another run plays here once its folder is copied into controller/.
+"""
+
+import argparse
+from pathlib import Path
+
+import cli
+from launch import Launcher
+from running.probes import probe
+
+from controller.checkpoints import find_controller
+
+
+def parse():
+    """Return the arguments."""
+    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
+    parser.add_argument("--controller", nargs="+", default=[], metavar="NAME", help="folders in controller/, too")
+    parser.add_argument("--temperature", type=cli.temperature, help="of the dream (controller.temperature)")
+    parser.add_argument("--episodes", type=cli.positive, help="of each policy and world (evaluate.probe_episodes)")
+    parser.add_argument("--ranks", type=cli.positive, help="MPI ranks (one a core)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Parse, play and print."""
+    arguments = parse()
+    with cli.ending_well():
+        run = cli.open_existing(arguments.run)
+        task = cli.task(run.task)
+        cli.need_models(run)
+        cli.need_telling_dream(run)
+        for name in arguments.controller:
+            find_controller(run.path, name)
+        temperature = arguments.temperature or run.stages.controller.temperature
+        launcher = Launcher(run, task, arguments.ranks)
+        probe(launcher, task, temperature, arguments.episodes, arguments.controller)
+
+
+if __name__ == "__main__":
+    main()
