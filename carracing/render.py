@@ -291,5 +291,6 @@ def _resize(sums, samples):
         for j in range(SIZE):
             for k in range(3):
                 value = (line[j] >> np.uint64(FIELD_BITS * k)) & np.uint64((1 << FIELD_BITS) - 1)
-                out[i, j, k] = np.uint8((value + whole // two) // whole)
+                # halves upwards: half a unit off, the quotient is never near enough to a whole number to round wrongly
+                out[i, j, k] = np.uint8((np.float64(np.int64(value + whole // two)) + 0.5) / whole)
     return out
