@@ -13,6 +13,7 @@ Variant = Literal["zh", "z", "z_hidden", "zch"]  # what C sees
 World = Literal["dream", "real"]  # where a policy acts
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 WORLDS: tuple[World, ...] = get_args(World)
+DEATHS = ("likely", "sampled")  # see `rnn.dream.Dream`
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,12 @@ class ControllerConfig(Settings):
         0, "generations without a better mean that end it; 0: off", unit="generations", least=0, added=True
     )
     temperature: float = setting(1.15, "dream temperature", source="paper, table 2", above=0.0)
+    death: str = setting(
+        "likely",
+        "what ends a dream: done likelier than not, or sampled",
+        choices=DEATHS,
+        added=True,
+    )
     time_limit: int = setting(
         2100,
         "longest training rollout (evaluations: env.time_limit)",
@@ -148,6 +155,11 @@ class Stages:
     controller: ControllerConfig
     evaluate: EvaluateConfig
     iterate: IterateConfig = IterateConfig()
+
+
+def death_weight(controller: ControllerConfig, rnn: RNNConfig) -> float | None:
+    """Return the weight of a death where a dream's end is sampled (see `rnn.dream.Dream`), or None."""
+    return rnn.done_weight if controller.death == "sampled" else None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from experiment.errors import NumericalError
-from rnn.dream import Dream
+from rnn.dream import Dream, Noise
 from rnn.series import InitialLatents
 from rnn.training import load_rnn
 from rollouts.rollout import BLOCK
@@ -31,9 +31,9 @@ _shared: WeakValueDictionary[tuple, Any] = WeakValueDictionary()  # until the la
 class CompiledDream:
     """M of a run at a temperature, its step compiled, for one dream alone or for many."""
 
-    def __init__(self, run: Path, initial: InitialLatents, temperature: float, alone: bool):
+    def __init__(self, run: Path, initial: InitialLatents, temperature: float, death_weight: float | None, alone: bool):
         self.rnn = _once(run / "rnn", lambda: load_rnn(run / "rnn"))
-        self.dream = Dream(self.rnn, initial, temperature)
+        self.dream = Dream(self.rnn, initial, temperature, death_weight)
         self.step = self.dream.compile_step(alone)
 
 
@@ -58,23 +58,26 @@ def decoder(run: Path) -> Decoder:
 class DreamBatch:
     """N dreams, each begun and stepped on random numbers of its own; none depends on the others.
 
-    Two and more are bit-identical whatever N; a lone one is the same but for rounding.
+    Two and more are bit-identical whatever N; a lone one is the same but for rounding. death_weight: see `Dream`.
 
     Raises:
         InputError: M is missing or damaged, or TensorFlow cannot run in this forked process.
     """
 
-    def __init__(self, run: Path, initial: InitialLatents, temperature: float, count: int):
-        key = temperature, count == 1, initial.mu.tobytes(), initial.logvar.tobytes()
-        self._compiled = _once(run / "rnn", lambda: CompiledDream(run, initial, temperature, count == 1), *key)
+    def __init__(
+        self, run: Path, initial: InitialLatents, temperature: float, count: int, death_weight: float | None = None
+    ):
+        said = temperature, death_weight, count == 1
+        key = *said, initial.mu.tobytes(), initial.logvar.tobytes()
+        self._compiled = _once(run / "rnn", lambda: CompiledDream(run, initial, *said), *key)
         self.dream, self._process = self._compiled.dream, os.getpid()
         z_size, hidden, action = self.dream.model.z_size, self.dream.model.hidden_size, self.dream.model.action_size
-        widths = [z_size + 2 * hidden, 1, action, z_size, z_size]
+        widths = [z_size + 2 * hidden, 1, action, z_size, z_size, 1]
         self._tiles = _tiles(self._compiled.step, count, sum(widths))
         self._rows = np.zeros((self._tiles[-1].stop, sum(widths)), np.float32)  # what the compiled step is given
         parts = np.split(self._rows[:count], np.cumsum(widths)[:-1], axis=1)
-        self.state, self._restart, self._actions, self._uniforms, self._normals = parts  # views, `state` [N, S]
-        self._noise = np.zeros((2, count, BLOCK, z_size), np.float32)
+        self.state, self._restart, self._actions, self._uniforms, self._normals, self._deaths = parts  # views
+        self._noise = Noise.empty(count, BLOCK, z_size)
         self._steps = np.zeros(count, np.int64)
         self._rngs: list[np.random.Generator | None] = [None] * count
 
@@ -122,8 +125,9 @@ class DreamBatch:
         rows = np.asarray(rows)
         places = self._steps[rows] % BLOCK
         for row in rows[places == 0]:
-            self.dream.fill_noise(self._rngs[row], *self._noise[:, row])
-        self._uniforms[rows], self._normals[rows] = self._noise[:, rows, places]
+            self.dream.fill_noise(self._rngs[row], *(part[row] for part in self._noise))
+        now = (part[rows, places] for part in self._noise)
+        self._uniforms[rows], self._normals[rows], self._deaths[rows, 0] = now
 
 
 def _tiles(step: Callable[[tf.Tensor], Any], count: int, width: int) -> list[slice]:

@@ -15,17 +15,23 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from controller.config import ControllerConfig, death_weight
 from experiment.arrays import checked_numbers, checked_options, checked_whole
 from experiment.checkpoints import load_config
+from experiment.config import from_values
 from experiment.errors import InputError
+from experiment.files import read_sealed
 from experiment.runs import check_task, existing_run
 from rnn.config import ADVICE as RNN_ADVICE
-from rnn.config import checked_temperature
+from rnn.config import RNNConfig, checked_temperature
 from rnn.series import load_initial
 from vae.config import ADVICE as VAE_ADVICE
 
 if TYPE_CHECKING:
     from controller.dream_batch import Decoder, DreamBatch
+
+
+ENDING = {"controller": ControllerConfig, "rnn": RNNConfig}  # the settings that say how a dream ends
 
 
 class DreamSizes(NamedTuple):
@@ -55,6 +61,7 @@ class DreamSource:
             wanted = f"z of {z_size} numbers as V's and actions of {action_space.shape[0]}"
             raise InputError(f"{file}: M has z of {z} numbers and actions of {action}, not {wanted}; name another run")
         self.initial = load_initial(self.run / "series", z_size)
+        self.death_weight = _death_weight(self.run / "config.json")
 
     def observation_space(self) -> gymnasium.spaces.Box:
         """Return the space of [z, c, h]."""
@@ -64,7 +71,7 @@ class DreamSource:
         """Return so many dreams, none of them begun, and V's decoder where there is something to render."""
         from controller.dream_batch import DreamBatch, decoder  # TensorFlow, which must not run before a fork
 
-        batch = DreamBatch(self.run, self.initial, self.temperature, count)
+        batch = DreamBatch(self.run, self.initial, self.temperature, count, self.death_weight)
         return batch, decoder(self.run) if render_mode else None
 
     def first_z(self, options: dict[str, Any] | None, shape: tuple[int, ...]) -> np.ndarray | None:
@@ -80,7 +87,7 @@ class DreamEnv(gymnasium.Env):
     """M dreaming a task.
 
     Args:
-        run: a run's folder with trained V and M.
+        run: a run's folder with trained V and M; a dream ends as its settings say (controller.death).
         action_space: of the task.
         temperature: of the dream, above 0.
         time_limit: steps after which a dream is truncated.
@@ -279,6 +286,18 @@ class DreamVectorEnv(VectorEnv):
         if self._batch is None and not mask.all():
             raise RuntimeError("the first reset begins all dreams: leave options['reset_mask'] out")
         return np.flatnonzero(mask)
+
+
+def _death_weight(file: Path) -> float | None:
+    """Return how a run's dreams end, as `rnn.dream.Dream` takes it; None where the folder has no configuration."""
+    if not file.exists():
+        return None
+    try:
+        stages = read_sealed(file)["stages"]
+        settings = (from_values(kind, stages[name], f"{file} [{name}]") for name, kind in ENDING.items())
+        return death_weight(*settings)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{file}: not a run's configuration ({error!r})") from None
 
 
 def _checked(render_mode: str | None) -> str | None:

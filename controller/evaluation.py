@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from controller.config import Stages, World
+from controller.config import WORLDS, Stages, World
 from controller.task import temperature_text
 from experiment.errors import InputError, NumericalError
 from experiment.files import first_line, read_json, write_json
@@ -64,7 +64,7 @@ class Evaluation:
     checkpoint: str | None = None
     made_with: str = ""  # a hash of all that decides the scores
     precision: str = "float32"  # of V and M; "float32" without them
-    settings: dict[str, Any] = field(default_factory=dict)  # of the environment, where they are not the run's own
+    settings: dict[str, Any] = field(default_factory=dict)  # of the world, where they are not the run's own
 
     @property
     def who(self) -> str:
@@ -129,7 +129,7 @@ def conditions(
 ) -> Conditions:
     """Return what an evaluation of a subject in a world is of; `temperature` counts in the dream only.
 
-    Where `run` has other settings of the environment than are stored in its folder, they are named.
+    Where `run` has other settings of the world than are stored in its folder, they are named.
     `made_with` hashes all that decides the scores: equal hashes, equal scores on one CPU type.
     """
     tau, agent = temperature if world == "dream" else None, subject.policy == "agent"
@@ -138,6 +138,8 @@ def conditions(
     weights = subject.acts.tolist() if agent else None
     decisive = [run.task, world, subject.policy, tau, subject.period, episodes, seed, weights, models]
     decisive += [vars(run.stages.env)] + ([precision] if precision != "float32" else [])
+    sampled = tau is not None and run.stages.controller.death == "sampled"
+    decisive += ["sampled"] if sampled else []
     return Conditions(
         task=run.task,
         world=world,
@@ -151,15 +153,22 @@ def conditions(
         checkpoint=subject.checkpoint,
         made_with=digest(decisive),
         precision=precision,
-        settings=other_settings(run),
+        settings=other_settings(run, world),
     )
 
 
-def other_settings(run: Run[Stages]) -> dict[str, Any]:
-    """Return the settings of the environment that are not those stored in the run's folder, by ``env.<field>``."""
+def other_settings(run: Run[Stages], world: str) -> dict[str, Any]:
+    """Return the settings of a world that are not those stored in the run's folder, by ``stage.field``.
+
+    Those of `env`, and of the dream what ends it.
+    """
     stored = load_run(run.path, run.stages, missing_ok=True) or run
     own = vars(stored.stages.env)
-    return {f"env.{name}": value for name, value in vars(run.stages.env).items() if value != own[name]}
+    found = {f"env.{name}": value for name, value in vars(run.stages.env).items() if value != own[name]}
+    death = run.stages.controller.death
+    if world == "dream" and death != stored.stages.controller.death:
+        found["controller.death"] = death
+    return found
 
 
 def play(farm: Farm, world: str, players: list[WeightsOrScript], episodes: int, seed: int) -> list[list[Outcome]]:
@@ -215,9 +224,10 @@ def load_evaluations(folder: Path, precision: str | None = None) -> list[Evaluat
 
 
 def evaluations_of(run: Run) -> list[Evaluation]:
-    """Return a run's evaluations in the precision that it plays in, and in its own settings."""
+    """Return a run's evaluations in the precision and the settings that it plays in now."""
     found = load_evaluations(run.path / "evaluation", run.stages.controller.precision)
-    return [evaluation for evaluation in found if not evaluation.settings]
+    settings = {world: other_settings(run, world) for world in WORLDS}
+    return [evaluation for evaluation in found if evaluation.settings == settings.get(evaluation.world)]
 
 
 def _check(evaluation: Evaluation) -> None:

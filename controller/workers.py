@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from controller.config import Stages, World
+from controller.config import Stages, World, death_weight
 from controller.policy_spec import PolicyShape
 from controller.task import Task
 from experiment.checkpoints import model_arguments
@@ -42,7 +42,8 @@ class Setup:
     """What the rollouts of a job are played with; parts that they do not need are None.
 
     env: the settings of the real environment. games_per_rank: real games side by side. minimum_length: steps of the
-    shortest episode that is recorded. initial, temperature, time_limit: of the dream, which counts its own steps.
+    shortest episode that is recorded. initial, temperature, death_weight, time_limit: of the dream, which counts its
+    own steps.
     batch_size: dreams side by side. policy: the shape of C. stall_limit: see `GamePlayer`. noise: of the agent in world
     "explore".
     """
@@ -54,6 +55,7 @@ class Setup:
     rnn: PackedModel | None = None
     initial: InitialLatents | None = None
     temperature: float = 1.0
+    death_weight: float | None = None
     time_limit: int = 2100
     batch_size: int = 512
     policy: PolicyShape | None = None
@@ -95,7 +97,7 @@ class TaskPlayers:
     def _dream(self) -> Any:
         from rnn.dream import Dream
 
-        return Dream(self._rnn(), self.setup.initial, self.setup.temperature)
+        return Dream(self._rnn(), self.setup.initial, self.setup.temperature, self.setup.death_weight)
 
     def _policy(self) -> Any:
         from controller.policies import Policy
@@ -147,6 +149,7 @@ def play_setup(
         rnn=_packed_rnn(run, config.precision) if dreams or agents else None,
         initial=load_initial(run.folder("series"), run.stages.vae.z_size) if dreams else None,
         temperature=temperature,
+        death_weight=death_weight(config, run.stages.rnn),
         time_limit=dream_limit or run.stages.env.time_limit,
         batch_size=config.batch_size,
         policy=policy,

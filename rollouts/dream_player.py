@@ -83,9 +83,9 @@ class DreamPlayer:
 
     def advance(self) -> list[Outcome]:
         """Dream a block; NumericalError where a z is no longer a number."""
-        noise = Noise(*np.zeros((2, len(self._rollouts), BLOCK, self._state.z.shape[1]), np.float32))
+        noise = Noise.empty(len(self._rollouts), BLOCK, self._state.z.shape[1])
         for row, rng in enumerate(self._rngs):
-            self.dream.fill_noise(rng, noise.uniforms[row], noise.normals[row])
+            self.dream.fill_noise(rng, *(part[row] for part in noise))
         self._state, lived, rewards = self._tiles(self._state, self._block_inputs(), noise)
         return self._ended(lived, rewards)
 

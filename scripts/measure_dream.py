@@ -1,7 +1,7 @@
 """Measure a dream beside the real task: scripted policies, and agents, in both, before C is trained or after.
 
     python scripts/measure_dream.py --run runs/doom --episodes 256
-    python scripts/measure_dream.py --run runs/doom --controller dream-zch-tau1.15-s0 --temperature 0.5
+    python scripts/measure_dream.py --run runs/doom --controller dream-zch-tau1.15-s0 --set controller.death=sampled
 
 V and M must be trained. Prints the scores, deaths by window of steps, and the distance of the dream's hazards from the
 real task's (docs/doom.md, rule 1); scores are kept as those of scripts/evaluate.py. reproduce.py does the same with
@@ -9,6 +9,7 @@ scripted policies alone. An agent of another run plays here once its folder is c
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import cli
@@ -26,6 +27,14 @@ def parse():
     parser.add_argument("--temperature", type=cli.temperature, help="of the dream (controller.temperature)")
     parser.add_argument("--episodes", type=cli.positive, help="of each policy and world (evaluate.probe_episodes)")
     parser.add_argument("--ranks", type=cli.positive, help="MPI ranks (one a core)")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="STAGE.FIELD=VALUE",
+        help="with this one setting changed, such as controller.death=sampled (repeatable)",
+    )
     return parser.parse_args()
 
 
@@ -35,13 +44,14 @@ def main() -> None:
     with cli.ending_well():
         run = cli.open_existing(arguments.run)
         task = cli.task(run.task)
+        run = replace(run, stages=cli.overridden(run.stages, arguments.overrides)[0])
         cli.need_models(run)
         cli.need_telling_dream(run)
         for name in arguments.controller:
             find_controller(run.path, name)
         temperature = arguments.temperature or run.stages.controller.temperature
         launcher = Launcher(run, task, arguments.ranks)
-        probe(launcher, task, temperature, arguments.episodes, arguments.controller)
+        probe(launcher, task, temperature, arguments.episodes, arguments.controller, arguments.overrides)
 
 
 if __name__ == "__main__":

@@ -123,10 +123,11 @@ def test_a_draw_depends_on_its_row_alone(z_size, done_head):
     rng, count = np.random.default_rng(0), 64
     raw = rng.normal(0, 1, (count, 15 * z_size + done_head)).astype(np.float32)
     uniforms, normals = rng.random((count, z_size), np.float32), rng.standard_normal((count, z_size), np.float32)
+    noise = uniforms, normals, rng.random(count, np.float32)
     drawer = Dream(MDNRNN(z_size, 1, 16, 5, done_head), InitialLatents(*np.zeros((2, 1, z_size), np.float32)), 1.15)
-    whole = [np.asarray(part) for part in drawer._draw(split_head(raw, z_size, 5), uniforms, normals)]
+    whole = [np.asarray(part) for part in drawer._draw(split_head(raw, z_size, 5), *noise)]
     for size in (1, 8, 16, 32, 48):
-        part = drawer._draw(split_head(raw[-size:], z_size, 5), uniforms[-size:], normals[-size:])
+        part = drawer._draw(split_head(raw[-size:], z_size, 5), *(array[-size:] for array in noise))
         assert all(np.array_equal(ours, all_of[-size:]) for ours, all_of in zip(part, whole, strict=True))
     params = split_head(raw, z_size, 5)
     np.testing.assert_allclose(whole[0], sample(params, 1.15, uniforms, normals), atol=1e-4)
@@ -139,7 +140,7 @@ def test_the_same_without_avx512():
     files = [str(TESTS / name) for name in ("test_dream.py", "test_agent.py", "test_rnn_model.py", "test_vae_model.py")]
     words = ["-q", "-p", "no:cacheprovider", "-k", "(depend or alone or wherever) and not bfloat16"]
     older = {"ONEDNN_MAX_CPU_ISA": "AVX2", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}
-    done = run_command([sys.executable, "-m", "pytest", *words, *files], **older)
+    done = run_command([sys.executable, "-m", "pytest", *words, *files], seconds=400, **older)
     assert done.returncode == 0, done.stdout
 
 
@@ -205,6 +206,20 @@ def test_the_end_is_never_sampled(bias, length):
     """A probability a little below one half, or just one half, never ends a dream; a little above always does."""
     player = DreamPlayer(make_dream(make_model(2, 4, done_bias=bias)), None, 64, 60)
     assert {o.length for o in play(player, scripted(50, TakeCoverScript("random"))).values()} == {length}
+
+
+def test_a_sampled_end_is_as_likely_as_deaths_are():
+    """A logit learned with deaths ten times as often as they are stands for odds of a tenth."""
+    dream = make_dream(make_model(2, 4, done_bias=np.log(10 * 0.02 / 0.98)))
+    sampled = Dream(dream.model, dream.initial, dream.temperature, death_weight=10.0)
+    work = scripted(2000, TakeCoverScript("stay"))
+    found = play(DreamPlayer(sampled, None, 512, 60), work)
+    lengths = np.array([found[n].length for n in range(len(work))])
+    deaths, steps = (lengths < 60).sum(), lengths.sum()
+    assert abs(deaths / steps - 0.02) < 4 * np.sqrt(0.02 / steps)
+    assert {o.length for o in play(DreamPlayer(dream, None, 512, 60), work).values()} == {60}
+    alone = play(DreamPlayer(sampled, None, 3, 60), work[:40])  # whatever is dreamt beside it
+    assert alone == {n: found[n] for n in range(40)}
 
 
 def test_step_by_step_by_hand(dream):

@@ -4,6 +4,7 @@ import itertools
 import shutil
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium
@@ -19,8 +20,10 @@ import doomrnn
 from controller.dream_batch import DreamBatch
 from doomrnn.dream import DoomDream, DoomDreams
 from doomrnn.scripted import TakeCoverScript
+from doomrnn.task import TASK
 from experiment.checkpoints import save_model
 from experiment.errors import InputError, NumericalError
+from experiment.runs import Run, save_run
 from rnn.dream import Dream
 from rnn.model import MDNRNN
 from rnn.series import InitialLatents, write_initial
@@ -106,6 +109,30 @@ def test_the_environment_dreams_what_the_engine_dreams(run):
                 dreamt = np.concatenate([state.z[row], state.c[row], state.h[row]])
                 assert observation == pytest.approx(dreamt, abs=1e-3)
         assert steps == expected[rollout.id].length
+
+
+def test_dreams_end_as_the_runs_settings_say(tmp_path):
+    """A run whose deaths are sampled has such environments, one and many: deaths as often as they are, and seeded."""
+    write_run(
+        tmp_path, make_model(2, 4, done_bias=float(np.log(10 * 0.1 / 0.9)))
+    )  # likelier than not, learned ten times
+    stages = TASK.presets["smoke"].stages
+    assert DoomDream(tmp_path)._source.death_weight is None
+    sampled = replace(stages, controller=replace(stages.controller, death="sampled"))
+    save_run(Run(tmp_path, "doomrnn", "smoke", 0, sampled))
+    env, lengths = DoomDream(tmp_path, time_limit=200), []
+    for seed in (*range(150), 0, 1):
+        env.reset(seed=seed)
+        steps, over = 0, False
+        while not over:
+            *_, terminated, truncated, _ = env.step(np.zeros(1, np.float32))
+            steps, over = steps + 1, terminated or truncated
+        lengths.append(steps)
+    assert lengths[150:] == lengths[:2] and abs(np.mean(lengths) - 10) < 4
+    many = DoomDreams(3, tmp_path, time_limit=200)
+    many.reset(seed=0)
+    ends = [many.step(np.zeros((3, 1), np.float32))[2] for _ in range(max(lengths[:3]))]
+    assert [int(np.argmax(column)) + 1 for column in np.transpose(ends)] == lengths[:3]
 
 
 def test_the_environments_limits(run, tmp_path):
@@ -299,7 +326,7 @@ def test_one_graph_for_all_numbers_of_dreams(lively, caplog):
     dream._step = lambda *arguments: traced.append(1) or original(*arguments)
     step = dream.compile_step()
     for count in (2, 64, 3, 17):
-        step(np.zeros((count, 4 + 16 + 1 + 1 + 8), np.float32))
+        step(np.zeros((count, 4 + 16 + 1 + 1 + 8 + 1), np.float32))
     assert traced == [1]
     for count in (1, 2, 5, 64, 100):
         envs = DoomDreams(count, lively, temperature=1 + count)

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from controller.policies import Policy
 from controller.policy_spec import PolicyShape
 from experiment.checkpoints import save_model
 from experiment.errors import InputError
-from experiment.runs import Run, open_run
+from experiment.runs import Run, open_run, save_run
 from rnn.mdn import sample, split_head
 from rnn.model import MDNRNN
 from rnn.series import InitialLatents, load_initial, write_initial
@@ -144,6 +145,26 @@ def test_the_page_computes_what_tensorflow_does(opened):
             worst[name] = max(worst.get(name, 0.0), difference)
         assert row["over"] == bool(params.done_logit[0] > 0) and row["score"] == t + 1
     assert len(worst) == 8 and max(worst.values()) < TOLERANCE, worst
+
+
+def test_the_page_samples_deaths_where_the_run_does(browser, tmp_path):
+    """With controller.death=sampled a dream ends by chance, as likely as deaths are by M."""
+    run = made_run(tmp_path / "run", "doomrnn")
+    stages = replace(run.stages, controller=replace(run.stages.controller, death="sampled"))
+    save_run(replace(run, stages=stages))
+    rnn = load_rnn(run.path / "rnn")
+    kernel, bias = np.array(rnn.head.kernel), np.array(rnn.head.bias)
+    kernel[:, -1], bias[-1] = 0, np.log(10 * 0.3 / 0.7)
+    rnn.head.kernel.assign(kernel)
+    rnn.head.bias.assign(bias)
+    save_model(run.path / "rnn", "weights", rnn, "float16")
+    finish_stage(run.path / "rnn")
+    dream_page.make(run.path, tmp_path / "dream.html", None)
+    noise = np.full((4 * STEPS, rnn.z_size), 0.5)
+    words = {"actions": np.zeros((len(noise), 1)), "uniforms": noise, "normals": noise, "z": noise[0]}
+    words = {name: array.tolist() for name, array in words.items()}
+    rows = ask(open_page(browser, tmp_path / "dream.html"), "trace", temperature=1.15, every=10_000, **words)
+    assert abs(np.mean([row["over"] for row in rows]) - 0.3) < 4 * np.sqrt(0.3 * 0.7 / len(rows))
 
 
 def test_what_the_page_draws_has_the_mixture_s_moments(opened):

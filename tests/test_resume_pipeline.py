@@ -81,5 +81,11 @@ def test_a_dream_is_measured_with_an_agent(smoke, tmp_path):
     for who in (name, "random", "random_hold80", "sweep120"):
         assert f"| {who} " in table, table
     assert (path / "evaluation" / f"dream-{name}-tau1.15-seed7-n1.json").exists()
+    sampled = ("--episodes", 1, "--ranks", 1, "--set", "controller.death=sampled")
+    done = run(python("measure_dream.py", "--run", path, *sampled))
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert "| random " in done.stdout[done.stdout.index("| deaths per 100 steps") :]
+    (file,) = (path / "evaluation").glob("dream-random-tau1.15-death=sampled-seed7-n1.json")
+    assert json.loads(file.read_text())["settings"] == {"controller.death": "sampled"}
     refused = run(python("measure_dream.py", "--run", path, "--controller", "other"))
     assert_refused(refused, 2, "holds no controller 'other'", name)

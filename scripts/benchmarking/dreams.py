@@ -223,7 +223,9 @@ def endless(rows: int, hidden: int) -> Callable[[], None]:
     starts = [dream.start(rng) for _ in range(rows)]
     state = DreamState(*(np.stack(part) for part in zip(*starts, strict=True)))
     weights = rng.normal(0, 0.1, (rows, shape.size)).astype(np.float32)
-    noise = Noise(*(draw((rows, BLOCK, Z), np.float32) for draw in (rng.random, rng.standard_normal)))
+    noise = Noise.empty(rows, BLOCK, Z)
+    for row in range(rows):
+        dream.fill_noise(rng, *(part[row] for part in noise))
 
     def advance() -> None:
         nonlocal state

@@ -12,6 +12,7 @@ from reporting.dream_words import as_values, words_of
 from reporting.real_frames import RealFrames, real_frames
 
 from controller.checkpoints import find_controller, list_controllers, load_controller, training_temperature
+from controller.config import death_weight
 from controller.evaluation import Evaluation, evaluations_of
 from controller.policy_spec import PolicyShape
 from experiment.errors import InputError
@@ -98,6 +99,7 @@ def _about(run: Any, task: Any, rnn: Any) -> dict[str, Any]:
             "mixtures": rnn.mixtures,
             "done": rnn.done_head,
             "reward": rnn.reward_head,
+            "deathWeight": death_weight(config, run.stages.rnn),
         },
         "squash": squash_points(task),
         "temperature": config.temperature,

@@ -11,15 +11,22 @@ SEED = str(tables.SEED)  # of the evaluations
 
 
 def probe(
-    launcher: Launcher, task: Task, temperature: float, episodes: int | None = None, controllers: Sequence[str] = ()
+    launcher: Launcher,
+    task: Task,
+    temperature: float,
+    episodes: int | None = None,
+    controllers: Sequence[str] = (),
+    overrides: Sequence[str] = (),
 ) -> None:
     """Evaluate the scripted policies, and these controllers, in both worlds, and print what came of it.
 
-    episodes: of each policy and world; None: as many as the run's evaluate.probe_episodes.
+    episodes: of each policy and world; None: as many as the run's evaluate.probe_episodes. overrides: words of --set
+    that the launcher's run has in it.
     """
     run = launcher.run
     common = ("--seed", SEED, "--temperature", str(temperature), "--world", "real", "dream")
     common = (*common, "--episodes", str(episodes or run.stages.evaluate.probe_episodes))
+    common = (*common, *(part for word in overrides for part in ("--set", word)))
     launcher.ranked("evaluate.py", "--policy", *task.policies, "collector", *common)
     for name in controllers:
         launcher.ranked("evaluate.py", "--controller", name, *common)

@@ -147,7 +147,7 @@ const sigmoid = (x) => 1 / (1 + Math.exp(-x));
    head [H, 3 K Z (+ 1 done logit) (+ 1 reward)], its columns logmix, mean, logstd of K components before Z. */
 class MDNRNN {
   constructor(config, arrays) {
-    Object.assign(this, config); // z, action, hidden, mixtures, done, reward
+    Object.assign(this, config); // z, action, hidden, mixtures, done, reward, deathWeight
     this.kernel = arrays.lstm_kernel;
     this.bias = arrays.lstm_bias;
     this.headKernel = arrays.head_kernel;
@@ -360,12 +360,17 @@ class Dream {
     this.steps += 1;
     this.score += model.expectedReward(this.raw);
     this.doneLogit = model.doneLogit(this.raw);
-    this.over = this.doneLogit > 0 && Number.isFinite(this.doneLogit);
+    this.over = this.ends() && Number.isFinite(this.doneLogit);
     if (!this.z.every(Number.isFinite)) throw new Error(`z is no longer a number after step ${this.steps}; train M again`);
   }
 
-  /* M's probability that the step just taken ends the dream. */
+  /* Whether the step just taken ends the dream: it is likelier than not, or, with a death's weight, by chance. */
+  ends() {
+    return this.model.deathWeight == null ? this.doneLogit > 0 : this.random.uniform() < this.probability;
+  }
+
+  /* M's probability that the step just taken ends the dream; with a death's weight, as if it had learned without. */
   get probability() {
-    return sigmoid(this.doneLogit);
+    return sigmoid(this.doneLogit - Math.log(this.model.deathWeight ?? 1));
   }
 }
