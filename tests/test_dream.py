@@ -140,7 +140,7 @@ def test_the_same_without_avx512():
     files = [str(TESTS / name) for name in ("test_dream.py", "test_agent.py", "test_rnn_model.py", "test_vae_model.py")]
     words = ["-q", "-p", "no:cacheprovider", "-k", "(depend or alone or wherever) and not bfloat16"]
     older = {"ONEDNN_MAX_CPU_ISA": "AVX2", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}
-    done = run_command([sys.executable, "-m", "pytest", *words, *files], seconds=400, seconds=400, **older)
+    done = run_command([sys.executable, "-m", "pytest", *words, *files], seconds=400, **older)
     assert done.returncode == 0, done.stdout
 
 
