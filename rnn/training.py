@@ -94,14 +94,14 @@ class RNNTrainer:
         return loss
 
     def validate(self, batches: Batches) -> dict[str, float]:
-        """Return mean held-out losses over one epoch of `batches`, with the same noise every time."""
+        """Return mean losses by name over one epoch of `batches`, with the same noise every time."""
         zero = tf.zeros((batches.batch_size, self.config.hidden_size))
         losses, state = [], (zero, zero)
         for batch in batches.epoch(0):
             loss, *carried = self.loss(batch, *state)
             state = tuple(carried) if batches.carries_state else (zero, zero)
             losses.append([float(v) for v in loss])
-        return {f"validation_{k}": float(v) for k, v in zip(MDNRNNLoss._fields, np.mean(losses, 0), strict=True)}
+        return {name: float(loss) for name, loss in zip(MDNRNNLoss._fields, np.mean(losses, 0), strict=True)}
 
 
 def learning_rate(config: RNNConfig, update: int) -> float:
@@ -173,11 +173,16 @@ class _Training:
 
     def validate(self) -> dict[str, float]:
         """Return the held-out losses."""
-        return self.trainer.validate(self.held_out)
+        return {f"validation_{name}": loss for name, loss in self.trainer.validate(self.held_out).items()}
 
     def note(self, values: dict[str, float]) -> str:
         """Return the two losses of the paper's M in words."""
         return f"z {values['z']:.4f} done {values['done']:.4f}"
+
+
+def held_out_losses(model: MDNRNN, held_out: list[Series], config: RNNConfig, seed: int) -> dict[str, float]:
+    """Return M's mean losses by name (the fields of `MDNRNNLoss`) on held-out series."""
+    return RNNTrainer(model, config).validate(held_out_batches(held_out, config, seed))
 
 
 def train_rnn(

@@ -260,7 +260,7 @@ def test_validation_is_of_held_out_episodes_alone(trained_m, tmp_path):
     trainer = RNNTrainer(model, M)
     costs = [trainer.validate(held_out_batches(series, M, 0)) for series in (HELD_OUT, HELD_OUT, TRAINING)]
     assert costs[0] == costs[1] != costs[2]
-    assert costs[0].items() <= trained_m.summary.items()
+    assert {f"validation_{name}": cost for name, cost in costs[0].items()}.items() <= trained_m.summary.items()
     other = m_trains(tmp_path, held_out=TRAINING[:2])
     assert (tmp_path / "weights.npz").read_bytes() == (trained_m.folder / "weights.npz").read_bytes()
     assert other["validation_total"] != trained_m.summary["validation_total"]
@@ -287,7 +287,8 @@ def test_m_untrained(patience, tmp_path, monkeypatch):
     summary = m_trains(tmp_path, config)
     model, initial = load_rnn(tmp_path), build_rnn(M, 4, 1, 0)
     assert all(np.array_equal(a, b) for a, b in zip(model.variables, initial.variables, strict=True))
-    expected = RNNTrainer(initial, M).validate(held_out_batches(HELD_OUT, M, 0))
+    losses = RNNTrainer(initial, M).validate(held_out_batches(HELD_OUT, M, 0))
+    expected = {f"validation_{name}": loss for name, loss in losses.items()}
     assert read_metrics(tmp_path) == [{"step": 0, **expected}]
     assert {k: v for k, v in summary.items() if k != "seconds"} == {**expected, "updates": 0}
     assert not (tmp_path / "checkpoint.npz").exists() and leftovers(tmp_path) == []
