@@ -1,4 +1,7 @@
-"""Take cover's presets: `paper` is the paper's run; `quick` and `smoke` name only what they change."""
+"""Take cover's presets: `paper` is the paper's run; `quick` and `smoke` name only what they change.
+
+`release` is the next release's: rule 1 of docs/doom.md still decides its frames.
+"""
 
 from dataclasses import replace
 
@@ -36,6 +39,18 @@ QUICK = replace(
     evaluate=EvaluateConfig(dream_episodes=256),
 )
 
+# the paper's data, V and M until they stop paying on two cores, C by real validation episodes; what each value rests
+# on: docs/doom.md, the rules
+RELEASE = replace(
+    PAPER,
+    env=DoomEnvConfig(),
+    vae=VAEConfig(batch_size=32, learning_rate=1e-3, final_learning_rate=1e-4, epochs=1.03),  # 3 million frames
+    # a validation every half pass or so; it stops after two passes without a gain
+    rnn=RNNConfig(batch_size=32, sequence_length=128, patience=5, validate_every=300),
+    controller=ControllerConfig(generations=40, patience=20, evaluate_every=10, validation_games=256),
+    evaluate=EvaluateConfig(probe_episodes=256),
+)
+
 SMOKE = replace(
     PAPER,
     env=DoomEnvConfig(time_limit=150),
@@ -54,5 +69,6 @@ SMOKE = replace(
 PRESETS = {
     "paper": Preset("paper", PAPER, variants=("zch",), sources=SOURCES),
     "quick": Preset("quick", QUICK, variants=("zch",)),
+    "release": Preset("release", RELEASE, variants=("zch",)),
     "smoke": Preset("smoke", SMOKE, variants=("zch",)),
 }
