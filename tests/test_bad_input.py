@@ -12,7 +12,7 @@ from commands import assert_refused, python, run
     ("words", "said"),
     [
         (("reproduce.py", "doomrnn", "--run", "R", "--preset", "quick", "--ranks", "0"), "at least 1"),
-        (("reproduce.py", "doomrnn", "--run", "R", "--preset", "huge"), "unknown; one of paper, quick, smoke"),
+        (("reproduce.py", "doomrnn", "--run", "R", "--preset", "huge"), "unknown; one of paper, quick, release, smoke"),
         (("reproduce.py", "chess", "--run", "R"), "chess"),
         (("collect_rollouts.py", "doomrnn", "--run", "R", "--preset", "smoke", "--set", "collect.games=3"), "no field"),
         (("collect_rollouts.py", "doomrnn", "--run", "R", "--preset", "smoke", "--set", "song.x=3"), "unknown stage"),

@@ -100,7 +100,7 @@ def test_three_iterations(whole):
     for iteration in runs[1:]:  # M's held-out losses by where the episodes are from
         found = json.loads((iteration / "rnn/done.json").read_text())
         losses = [found[f"{source}_{name}"] for source in ("new", "earlier") for name in ("z", "reward")]
-        assert np.isfinite(losses).all() and len({*losses, found["validation_z"]}) == 5
+        assert np.isfinite(losses).all() and len(set(losses)) == 4
     seeds = [json.loads((run / "config.json").read_text())["seed"] for run in runs]
     assert seeds == [0, 1, 2]
     for iteration, own in zip(runs, ((0, 1), (1_000_001, 2_000_001), (1_000_002, 2_000_002)), strict=True):
