@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from controller.config import WORLDS, Stages, World
+from controller.config import WORLDS, ControllerConfig, Stages, World
 from controller.task import temperature_text
 from experiment.errors import InputError, NumericalError
 from experiment.files import first_line, read_json, write_json
@@ -158,16 +158,14 @@ def conditions(
 
 
 def other_settings(run: Run[Stages], world: str) -> dict[str, Any]:
-    """Return the settings of a world that are not those stored in the run's folder, by ``stage.field``.
-
-    Those of `env`, and of the dream what ends it.
+    """Return the settings of `env` that are not those stored in the run's folder, by ``env.<field>``, and
+    ``controller.death`` of a dream whose end is sampled: another command may store either value.
     """
     stored = load_run(run.path, run.stages, missing_ok=True) or run
     own = vars(stored.stages.env)
     found = {f"env.{name}": value for name, value in vars(run.stages.env).items() if value != own[name]}
-    death = run.stages.controller.death
-    if world == "dream" and death != stored.stages.controller.death:
-        found["controller.death"] = death
+    if world == "dream" and run.stages.controller.death != ControllerConfig.death:
+        found["controller.death"] = run.stages.controller.death
     return found
 
 

@@ -154,8 +154,8 @@ class _Training:
 
     name, stage, counters = "M", "rnn", ("update", "best", "worse")
 
-    def __init__(self, trainer: RNNTrainer, data: Batches, held_out: Batches):
-        self.trainer, self.data, self.held_out = trainer, data, held_out
+    def __init__(self, trainer: RNNTrainer, data: Batches, held_out: Batches, sources: dict[str, Batches]):
+        self.trainer, self.data, self.held_out = trainer, data, {"validation": held_out, **sources}
         self.model, self.variables = trainer.model, trainer.variables
 
     def batches(self, first: int) -> Iterator[Batch]:
@@ -172,17 +172,13 @@ class _Training:
         return self.trainer.update(batch, tf.constant(learning_rate(self.trainer.config, number), tf.float32))
 
     def validate(self) -> dict[str, float]:
-        """Return the held-out losses."""
-        return {f"validation_{name}": loss for name, loss in self.trainer.validate(self.held_out).items()}
+        """Return the held-out losses, those of each source after those of all."""
+        losses = {source: self.trainer.validate(batches) for source, batches in self.held_out.items()}
+        return {f"{source}_{name}": loss for source, found in losses.items() for name, loss in found.items()}
 
     def note(self, values: dict[str, float]) -> str:
         """Return the two losses of the paper's M in words."""
         return f"z {values['z']:.4f} done {values['done']:.4f}"
-
-
-def held_out_losses(model: MDNRNN, held_out: list[Series], config: RNNConfig, seed: int) -> dict[str, float]:
-    """Return M's mean losses by name (the fields of `MDNRNNLoss`) on held-out series."""
-    return RNNTrainer(model, config).validate(held_out_batches(held_out, config, seed))
 
 
 def train_rnn(
@@ -194,14 +190,17 @@ def train_rnn(
     start: MDNRNN | None = None,
     new: int = 0,
     new_share: float = 0.0,
+    sources: dict[str, list[Series]] | None = None,
 ) -> dict[str, float]:
     """Train M into `folder`, from its checkpoint if there is one; return the held-out losses of the kept weights.
 
     start: an M to go on from, in place of a new one; InputError where it is of another shape. new, new_share: how many
-    of `training`, the first ones, are the newest, and the share of a batch that is theirs. Writes what
+    of `training`, the first ones, are the newest, and the share of a batch that is theirs. sources: parts of
+    `held_out`, whose losses are recorded as ``<source>_<loss>`` at each validation, too. Writes what
     `experiment.training_loop` writes, and raises what it raises. With 0 epochs M keeps its initial weights.
     """
     batches, tests = make_batches(training, config, seed, new, new_share), held_out_batches(held_out, config, seed)
+    parts = {name: held_out_batches(series, config, seed) for name, series in (sources or {}).items()}
     model = build_rnn(config, training[0].mu.shape[1], training[0].action.shape[1], seed)
     if start is not None and model_arguments(start) != (wanted := model_arguments(model)):
         raise InputError(f"M cannot go on from one of another shape: {model_arguments(start)}, requested {wanted}")
@@ -213,4 +212,4 @@ def train_rnn(
         checkpoint_seconds=config.checkpoint_seconds,
         patience=config.patience,
     )
-    return train(folder, _Training(RNNTrainer(start or model, config), batches, tests), schedule)
+    return train(folder, _Training(RNNTrainer(start or model, config), batches, tests, parts), schedule)

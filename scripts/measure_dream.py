@@ -16,7 +16,7 @@ import cli
 from launch import Launcher
 from running.probes import probe
 
-from controller.checkpoints import find_controller
+from controller.checkpoints import find_controller, load_controller
 
 
 def parse():
@@ -48,7 +48,7 @@ def main() -> None:
         cli.need_models(run)
         cli.need_telling_dream(run)
         for name in arguments.controller:
-            find_controller(run.path, name)
+            load_controller(find_controller(run.path, name), "best")
         temperature = arguments.temperature or run.stages.controller.temperature
         launcher = Launcher(run, task, arguments.ranks)
         probe(launcher, task, temperature, arguments.episodes, arguments.controller, arguments.overrides)

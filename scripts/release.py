@@ -83,8 +83,8 @@ def copy_all(run, target: Path, models: dict, dtype: str) -> None:
 def configuration(run) -> dict:
     """The run's configuration, with C's settings of the controller that plays by default.
 
-    The run's own are those of the command run last, which may have trained another one. Its precision stays: scores
-    are of the precision that the run has, whatever a controller was trained in.
+    The run's own are those of the command run last, which may have trained another one. Its precision and what ends
+    its dreams stay: scores are of these, whatever a controller was trained in.
     """
     values = read_sealed(run.path / "config.json")
     try:
@@ -92,7 +92,7 @@ def configuration(run) -> dict:
     except InputError:  # none, or several of which none is the usual one
         return values
     own = run.stages.controller
-    config = replace(training_config(folder, own), precision=own.precision)
+    config = replace(training_config(folder, own), precision=own.precision, death=own.death)
     return values | {"stages": values["stages"] | {"controller": vars(config)}}
 
 

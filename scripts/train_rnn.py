@@ -20,7 +20,7 @@ def main() -> None:
 
         def produce(folder):
             cli.load_tensorflow()
-            from rnn.training import held_out_losses, load_rnn, train_rnn
+            from rnn.training import load_rnn, train_rnn
 
             sizes, config = (run.stages.vae.z_size, task.action_size), run.stages.rnn
             training, held_out = load_series(run.folder("series"), *sizes)
@@ -28,11 +28,8 @@ def main() -> None:
                 return train_rnn(folder, training, held_out, config, run.seed)
             earlier, start = load_series(previous(run.path, "series"), *sizes), load_rnn(previous(run.path, "rnn"))
             both, share = (training + earlier[0], held_out + earlier[1]), run.stages.iterate.new_share
-            summary = train_rnn(folder, *both, config, run.seed, start, len(training), share)
-            for source, series in (("new", held_out), ("earlier", earlier[1])):
-                losses = held_out_losses(load_rnn(folder), series, config, run.seed)
-                summary |= {f"{source}_{name}": loss for name, loss in losses.items() if name != "total"}
-            return summary
+            sources = {"new": held_out, "earlier": earlier[1]}
+            return train_rnn(folder, *both, config, run.seed, start, len(training), share, sources)
 
         mpirun = ("mpirun", "-n", 2, "python", "-m", "mpi4py")
         following = command(*mpirun, "scripts/train_controller.py", task.name, "--run", run.path)

@@ -202,7 +202,8 @@ def _played(run: Path) -> Iterator[Played]:
     groups: dict[tuple, list[Evaluation]] = {}
     for measure, folder in folders.items():
         for e in load_evaluations(folder, "float32"):
-            if e.checkpoint != "last" and not e.settings:  # `settings`: other ones than the run's own
+            # other settings than the run's own; a dream with sampled deaths is not the paper's
+            if e.checkpoint != "last" and not e.settings:
                 groups.setdefault((measure, e.world, e.who, e.temperature), []).append(e)
     for (measure, *_), evaluations in groups.items():
         yield Played.of(run, evaluations, measure)

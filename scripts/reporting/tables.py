@@ -8,9 +8,12 @@ from experiment.runs import Run
 SEED = 7  # of the evaluations in the tables; training and validation use streams of other purposes
 
 
-def print_table(run: Run, task: Task, controllers: list[str], temperature: float) -> None:
-    """Print the scores of agents and scripted policies, in the dream if C is trained in it, and the paper's."""
-    dream, real = evaluations(run, "dream", temperature), evaluations(run, "real", None)
+def print_table(run: Run, task: Task, controllers: list[str], temperature: float, episodes: int | None = None) -> None:
+    """Print the scores of agents and scripted policies, in the dream if C is trained in it, and the paper's.
+
+    episodes: only evaluations of so many count; None: the largest.
+    """
+    dream, real = evaluations(run, "dream", temperature, episodes), evaluations(run, "real", None, episodes)
     rows = [
         (who, row(dream[who]) if who in dream else "", row(real[who]) if who in real else "")
         for who in [*controllers, *scripts(run, task)]
@@ -29,14 +32,14 @@ def scripts(run: Run, task: Task) -> list[str]:
     return list(dict.fromkeys([*labels, task.collector(run.stages.collect).label]))
 
 
-def print_survival(run: Run, names: list[str], temperature: float) -> None:
+def print_survival(run: Run, names: list[str], temperature: float, episodes: int | None = None) -> None:
     """Print deaths per 100 steps by window in both worlds, and a warning where the dream's are not the real task's.
 
-    Only of tasks whose return is the number of steps survived.
+    Only of tasks whose return is the number of steps survived. episodes: see `print_table`.
     """
     from reporting import survival  # loads SciPy
 
-    dream, real = evaluations(run, "dream", temperature), evaluations(run, "real", None)
+    dream, real = evaluations(run, "dream", temperature, episodes), evaluations(run, "real", None, episodes)
     lengths = {
         who: tuple(found[who].lengths if who in found else [] for found in (dream, real))
         for who in names
@@ -117,9 +120,12 @@ def comparisons(pairs: list[tuple[Evaluation, Evaluation]]) -> list[str]:
     return lines
 
 
-def evaluations(run: Run, world: World, temperature: float | None) -> dict[str, Evaluation]:
-    """Return the evaluations of the tables by who played, the largest of each."""
+def evaluations(
+    run: Run, world: World, temperature: float | None, episodes: int | None = None
+) -> dict[str, Evaluation]:
+    """Return the evaluations of the tables by who played, the largest of each, or those of so many episodes."""
     fitting = [e for e in evaluations_of(run) if (e.world, e.seed, e.temperature) == (world, SEED, temperature)]
+    fitting = [e for e in fitting if episodes in (None, e.episodes)]
     return {e.who: e for e in sorted(fitting, key=lambda e: e.episodes)}
 
 

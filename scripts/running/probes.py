@@ -25,12 +25,13 @@ def probe(
     """
     run = launcher.run
     common = ("--seed", SEED, "--temperature", str(temperature), "--world", "real", "dream")
-    common = (*common, "--episodes", str(episodes or run.stages.evaluate.probe_episodes))
+    count = episodes or run.stages.evaluate.probe_episodes
+    common = (*common, "--episodes", str(count))
     common = (*common, *(part for word in overrides for part in ("--set", word)))
     launcher.ranked("evaluate.py", "--policy", *task.policies, "collector", *common)
     for name in controllers:
         launcher.ranked("evaluate.py", "--controller", name, *common)
     before = "" if controllers else " before C is trained in it"
     print(f"\nThe dream, probed{before}: {'agents and ' * bool(controllers)}scripted policies in both worlds\n")
-    tables.print_table(run, task, list(controllers), temperature)
-    tables.print_survival(run, [*controllers, *tables.scripts(run, task)], temperature)
+    tables.print_table(run, task, list(controllers), temperature, count)
+    tables.print_survival(run, [*controllers, *tables.scripts(run, task)], temperature, count)
