@@ -64,7 +64,7 @@ class Evaluation:
     checkpoint: str | None = None
     made_with: str = ""  # a hash of all that decides the scores
     precision: str = "float32"  # of V and M; "float32" without them
-    settings: dict[str, Any] = field(default_factory=dict)  # of the world, where they are not the run's own
+    settings: dict[str, Any] = field(default_factory=dict)  # see `other_settings`
 
     @property
     def who(self) -> str:
@@ -129,7 +129,7 @@ def conditions(
 ) -> Conditions:
     """Return what an evaluation of a subject in a world is of; `temperature` counts in the dream only.
 
-    Where `run` has other settings of the world than are stored in its folder, they are named.
+    Settings that a score must be told apart by are named (`other_settings`).
     `made_with` hashes all that decides the scores: equal hashes, equal scores on one CPU type.
     """
     tau, agent = temperature if world == "dream" else None, subject.policy == "agent"
@@ -138,8 +138,8 @@ def conditions(
     weights = subject.acts.tolist() if agent else None
     decisive = [run.task, world, subject.policy, tau, subject.period, episodes, seed, weights, models]
     decisive += [vars(run.stages.env)] + ([precision] if precision != "float32" else [])
-    sampled = tau is not None and run.stages.controller.death == "sampled"
-    decisive += ["sampled"] if sampled else []
+    settings = other_settings(run, world)
+    decisive += [settings["controller.death"]] if "controller.death" in settings else []
     return Conditions(
         task=run.task,
         world=world,
@@ -153,7 +153,7 @@ def conditions(
         checkpoint=subject.checkpoint,
         made_with=digest(decisive),
         precision=precision,
-        settings=other_settings(run, world),
+        settings=settings,
     )
 
 

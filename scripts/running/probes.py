@@ -24,10 +24,10 @@ def probe(
     that the launcher's run has in it.
     """
     run = launcher.run
-    common = ("--seed", SEED, "--temperature", str(temperature), "--world", "real", "dream")
     count = episodes or run.stages.evaluate.probe_episodes
-    common = (*common, "--episodes", str(count))
-    common = (*common, *(part for word in overrides for part in ("--set", word)))
+    sets = [part for word in overrides for part in ("--set", word)]
+    common = ["--seed", SEED, "--temperature", str(temperature), "--world", "real", "dream"]
+    common += ["--episodes", str(count), *sets]
     launcher.ranked("evaluate.py", "--policy", *task.policies, "collector", *common)
     for name in controllers:
         launcher.ranked("evaluate.py", "--controller", name, *common)
