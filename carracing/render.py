@@ -8,8 +8,9 @@ Letters: n polygons, r rows and c columns of samples, W and H of the window in i
 of the track, y up; the window's are pixels, y up as Gymnasium renders it before it flips it.
 """
 
+import functools
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,11 +38,13 @@ class Road:
     """The polygons of one track: vertices float64 [n, 4, 2] in world coordinates, and the colour of each.
 
     Gymnasium greys a tile when a car touches it, in place; so the tiles' colours are moved into one array that both
-    see, `shades` [n, 3].
+    see, `shades` [n, 3]. `places` [n, 2] are the first vertices, beside each other so that looking which are near
+    reads little memory.
     """
 
     def __init__(self, env: Any):
         self.vertices = np.array([[tuple(point) for point in polygon] for polygon, _ in env.road_poly])
+        self.places = self.vertices[:, 0].copy()
         self.shades = np.array([np.asarray(color, np.float64) for _, color in env.road_poly])
         tiles = {id(color): number for number, (_, color) in enumerate(env.road_poly)}
         for tile in env.road:
@@ -51,7 +54,10 @@ class Road:
 
 
 class Renderer:
-    """Renders observations of one view ("v3" or "v0"); holds the grid of samples and the buffers.
+    """Renders observations of one view ("v3" or "v0").
+
+    The grid and the buffer of samples are the same for all renderers of a view: what many environments share stays
+    in the processor's cache.
 
     stretch: `cropped` stretches the contrast of each frame (see `vae.preprocessing`).
     """
@@ -59,42 +65,39 @@ class Renderer:
     def __init__(self, view: str = "v3", stretch: bool = False):
         self.view = view
         self._stretched = (PALETTE_2018 if view == "v0" else PALETTE) if stretch else None
-        self.width, self.height = VIEWS[view]
-        self._xs = _grid(SIDE * ACROSS, self.width)
-        self._ys = self.height - 1 - _grid(SIDE * DOWN, self.height)
-        self._first = np.searchsorted(self._xs, np.arange(self.width + 2)).astype(np.int32)
-        self._samples = np.zeros((SIDE * DOWN, SIDE * ACROSS), np.uint8)
+        self._grid = _grid(view)
         self._bodies = np.zeros((5, 4))
 
     def whole(self, env: Any, road: Road) -> np.ndarray:
         """Return the observation with the bar left black, uint8 [96, 96, 3]."""
-        self._render(env, road)
+        samples = self._render(env, road)
         frame = np.zeros((SIDE, SIDE, 3), np.uint8)
-        frame[:KEPT_ROWS] = np.round(_unpack(_sum(self._samples, _PACKED, KEPT_ROWS)) / (DOWN * ACROSS))
+        frame[:KEPT_ROWS] = np.round(_unpack(_sum(samples, _PACKED)) / (DOWN * ACROSS))
         return frame
 
     def cropped(self, env: Any, road: Road) -> np.ndarray:
         """Return what V sees: the rows above the bar, area-averaged, uint8 [64, 64, 3]."""
-        self._render(env, road)
-        return _resize(_sum(self._samples, self._packed(), KEPT_ROWS), DOWN * ACROSS)
+        samples = self._render(env, road)
+        return _resize(_sum(samples, self._packed(samples)), DOWN * ACROSS)
 
-    def _packed(self) -> np.ndarray:
+    def _packed(self, samples: np.ndarray) -> np.ndarray:
         """Return the packed colours of the frame just rendered, stretched between its own extremes where requested."""
         if self._stretched is None:
             return _PACKED
-        shown = np.bincount(self._samples[: KEPT_ROWS * DOWN].ravel(), minlength=len(COLORS)) > 0
+        shown = np.bincount(samples.ravel(), minlength=len(COLORS)) > 0
         palette = self._stretched
         return _pack(contrast_table(int(palette[shown].min()), int(palette[shown].max()))[palette])
 
-    def _render(self, env: Any, road: Road) -> None:
-        """Render the samples of the rows above the bar."""
-        hull = env.car.hull
-        self._bodies[0] = *hull.position, hull.angle, 0.0
-        for row, wheel in zip(self._bodies[1:], env.car.wheels, strict=True):
+    def _render(self, env: Any, road: Road) -> np.ndarray:
+        """Return the samples of the rows above the bar, uint8 [r, c], to be read before anything else is rendered."""
+        hull, bodies = env.car.hull, self._bodies
+        bodies[0] = *hull.position, hull.angle, 0.0
+        for row, wheel in zip(bodies[1:], env.car.wheels, strict=True):
             row[:] = *wheel.position, wheel.angle, wheel.phase
-        camera = np.array([*hull.position, self._angle(hull), _zoom(env.t), self.width, self.height])
-        ys = self._ys[: KEPT_ROWS * DOWN]
-        _rasterize(self._samples, self._xs, ys, self._first, road.vertices, road.shades, self._bodies, camera)
+        grid = self._grid
+        camera = bodies[0, 0], bodies[0, 1], self._angle(hull), _zoom(env.t), *VIEWS[self.view]
+        _rasterize(grid.samples, grid.ys, grid.first, road.places, road.vertices, road.shades, bodies, camera)
+        return grid.samples
 
     def _angle(self, hull: Any) -> float:
         """Return how far the world is rotated on the screen, radians."""
@@ -129,8 +132,24 @@ def _zoom(t: float) -> float:
     return 0.1 * SCALE * max(1 - t, 0) + ZOOM * SCALE * min(t, 1)
 
 
-def _grid(samples: int, pixels: int) -> np.ndarray:
-    """Return which of the window's pixels are rendered, int32 [samples]: the centres of equal parts."""
+class _Grid(NamedTuple):
+    """The samples of a view."""
+
+    samples: np.ndarray  # uint8 [r, c], of the rows above the bar: what is being rendered
+    ys: np.ndarray  # int32 [r], falling: the row of the window of each row of samples
+    first: np.ndarray  # int32 [W + 2]: the first column of samples at this column of the window or right of it
+
+
+@functools.cache
+def _grid(view: str) -> _Grid:
+    width, height = VIEWS[view]
+    xs, ys = _centres(SIDE * ACROSS, width), height - 1 - _centres(SIDE * DOWN, height)
+    first = np.searchsorted(xs, np.arange(width + 2)).astype(np.int32)
+    return _Grid(np.zeros((KEPT_ROWS * DOWN, SIDE * ACROSS), np.uint8), ys[: KEPT_ROWS * DOWN].copy(), first)
+
+
+def _centres(samples: int, pixels: int) -> np.ndarray:
+    """Return which of the window's pixels are rendered along one side, int32 [samples]: the centres of equal parts."""
     return ((np.arange(samples) + 0.5) * pixels / samples).astype(np.int32)
 
 
@@ -147,9 +166,9 @@ _WHEEL_HALF_WIDTH, _WHEEL_RADIUS = 14 * SIZE_UNIT, 27 * SIZE_UNIT
 
 
 @compiled
-def _rasterize(samples, xs, ys, first, road, shades, bodies, camera):
-    """Render all polygons into samples uint8 [r, c], in Gymnasium's order; rows beyond len(ys) stay as they are."""
-    samples[: len(ys)] = BLACK
+def _rasterize(samples, ys, first, places, road, shades, bodies, camera):
+    """Render all polygons into samples uint8 [r, c], in Gymnasium's order."""
+    samples[:] = BLACK
     x, y, angle, zoom, width, height = camera
     cos, sin = math.cos(angle) * zoom, math.sin(angle) * zoom
     dx, dy = width / 2 - (x * cos - y * sin), height / 4 - (x * sin + y * cos)
@@ -158,7 +177,7 @@ def _rasterize(samples, xs, ys, first, road, shades, bodies, camera):
     window = np.empty((8, 2), np.int32)
     points[0], points[1] = (PLAYFIELD, PLAYFIELD), (PLAYFIELD, -PLAYFIELD)
     points[2], points[3] = (-PLAYFIELD, -PLAYFIELD), (-PLAYFIELD, PLAYFIELD)
-    _polygon(samples, xs, ys, first, points, 4, FIELD, view, window)
+    _polygon(samples, ys, first, points, 4, FIELD, view, window)
     reach = math.hypot(width, height) / zoom  # world units: nothing farther from the car can be seen
     side = PLAYFIELD / 20
     for i in range(-20, 20, 2):
@@ -169,16 +188,16 @@ def _rasterize(samples, xs, ys, first, road, shades, bodies, camera):
                 continue
             points[0], points[1] = (side * i + side, side * j), (side * i, side * j)
             points[2], points[3] = (side * i, side * j + side), (side * i + side, side * j + side)
-            _polygon(samples, xs, ys, first, points, 4, GRASS, view, window)
+            _polygon(samples, ys, first, points, 4, GRASS, view, window)
     for number in range(len(road)):
-        if abs(road[number, 0, 0] - x) < reach + 16 and abs(road[number, 0, 1] - y) < reach + 16:
+        if abs(places[number, 0] - x) < reach + 16 and abs(places[number, 1] - y) < reach + 16:
             points[:4] = road[number]
-            _polygon(samples, xs, ys, first, points, 4, _shade(shades[number]), view, window)
+            _polygon(samples, ys, first, points, 4, _shade(shades[number]), view, window)
     for number in range(1, 5):
-        _wheel(samples, xs, ys, first, bodies[number], view, points, window)
+        _wheel(samples, ys, first, bodies[number], view, points, window)
     for number in range(len(_HULL_SIZES)):
         _place(_HULL_POINTS[number], bodies[0], points)
-        _polygon(samples, xs, ys, first, points, _HULL_SIZES[number], HULL, view, window)
+        _polygon(samples, ys, first, points, _HULL_SIZES[number], HULL, view, window)
 
 
 @compiled
@@ -199,12 +218,12 @@ def _place(shape, body, points):
 
 
 @compiled
-def _wheel(samples, xs, ys, first, body, view, points, window):
+def _wheel(samples, ys, first, body, view, points, window):
     """Render a wheel, and the part of its rim that shows its rotation."""
     w, r = _WHEEL_HALF_WIDTH, _WHEEL_RADIUS
     shape = np.array([(-w, r), (w, r), (w, -r), (-w, -r)])
     _place(shape, body, points)
-    _polygon(samples, xs, ys, first, points, 4, BLACK, view, window)
+    _polygon(samples, ys, first, points, 4, BLACK, view, window)
     s1, s2 = math.sin(body[3]), math.sin(body[3] + 1.2)
     c1, c2 = math.cos(body[3]), math.cos(body[3] + 1.2)
     if s1 > 0 and s2 > 0:
@@ -215,11 +234,11 @@ def _wheel(samples, xs, ys, first, body, view, points, window):
         c2 = np.sign(c2)
     shape[:2, 1], shape[2:, 1] = r * c1, r * c2
     _place(shape, body, points)
-    _polygon(samples, xs, ys, first, points, 4, SPOKE, view, window)
+    _polygon(samples, ys, first, points, 4, SPOKE, view, window)
 
 
 @compiled
-def _polygon(samples, xs, ys, first, points, count, color, view, window):
+def _polygon(samples, ys, first, points, count, color, view, window):
     """Fill a convex polygon as SDL_gfx does: whole vertices, its borders included."""
     cos, sin, dx, dy = view
     low, high, left, right = 1 << 30, -(1 << 30), 1 << 30, -(1 << 30)
@@ -254,18 +273,20 @@ def _polygon(samples, xs, ys, first, points, count, color, view, window):
 
 
 @compiled
-def _sum(samples, packed, rows):
-    """Return the sums of the samples in each pixel, as packed colours uint64 [rows, c / ACROSS]."""
-    columns = samples.shape[1] // ACROSS
-    sums = np.zeros((rows, columns), np.uint64)
+def _sum(samples, packed):
+    """Return the sums of the samples in each pixel, as packed colours uint64 [r / DOWN, c / ACROSS]."""
+    rows, columns = samples.shape[0] // DOWN, samples.shape[1] // ACROSS
+    pairs = np.empty(256, np.uint64)  # of the colours of two samples, one above the other
+    for upper in range(len(packed)):
+        for lower in range(len(packed)):
+            pairs[16 * upper + lower] = packed[upper] + packed[lower]
+    sums = np.empty((rows, columns), np.uint64)
+    both = np.empty(samples.shape[1], np.uint8)
     for i in range(rows):
-        for k in range(DOWN):
-            line = samples[i * DOWN + k]
-            for j in range(columns):
-                total = sums[i, j]
-                for m in range(ACROSS):
-                    total += packed[line[j * ACROSS + m]]
-                sums[i, j] = total
+        for j in range(len(both)):
+            both[j] = (samples[DOWN * i, j] << 4) | samples[DOWN * i + 1, j]
+        for j in range(columns):
+            sums[i, j] = pairs[both[ACROSS * j]] + pairs[both[ACROSS * j + 1]] + pairs[both[ACROSS * j + 2]]
     return sums
 
 
@@ -281,16 +302,20 @@ def _resize(sums, samples):
     out = np.empty((SIZE, SIZE, 3), np.uint8)
     n_in, n_out = KEPT_ROWS // 4, SIZE // 4  # 21 rows make 16: in sixteenths of a row all weights are whole
     whole = np.uint64(3 * n_in * samples)
-    line = np.empty(SIZE, np.uint64)
+    inverse = 1.0 / np.float64(whole)
+    line, channels = np.empty(SIZE, np.uint64), np.empty((3, SIZE), np.uint8)
     for i in range(SIZE):
         line[:] = 0
         for row in range(i * n_in // n_out, min((i * n_in + n_in - 1) // n_out + 1, KEPT_ROWS)):
             weight = np.uint64(min((i + 1) * n_in, (row + 1) * n_out) - max(i * n_in, row * n_out))
             for j in range(SIZE):
                 line[j] += wide[row, j] * weight
+        for k in range(3):
+            for j in range(SIZE):
+                value = (line[j] >> np.uint64(FIELD_BITS * k)) & np.uint64((1 << FIELD_BITS) - 1)
+                # halves upwards: half a unit off, the product is never near enough to a whole number to round wrongly
+                channels[k, j] = np.uint8(np.int32((np.float64(np.int64(value + whole // two)) + 0.5) * inverse))
         for j in range(SIZE):
             for k in range(3):
-                value = (line[j] >> np.uint64(FIELD_BITS * k)) & np.uint64((1 << FIELD_BITS) - 1)
-                # halves upwards: half a unit off, the quotient is never near enough to a whole number to round wrongly
-                out[i, j, k] = np.uint8((np.float64(np.int64(value + whole // two)) + 0.5) / whole)
+                out[i, j, k] = channels[k, j]
     return out
