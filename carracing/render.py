@@ -56,8 +56,7 @@ class Road:
 class Renderer:
     """Renders observations of one view ("v3" or "v0").
 
-    The grid and the buffer of samples are the same for all renderers of a view: what many environments share stays
-    in the processor's cache.
+    It keeps little of its own: what many environments share stays in the processor's cache.
 
     stretch: `cropped` stretches the contrast of each frame (see `vae.preprocessing`).
     """
@@ -89,15 +88,14 @@ class Renderer:
         return _pack(contrast_table(int(palette[shown].min()), int(palette[shown].max()))[palette])
 
     def _render(self, env: Any, road: Road) -> np.ndarray:
-        """Return the samples of the rows above the bar, uint8 [r, c], to be read before anything else is rendered."""
+        """Return the samples of the rows above the bar, uint8 [r, c]."""
         hull, bodies = env.car.hull, self._bodies
         bodies[0] = *hull.position, hull.angle, 0.0
         for row, wheel in zip(bodies[1:], env.car.wheels, strict=True):
             row[:] = *wheel.position, wheel.angle, wheel.phase
         grid = self._grid
         camera = bodies[0, 0], bodies[0, 1], self._angle(hull), _zoom(env.t), *VIEWS[self.view]
-        _rasterize(grid.samples, grid.ys, grid.first, road.places, road.vertices, road.shades, bodies, camera)
-        return grid.samples
+        return _rasterize(grid.ys, grid.first, road.places, road.vertices, road.shades, bodies, camera)
 
     def _angle(self, hull: Any) -> float:
         """Return how far the world is rotated on the screen, radians."""
@@ -135,8 +133,7 @@ def _zoom(t: float) -> float:
 class _Grid(NamedTuple):
     """The samples of a view."""
 
-    samples: np.ndarray  # uint8 [r, c], of the rows above the bar: what is being rendered
-    ys: np.ndarray  # int32 [r], falling: the row of the window of each row of samples
+    ys: np.ndarray  # int32 [r], falling: the row of the window of each row of samples above the bar
     first: np.ndarray  # int32 [W + 2]: the first column of samples at this column of the window or right of it
 
 
@@ -145,7 +142,7 @@ def _grid(view: str) -> _Grid:
     width, height = VIEWS[view]
     xs, ys = _centres(SIDE * ACROSS, width), height - 1 - _centres(SIDE * DOWN, height)
     first = np.searchsorted(xs, np.arange(width + 2)).astype(np.int32)
-    return _Grid(np.zeros((KEPT_ROWS * DOWN, SIDE * ACROSS), np.uint8), ys[: KEPT_ROWS * DOWN].copy(), first)
+    return _Grid(ys[: KEPT_ROWS * DOWN].copy(), first)
 
 
 def _centres(samples: int, pixels: int) -> np.ndarray:
@@ -166,9 +163,9 @@ _WHEEL_HALF_WIDTH, _WHEEL_RADIUS = 14 * SIZE_UNIT, 27 * SIZE_UNIT
 
 
 @compiled
-def _rasterize(samples, ys, first, places, road, shades, bodies, camera):
-    """Render all polygons into samples uint8 [r, c], in Gymnasium's order."""
-    samples[:] = BLACK
+def _rasterize(ys, first, places, road, shades, bodies, camera):
+    """Return the samples uint8 [r, c] of all polygons, rendered in Gymnasium's order."""
+    samples = np.full((len(ys), SIDE * ACROSS), BLACK, np.uint8)
     x, y, angle, zoom, width, height = camera
     cos, sin = math.cos(angle) * zoom, math.sin(angle) * zoom
     dx, dy = width / 2 - (x * cos - y * sin), height / 4 - (x * sin + y * cos)
@@ -198,6 +195,7 @@ def _rasterize(samples, ys, first, places, road, shades, bodies, camera):
     for number in range(len(_HULL_SIZES)):
         _place(_HULL_POINTS[number], bodies[0], points)
         _polygon(samples, ys, first, points, _HULL_SIZES[number], HULL, view, window)
+    return samples
 
 
 @compiled
