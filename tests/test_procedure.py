@@ -221,6 +221,21 @@ def test_progress_by_validation(tmp_path, searches, whole):
         searches.real_score(runs[0], "dream-zh-tau1.00-s0")
 
 
+def test_a_seed_among_several_stands_for_itself_by_its_agent(whole, tmp_path, searches, inside):
+    """The best of its searches by its own score: no other one is evaluated."""
+    from running.procedure import Procedure
+
+    folder = tmp_path / "seed-0"
+    shutil.copytree(whole[0] / "iteration-01", folder / "iteration-01")
+    shutil.rmtree(folder / "iteration-01" / "evaluation")
+    said = {"task": "pendulum", "run": tmp_path, "preset": None, "seed": None, "iterations": 1, "ranks": 1}
+    first = Procedure(argparse.Namespace(**said, temperature=None, overrides=[]), folder, 0).iteration(1)
+    assert len(searches.search_names(first)) == 2
+    found = [json.loads(file.read_text()) for file in first.path.glob("evaluation/*-dream-zh-*.json")]
+    assert {e["controller"] for e in found} == {searches.best_controller(first)}
+    assert {e["world"] for e in found} == {"real", "dream"} and len(found) == 2
+
+
 def test_a_finished_first_iteration_keeps_its_settings(whole, tmp_path, searches, inside, capfd):
     """With no other one after it: C's settings wait for the next, those of `iterate` and the temperature reach it."""
     from running.procedure import Procedure

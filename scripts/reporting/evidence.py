@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import cli
+from running.searches import ITERATION, LANE
 
 from controller.evaluation import Evaluation, load_evaluations
 from controller.statistics import Sample
@@ -17,8 +18,7 @@ from experiment.jsonl import read_journal
 
 SECOND = "second-turn"
 APART = ("untrained", SECOND)  # how folders of runs begin that others are measured against
-LANE = "seed-"  # how the folders of a procedure's seeds begin
-ITERATION, FIRST = "iteration-", "iteration-01"  # runs of `reproduce.py --iterations`; the first is as any other
+FIRST = f"{ITERATION}01"  # of the runs of `reproduce.py --iterations`; it is as any other
 OPERATIONAL = {  # settings that no score depends on, or that a claim names itself
     "collect.games_per_rank",
     "vae.validation_frames",

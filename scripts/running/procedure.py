@@ -15,6 +15,7 @@ import cli
 from launch import Inside, Launcher
 from reporting.tables import print_survival
 from running.searches import (
+    LANE,
     SEED,
     agent_of,
     iteration_path,
@@ -52,7 +53,7 @@ def iterate(arguments: argparse.Namespace) -> None:
 
 def seed_folders(path: Path, seeds: int) -> list[Path]:
     """Return the folder of each seed's iterations."""
-    return [path] if seeds == 1 else [path / f"seed-{number}" for number in range(seeds)]
+    return [path] if seeds == 1 else [path / f"{LANE}{number}" for number in range(seeds)]
 
 
 def side_by_side(arguments: argparse.Namespace, folders: list[Path], first: int) -> None:
@@ -206,23 +207,29 @@ class Procedure:
             self.launcher.alone("train_vae.py")
 
     def learn(self, run: Run) -> None:
-        """Encode the series, train M and every search's C, and evaluate these in both worlds: all once V is there."""
+        """Encode the series, train M and every search's C, and evaluate in both worlds: all once V is there.
+
+        Every search is evaluated where there is one seed; each of several seeds stands for itself by its agent alone.
+        """
         tau = ["--temperature", str(run.stages.controller.temperature)]
         counts = {"real": run.stages.evaluate.episodes}
         if self.task.world == "dream":
             counts["dream"] = run.stages.evaluate.dream_episodes
         self.launcher.alone("encode_series.py")
         self.launcher.alone("train_rnn.py")
-        for number, (seed, name) in enumerate(zip(search_seeds(run), search_names(run), strict=True)):
+        names = search_names(run)
+        for number, (seed, name) in enumerate(zip(search_seeds(run), names, strict=True)):
             if finished(search_folder(run, name)):
                 print(f"{search_folder(run, name)}: already finished; nothing to do")
             else:
                 scratch = ["--scratch"] if number else []
                 self.launcher.ranked("train_controller.py", "--seed", str(seed), *tau, *scratch)
+        judged = [agent_of(run)] if self.folder.name.startswith(LANE) else names
+        for name in judged:
             agent = ["--controller", name, "--seed", str(SEED)]
             for world, episodes in counts.items():
                 self.launcher.ranked("evaluate.py", *agent, "--world", world, "--episodes", str(episodes))
-        print_survival(run, search_names(run), run.stages.controller.temperature)
+        print_survival(run, judged, run.stages.controller.temperature)
 
 
 def _name(word: str) -> str:

@@ -16,12 +16,12 @@ SEED = 7  # of the evaluations; training and validation use streams of other pur
 # between the seeds of two searches of a later iteration: beyond those of all first iterations, of which
 # `running.procedure.APART` are between those of two seeds of a procedure
 LATER = 1_000_000
-NAME = "iteration-"
+ITERATION, LANE = "iteration-", "seed-"  # how the folders of iterations begin, and those of a procedure's seeds
 
 
 def iteration_path(folder: Path, number: int) -> Path:
     """Return the run folder of an iteration, the first of which is 1."""
-    return folder / f"{NAME}{number:02d}"
+    return folder / f"{ITERATION}{number:02d}"
 
 
 def search_seeds(run: Run) -> list[int]:
@@ -46,7 +46,7 @@ def search_folder(run: Run, name: str) -> Path:
 
 def agent_of(run: Run) -> str:
     """Return the controller of an iteration that acts: who has acted already, else the best by its own score."""
-    number = int(run.path.name.removeprefix(NAME))
+    number = int(run.path.name.removeprefix(ITERATION))
     played_by = iteration_path(run.path.parent, number + 1) / BEFORE / PLAYED_BY
     return str(read_sealed(played_by)["controller"]) if played_by.exists() else best_controller(run)
 
