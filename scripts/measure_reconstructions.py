@@ -55,6 +55,7 @@ def main() -> None:
 def measured(run, task, arguments) -> dict[str, dict[str, float]]:
     """Return the figures of `doomrnn.labels.covered_errors` of V, and of the mean frame in its place."""
     import numpy as np
+    from running.played import trajectories
 
     from controller.trajectories import encode
     from doomrnn.labels import LabelledGames, covered_errors
@@ -64,7 +65,8 @@ def measured(run, task, arguments) -> dict[str, dict[str, float]]:
     vae, games = load_vae(run.folder("vae")), LabelledGames(**vars(run.stages.env))
     frames, pictures, coverage = [], [], []
     try:
-        for trajectory in episodes(run, task, vae, games, arguments):
+        who = arguments.controller, arguments.episodes, arguments.seed
+        for trajectory in trajectories(run, task, games, vae, *who):
             z = encode(vae, trajectory.frames)
             frames.append(np.asarray(to_unit(trajectory.frames)))
             pictures += [np.asarray(vae.decode(z[i : i + 64])) for i in range(0, len(z), 64)]
@@ -73,24 +75,6 @@ def measured(run, task, arguments) -> dict[str, dict[str, float]]:
         games.close()
     seen, drawn, covered = (np.concatenate(parts) for parts in (frames, pictures, coverage))
     return {"V": covered_errors(seen, drawn, covered), "mean frame": covered_errors(seen, seen.mean(0), covered)}
-
-
-def episodes(run, task, vae, games, arguments):
-    """Yield the trajectories of the agent, or of the collecting policy."""
-    from controller.agent import Agent
-    from controller.checkpoints import find_controller, load_controller
-    from controller.policies import Policy
-    from controller.trajectories import agent_trajectory, script_trajectory
-    from rnn.training import load_rnn
-
-    limit, seeds = run.stages.env.time_limit, range(arguments.seed, arguments.seed + arguments.episodes)
-    if arguments.controller is None:
-        script = task.collector(run.stages.collect)
-        yield from (script_trajectory(games, script, task.action_size, seed, limit, 1) for seed in seeds)
-        return
-    shape, weights = load_controller(find_controller(run.path, arguments.controller, task.usual_controller), "best")
-    agent = Agent(vae, load_rnn(run.folder("rnn")), Policy(shape, task.squash))
-    yield from (agent_trajectory(games, agent, weights, seed, limit) for seed in seeds)
 
 
 def table(found: dict[str, dict[str, float]], episodes: int) -> str:

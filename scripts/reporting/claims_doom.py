@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from reporting.claims import Book
 from reporting.claims_iterations import METHOD, add_last_to_first
-from reporting.evidence import Played, number_of
+from reporting.evidence import Evidence, Played, number_of
 from reporting.findings import (
     Finding,
     above,
@@ -29,6 +29,7 @@ ORDER = (1.15, 1.00, 1.30, 0.50, 0.10)  # of the published real scores; 196 and 
 STEPS = ((0, 1), (1, 2), (2, 3), (2, 4))  # of it, by place
 NEAR_PERFECT = 0.9 * 2100  # steps
 AGENT = "the agent's own episodes; the same games are paired"
+PROCEDURE = "quick/procedure"  # beside the runs that are judged: iterations at the small scale
 CHEATING = "paper, section 4.5, Cheating the World Model"
 
 
@@ -245,13 +246,20 @@ def _colder_dreams(book: Book) -> None:
 
 def _iteration(book: Book) -> None:
     """The paper's procedure for harder tasks, taken to take cover (its own task for it: `claims_pendulum`)."""
-    number = number_of(book.evidence.last_iteration(TASK, name(1.15)))
+    _last_to_first(book, f"{TASK}: ", book.evidence)
+    if (small := book.evidence.results / PROCEDURE).is_dir():
+        _last_to_first(book, f"{TASK}, preset quick: ", Evidence(small))
+
+
+def _last_to_first(book: Book, prefix: str, evidence: Evidence) -> None:
+    number = number_of(evidence.last_iteration(TASK, name(1.15)))
     which = "a second iteration" if number == 2 else f"iteration {number}"
     add_last_to_first(
         book,
         TASK,
         name(1.15),
-        f"doomrnn: {which}",
+        f"{prefix}{which}",
         f"act, train M on what was seen too, train C in it again: {which} does better in the game than the first",
         of="temperature 1.15; ",
+        evidence=evidence,
     )

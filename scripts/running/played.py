@@ -1,0 +1,31 @@
+"""Real episodes of a run's agent, or of its task's collecting policy, for the scripts that measure V and M on them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from controller.task import Task
+from experiment.runs import Run
+from rollouts.games import Games
+
+
+def trajectories(
+    run: Run, task: Task, games: Games, vae: Any, controller: str | None, episodes: int, seed: int
+) -> Iterator[Any]:
+    """Yield a `controller.trajectories.Trajectory` of each episode, of seeds from `seed` on.
+
+    controller: whose agent plays, a folder in controller/; None: the collecting policy. vae: the run's V, loaded.
+    """
+    from controller.agent import Agent
+    from controller.checkpoints import find_controller, load_controller
+    from controller.policies import Policy
+    from controller.trajectories import agent_trajectory, script_trajectory
+    from rnn.training import load_rnn
+
+    limit, seeds = run.stages.env.time_limit, range(seed, seed + episodes)
+    if controller is None:
+        script = task.collector(run.stages.collect)
+        yield from (script_trajectory(games, script, task.action_size, seed, limit, 1) for seed in seeds)
+        return
+    shape, weights = load_controller(find_controller(run.path, controller, task.usual_controller), "best")
+    agent = Agent(vae, load_rnn(run.folder("rnn")), Policy(shape, task.squash))
+    yield from (agent_trajectory(games, agent, weights, seed, limit) for seed in seeds)
