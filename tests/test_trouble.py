@@ -253,9 +253,9 @@ def test_many_ranks_share_little_memory(tmp_path):
     script = tmp_path / "crowd.py"
     script.write_text(CROWD)
     done = namespace("mount -t tmpfs -o size=2400k tmpfs /dev/shm", sys.executable, script)
-    lines = sorted(done.stdout.splitlines())
-    assert lines.count("(64, 64, 3)") == 2 and lines[-1] == "[0, 0, 0, 0, 0, 0]", done.stdout + done.stderr
-    assert sum("an engine needs 1.1 MB; give the container more" in line for line in lines) == 4
+    said = done.stdout  # of six processes at once, so that two may share a line
+    assert said.count("(64, 64, 3)") == 2 and said.rstrip().endswith("[0, 0, 0, 0, 0, 0]"), said + done.stderr
+    assert said.count("an engine needs 1.1 MB; give the container more") == 4, said
 
 
 def test_few_open_files_are_said(tmp_path):
