@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import cli
-from running.searches import ITERATION, LANE
+from running.searches import ITERATION, is_lane
 
 from controller.evaluation import Evaluation, load_evaluations
 from controller.statistics import Sample
@@ -153,7 +153,7 @@ class Evidence:
         lanes: dict[Path, list[Played]] = {}
         for played in found:
             lanes.setdefault(played.run, []).append(played)
-        if not all(run.parent.name.startswith(LANE) for run in lanes):
+        if not all(is_lane(run.parent) for run in lanes):
             return found
         return [max(searches, key=_own_score) for searches in lanes.values()]
 
@@ -189,7 +189,7 @@ def _own_score(played: Played) -> float:
 
 def _seeds(path: Path) -> list[Path]:
     """The runs of a procedure that was taken through its iterations from several seeds."""
-    return [run for seed in _folders(path) if seed.name.startswith(LANE) for run in _folders(seed)]
+    return [run for seed in _folders(path) if is_lane(seed) for run in _folders(seed)]
 
 
 def _folders(path: Path) -> list[Path]:

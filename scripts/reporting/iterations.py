@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cli
 import numpy as np
+from running.searches import LANE, agent_of, iteration_path, real_score
 from scipy import stats
 
 from controller.evaluation import evaluations_of
@@ -52,14 +53,14 @@ def write_report(path: Path, task, iterations: int) -> str:
 
 def lanes(path: Path) -> list[Path]:
     """The folders that hold iterations: one a seed, or the only one."""
-    return sorted(path.glob("seed-*")) or [path]
+    return sorted(path.glob(f"{LANE}*")) or [path]
 
 
 def iteration_runs(folder: Path, iterations: int) -> list:
     """The finished iterations of a seed, at most so many."""
     found = []
     for number in range(1, iterations + 1):
-        path = folder / f"iteration-{number:02d}"
+        path = iteration_path(folder, number)
         if not list(path.glob("evaluation/real-*.json")):
             break
         found.append(cli.open_existing(path))
@@ -68,8 +69,6 @@ def iteration_runs(folder: Path, iterations: int) -> list:
 
 def row(number: int, seeds: list, tests: list, task) -> Row:
     """The figures of an iteration over all seeds that have it."""
-    from running.searches import agent_of, real_score
-
     from controller.training import read_evaluations
 
     columns: list[list[float]] = [[], [], [], []]

@@ -18,6 +18,7 @@ from running.searches import (
     LANE,
     SEED,
     agent_of,
+    is_lane,
     iteration_path,
     progress,
     search_folder,
@@ -224,7 +225,7 @@ class Procedure:
             else:
                 scratch = ["--scratch"] if number else []
                 self.launcher.ranked("train_controller.py", "--seed", str(seed), *tau, *scratch)
-        judged = [agent_of(run)] if self.folder.name.startswith(LANE) else names
+        judged = [agent_of(run)] if is_lane(self.folder) else names
         for name in judged:
             agent = ["--controller", name, "--seed", str(SEED)]
             for world, episodes in counts.items():

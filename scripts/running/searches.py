@@ -19,6 +19,11 @@ LATER = 1_000_000
 ITERATION, LANE = "iteration-", "seed-"  # how the folders of iterations begin, and those of a procedure's seeds
 
 
+def is_lane(folder: Path) -> bool:
+    """Return whether a folder is, by its name, that of one of a procedure's several seeds."""
+    return folder.name.startswith(LANE)
+
+
 def iteration_path(folder: Path, number: int) -> Path:
     """Return the run folder of an iteration, the first of which is 1."""
     return folder / f"{ITERATION}{number:02d}"
