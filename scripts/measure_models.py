@@ -7,22 +7,17 @@ The costs are those that training prints as held out: V's squared error of a fra
 the next z, in nats a latent dimension; mean ± standard error over episodes.
 """
 
-import argparse
-from pathlib import Path
-
 import cli
 
 cli.one_thread_a_rank()
 
+from running import played
+
 
 def parse():
     """Return the arguments."""
-    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
+    parser = played.parser(__doc__)
     parser.add_argument("--controller", nargs="+", default=[], metavar="NAME", help="folders in controller/, too")
-    parser.add_argument("--episodes", type=cli.positive, default=20, help="of each who plays (20)")
-    parser.add_argument("--seed", type=cli.seed, default=7, help="seed of the episodes (7)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     return parser.parse_args()
 
 
@@ -40,14 +35,7 @@ def main() -> None:
         for name in arguments.controller:
             load_controller(find_controller(run.path, name), "best")
         cli.load_tensorflow()
-        found = {}
-        print(
-            "| who plays | frames | V's squared error of a frame | M's cost of the next z |\n| --- | --- | --- | --- |"
-        )
-        for name in (None, *arguments.controller):
-            found[name or "collecting policy"] = costs = measured(run, task, name, arguments.episodes, arguments.seed)
-            words = (f"{costs[part]['mean']:.{digits}f} ± {costs[part]['error']:.{digits}f}" for part, digits in PARTS)
-            print(f"| {name or 'collecting policy'} | {costs['frames']:,} | {' | '.join(words)} |", flush=True)
+        found = measured(run, task, arguments)
         if arguments.json:
             write_json(arguments.json, found)
             print(f"wrote {arguments.json}")
@@ -56,26 +44,54 @@ def main() -> None:
 PARTS = (("V", 2), ("M", 4))  # and the digits of their costs
 
 
-def measured(run, task, controller: str | None, episodes: int, seed: int) -> dict:
-    """Return the number of frames, and of V and M the mean cost over episodes with its standard error."""
+def measured(run, task, arguments) -> dict[str, dict]:
+    """Play, and print a row for each who plays; returns the rows by who plays, as `summary` has them."""
     import numpy as np
-    from running.played import trajectories
 
     from rnn.training import load_rnn
     from vae.training import load_vae
 
-    vae, rnn, frames, found = load_vae(run.folder("vae")), load_rnn(run.folder("rnn")), 0, []
-    games, rng = task.games(1, run.stages.env, True), np.random.default_rng(seed)
+    vae, rnn, games = load_vae(run.folder("vae")), load_rnn(run.folder("rnn")), task.games(1, run.stages.env, True)
+    rows = {}
+    print("| who plays | frames | V's squared error of a frame | M's cost of the next z |")
+    print("| --- | --- | --- | --- |")
     try:
-        for trajectory in trajectories(run, task, games, vae, controller, episodes, seed):
-            frames += len(trajectory.frames)
-            found.append(costs(vae, rnn, trajectory, rng))
+        for controller in (None, *arguments.controller):
+            who, rng = (controller, arguments.episodes, arguments.seed), np.random.default_rng(arguments.seed)
+            played_costs = [
+                (len(trajectory.frames), *costs(vae, rnn, trajectory, rng))
+                for trajectory in played.trajectories(run, task, games, vae, *who)
+            ]
+            name = controller or "collecting policy"
+            rows[name] = summary(np.array(played_costs))
+            print(row(name, rows[name]), flush=True)
     finally:
         games.close()
-    means = np.mean(found, axis=0)
-    errors = np.std(found, axis=0, ddof=1) / np.sqrt(episodes) if episodes > 1 else np.full(2, np.nan)
-    parts = {part: {"mean": float(means[n]), "error": float(errors[n])} for n, (part, _) in enumerate(PARTS)}
-    return {"frames": frames, **parts}
+    return rows
+
+
+def summary(found) -> dict:
+    """Return the number of frames, and of V and M the mean cost over episodes with its standard error.
+
+    found: [n, 3], frames and the costs of V and M of each episode. A single episode has no error: None.
+    """
+    import numpy as np
+
+    means = found[:, 1:].mean(axis=0)
+    errors = found[:, 1:].std(axis=0, ddof=1) / np.sqrt(len(found)) if len(found) > 1 else [None, None]
+    parts = {
+        part: {"mean": float(mean), "error": error if error is None else float(error)}
+        for (part, _), mean, error in zip(PARTS, means, errors, strict=True)
+    }
+    return {"frames": int(found[:, 0].sum()), **parts}
+
+
+def row(name: str, values: dict) -> str:
+    """Return a row of the table."""
+    cells = [f"{values[part]['mean']:.{digits}f}" for part, digits in PARTS]
+    if values["V"]["error"] is not None:
+        cells = [f"{c} ± {values[part]['error']:.{digits}f}" for c, (part, digits) in zip(cells, PARTS, strict=True)]
+    return f"| {name} | {values['frames']:,} | {' | '.join(cells)} |"
 
 
 def costs(vae, rnn, trajectory, rng) -> tuple[float, float]:

@@ -7,12 +7,11 @@ New games are played by the collecting policy, or with --controller by an agent,
 each pixel shows. V encodes to the mean of z and decodes it.
 """
 
-import argparse
-from pathlib import Path
-
 import cli
 
 cli.one_thread_a_rank()
+
+from running import played
 
 TASK = "doomrnn"
 KEPT = ("monsters", "fireballs", "elsewhere")  # rows of the table
@@ -20,12 +19,8 @@ KEPT = ("monsters", "fireballs", "elsewhere")  # rows of the table
 
 def parse():
     """Return the arguments."""
-    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
+    parser = played.parser(__doc__)
     parser.add_argument("--controller", metavar="NAME", help="its agent plays (default: the collecting policy)")
-    parser.add_argument("--episodes", type=cli.positive, default=20, help="episodes (20)")
-    parser.add_argument("--seed", type=cli.seed, default=7, help="seed of the episodes (7)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     return parser.parse_args()
 
 
@@ -55,7 +50,6 @@ def main() -> None:
 def measured(run, task, arguments) -> dict[str, dict[str, float]]:
     """Return the figures of `doomrnn.labels.covered_errors` of V, and of the mean frame in its place."""
     import numpy as np
-    from running.played import trajectories
 
     from controller.trajectories import encode
     from doomrnn.labels import LabelledGames, covered_errors
@@ -66,7 +60,7 @@ def measured(run, task, arguments) -> dict[str, dict[str, float]]:
     frames, pictures, coverage = [], [], []
     try:
         who = arguments.controller, arguments.episodes, arguments.seed
-        for trajectory in trajectories(run, task, games, vae, *who):
+        for trajectory in played.trajectories(run, task, games, vae, *who):
             z = encode(vae, trajectory.frames)
             frames.append(np.asarray(to_unit(trajectory.frames)))
             pictures += [np.asarray(vae.decode(z[i : i + 64])) for i in range(0, len(z), 64)]

@@ -20,6 +20,10 @@ def test_costs_of_v_and_m_on_what_is_played(smoke, inside, tmp_path, monkeypatch
     assert list(found) == ["collecting policy", agent]
     for name, parts in found.items():
         assert f"| {name} | {parts['frames']:,} | {parts['V']['mean']:.2f} ±" in done.stdout
+    done = inside("measure_models.py", "--run", smoke.path, "--episodes", 1, "--json", file)
+    assert done.returncode == 0, done.stderr
+    one = json.loads(file.read_text())["collecting policy"]  # of which there is no error
+    assert one["V"]["error"] is None and f"{one['frames']} | {one['V']['mean']:.2f} |" in done.stdout
 
     monkeypatch.syspath_prepend(str(SCRIPTS))
     from measure_models import costs

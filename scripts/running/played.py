@@ -1,11 +1,25 @@
 """Real episodes of a run's agent, or of its task's collecting policy, for the scripts that measure V and M on them."""
 
+import argparse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+import cli
 
 from controller.task import Task
 from experiment.runs import Run
 from rollouts.games import Games
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser of what these scripts share; who plays is each one's own option."""
+    made = cli.Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
+    made.add_argument("--episodes", type=cli.positive, default=20, help="episodes, of each who plays (20)")
+    made.add_argument("--seed", type=cli.seed, default=7, help="seed of the episodes (7)")
+    made.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    return made
 
 
 def trajectories(
