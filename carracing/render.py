@@ -272,7 +272,10 @@ def _polygon(samples, ys, first, points, count, color, view, window):
 
 @compiled
 def _sum(samples, packed):
-    """Return the sums of the samples in each pixel, as packed colours uint64 [r / DOWN, c / ACROSS]."""
+    """Return the sums of the samples in each pixel, as packed colours uint64 [r / DOWN, c / ACROSS].
+
+    A pixel has two rows (DOWN) of three samples (ACROSS), and there are at most 16 colours.
+    """
     rows, columns = samples.shape[0] // DOWN, samples.shape[1] // ACROSS
     pairs = np.empty(256, np.uint64)  # of the colours of two samples, one above the other
     for upper in range(len(packed)):
