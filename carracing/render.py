@@ -1,4 +1,4 @@
-"""CarRacing's observation, rendered from Gymnasium's own car and track, 40 times as fast as Gymnasium renders it.
+"""CarRacing's observation, rendered from Gymnasium's own car and track, some 35 times as fast as Gymnasium renders it.
 
 Gymnasium renders a window of 1,000 x 800 pixels and shrinks it to 96 x 96. Here only some pixels of that window are
 rendered, a few to each pixel of the observation, with the same polygons in the same order, and averaged. Only what
