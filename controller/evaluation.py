@@ -1,5 +1,6 @@
 """Evaluating agents and scripted policies in either world, with intervals, and the tables made from it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from controller.config import WORLDS, ControllerConfig, Stages, World
+from controller.outcomes import OutcomeJournal
 from controller.task import temperature_text
 from experiment.errors import InputError, NumericalError
 from experiment.files import first_line, read_json, write_json
@@ -39,8 +41,36 @@ KINDS = {
 }
 
 
+class _Named:
+    """How an evaluation is called, by fields that `Evaluation` and `Conditions` have."""
+
+    world: str
+    policy: str
+    controller: str | None
+    temperature: float | None
+    seed: int
+    period: int | None
+    checkpoint: str | None
+    precision: str
+    settings: dict[str, Any]
+
+    @property
+    def who(self) -> str:
+        """The controller's name, with its checkpoint unless the best; or the script's with a sweep's period."""
+        if self.controller:
+            return f"{self.controller}-last" if self.checkpoint == "last" else self.controller
+        return f"sweep{self.period}" if self.period else self.policy
+
+    def stem(self, episodes: int) -> str:
+        """Return the name of its file without the ending; see `Evaluation.file_name`."""
+        tau = f"-tau{temperature_text(self.temperature)}" if self.temperature is not None else ""
+        precision = f"-{self.precision}" if self.precision != "float32" else ""
+        settings = "".join(f"-{name.partition('.')[2]}={value}" for name, value in sorted(self.settings.items()))
+        return f"{self.world}-{self.who}{tau}{precision}{settings}-seed{self.seed}-n{episodes}"
+
+
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(_Named):
     """The scores of one policy in one world, as stored in ``evaluation/*.json``.
 
     std has ddof 0, as the authors'; ci95 is a percentile bootstrap of the mean with 10,000 resamples.
@@ -67,19 +97,9 @@ class Evaluation:
     settings: dict[str, Any] = field(default_factory=dict)  # see `other_settings`
 
     @property
-    def who(self) -> str:
-        """The controller's name, with its checkpoint unless the best; or the script's with a sweep's period."""
-        if self.controller:
-            return f"{self.controller}-last" if self.checkpoint == "last" else self.controller
-        return f"sweep{self.period}" if self.period else self.policy
-
-    @property
     def file_name(self) -> str:
         """``<world>-<controller or policy>[-tau<T>][-bfloat16][-<setting>=<value>]-seed<S>-n<N>.json``."""
-        tau = f"-tau{temperature_text(self.temperature)}" if self.temperature is not None else ""
-        precision = f"-{self.precision}" if self.precision != "float32" else ""
-        settings = "".join(f"-{name.partition('.')[2]}={value}" for name, value in sorted(self.settings.items()))
-        return f"{self.world}-{self.who}{tau}{precision}{settings}-seed{self.seed}-n{self.episodes}.json"
+        return f"{self.stem(self.episodes)}.json"
 
     def made_in(self, precision: str) -> bool:
         """Return whether V and M computed in this precision, or neither was there to compute."""
@@ -106,7 +126,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Conditions:
+class Conditions(_Named):
     """What an evaluation is of: the fields of `Evaluation` that its outcomes do not tell."""
 
     task: str
@@ -169,17 +189,58 @@ def other_settings(run: Run[Stages], world: str) -> dict[str, Any]:
     return found
 
 
-def play(farm: Farm, world: str, players: list[WeightsOrScript], episodes: int, seed: int) -> list[list[Outcome]]:
+def played_file(folder: Path, conditions: Conditions, episodes: int) -> Path:
+    """Return where the episodes of an evaluation under way are kept."""
+    return folder / f"{conditions.stem(episodes)}.jsonl"
+
+
+class PlayedEpisodes:
+    """The episodes of an evaluation under way, each durable when it has arrived, in a file beside the evaluation's.
+
+    An episode that was played under other conditions does not count.
+
+    Raises InputError where the file is damaged.
+    """
+
+    def __init__(self, folder: Path, conditions: Conditions, episodes: int):
+        self._table = conditions.made_with
+        self._journal = OutcomeJournal(played_file(folder, conditions, episodes), self._table)
+        self.recovered = self._journal.recovered(self._table, episodes)
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep the outcome of the episode that its id names; one that no evaluation may have is not kept."""
+        if abs(outcome.score) < LARGEST_SCORE:
+            self._journal.add(self._table, outcome)
+
+    def delete(self) -> None:
+        """Delete the file, once the evaluation is stored."""
+        self._journal.file.unlink(missing_ok=True)
+
+
+def play(
+    farm: Farm,
+    world: str,
+    players: list[WeightsOrScript],
+    episodes: int,
+    seed: int,
+    played: Sequence[PlayedEpisodes] = (),
+) -> list[list[Outcome]]:
     """Return the outcomes [players][episodes] of rollouts on streams kept for evaluation, all played side by side.
 
-    Episode n has the same random stream for every player.
+    Episode n has the same random stream for every player. played: of each player, what was played before, which is
+    not played again, and where every outcome is kept; empty: nothing is kept.
     """
+    found = {n * episodes + outcome.id: outcome for n, one in enumerate(played) for outcome in one.recovered}
     rollouts = [
         Rollout(number, world, Purpose.EVALUATE.stream(seed, episode=number % episodes), players[number // episodes])
         for number in range(len(players) * episodes)
+        if number not in found
     ]
-    outcomes = sorted(farm.play(rollouts), key=lambda outcome: outcome.id)
-    return [outcomes[n * episodes : (n + 1) * episodes] for n in range(len(players))]
+    for outcome in farm.play(rollouts):
+        found[outcome.id] = outcome
+        if played:
+            played[outcome.id // episodes].add(outcome._replace(id=outcome.id % episodes))
+    return [[found[n * episodes + episode] for episode in range(episodes)] for n in range(len(players))]
 
 
 def summarise(outcomes: list[Outcome], conditions: Conditions) -> Evaluation:

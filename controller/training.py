@@ -17,6 +17,7 @@ import numpy as np
 from controller.checkpoints import save_candidates, save_controller
 from controller.cma_es import CMAES, fingerprint
 from controller.config import ControllerConfig
+from controller.outcomes import OutcomeJournal
 from controller.policy_spec import PolicyShape, rounded
 from experiment.errors import InputError, NumericalError
 from experiment.interrupts import Interrupt, deferred_interrupts
@@ -27,7 +28,6 @@ from experiment.random_streams import Purpose, Stream
 from rollouts.farm import Farm
 from rollouts.rollout import Rollout
 
-OUTCOME = {"table": str, "id": int, "score": float, "length": int}
 FITNESS = {"generation": int, "candidates": str, "fitness": list}
 EVALUATION = {"generation": int, "score": float}
 
@@ -44,9 +44,7 @@ class RolloutTable:
     """Plays policies x rollouts on the farm, with the outcomes that arrived before a kill read back."""
 
     def __init__(self, farm: Farm, folder: Path, interrupt: Interrupt):
-        self.farm, self.file, self.interrupt = farm, folder / "outcomes.jsonl", interrupt
-        self.recovered = read_journal(self.file, OUTCOME, f"delete {self.file} to play its rollouts again")
-        write_journal(self.file, self.recovered)
+        self.farm, self.journal, self.interrupt = farm, OutcomeJournal(folder / "outcomes.jsonl"), interrupt
         self.steps = 0
 
     def play(self, label: str, world: str, weights: np.ndarray, streams: list[list[Stream]]) -> Returns:
@@ -56,9 +54,8 @@ class RolloutTable:
         """
         count = len(streams[0])
         table = np.full((2, len(weights) * count), np.nan)
-        for row in self.recovered:
-            if row["table"] == label and 0 <= row["id"] < table.shape[1]:
-                table[:, row["id"]] = row["score"], row["length"]
+        for outcome in self.journal.recovered(label, table.shape[1]):
+            table[:, outcome.id] = outcome.score, outcome.length
         todo = [
             Rollout(number, world, streams[number // count][number % count], weights[number // count])
             for number in np.flatnonzero(np.isnan(table[0])).tolist()
@@ -69,16 +66,14 @@ class RolloutTable:
                 raise NumericalError(f"C, {label}: policy {policy} returned {outcome.score} in rollout {rollout}")
             table[:, outcome.id] = outcome.score, outcome.length
             self.steps += outcome.length
-            row = {"table": label, "id": outcome.id, "score": outcome.score, "length": outcome.length}
-            append_row(self.file, row, sync=False)  # outlasts a kill; a power cut costs a generation at most
+            self.journal.add(label, outcome)
             if self.interrupt.requested:
                 raise KeyboardInterrupt
         return Returns(*(part.reshape(len(weights), count) for part in table))
 
     def clear(self) -> None:
         """Forget the outcomes of tables that are complete and recorded."""
-        self.recovered = []
-        write_journal(self.file, [])
+        self.journal.clear()
 
 
 def fitness_streams(

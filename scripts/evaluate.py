@@ -4,7 +4,8 @@
     python scripts/evaluate.py doomrnn --run runs/demo --policy sweep --period 120 --world dream --temperature 1.15
 
 Several policies or worlds may be named; each pair is evaluated and written to evaluation/*.json, or into --to where the
-run cannot be written. Nothing else of the run is written: what --set changes is in a file's name.
+run cannot be written. Nothing else of the run is written: what --set changes is in a file's name. While it is played,
+an evaluation's episodes are kept in a .jsonl beside its place, so that the same command goes on after an interruption.
 """
 
 from pathlib import Path
@@ -15,7 +16,19 @@ cli.one_thread_a_rank()
 
 from controller.checkpoints import find_controller, load_controller, training_temperature
 from controller.config import WORLDS
-from controller.evaluation import Subject, conditions, load_evaluations, play, row, save_evaluation, summarise
+from controller.evaluation import (
+    Conditions,
+    Evaluation,
+    PlayedEpisodes,
+    Subject,
+    conditions,
+    load_evaluations,
+    play,
+    played_file,
+    row,
+    save_evaluation,
+    summarise,
+)
 from controller.policy_spec import PolicyShape
 from controller.workers import TaskPlayers, play_setup
 from experiment.files import check_writable
@@ -96,25 +109,44 @@ def evaluate(arguments, subjects, world, temperature: float, farm: Farm, run) ->
     """Evaluate all policies in one world side by side, passing over what was evaluated before; rank 0 only."""
     folder = arguments.to or run.path / "evaluation"
     episodes, seed = arguments.episodes or run.stages.evaluate.episodes, arguments.seed or 0
-    before = [e for place in {folder, run.path / "evaluation"} for e in load_evaluations(place)]
+    known = [(subject, conditions(run, subject, world, temperature, episodes, seed)) for subject in subjects]
+    todo = not_evaluated(known, folder, run.path / "evaluation", episodes)
+    played = [PlayedEpisodes(folder, of, episodes) for _, of in todo]
+    for (_, of), one in zip(todo, played, strict=True):
+        if one.recovered:
+            print(f"{label(of)}: {len(one.recovered)} of {episodes} episodes were played before; going on", flush=True)
+    outcomes = play(farm, world, [subject.acts for subject, _ in todo], episodes, seed, played)
+    save(folder, [summarise(found, of) for (_, of), found in zip(todo, outcomes, strict=True)], played)
+
+
+def not_evaluated(
+    known: list[tuple[Subject, Conditions]], folder: Path, own: Path, episodes: int
+) -> list[tuple[Subject, Conditions]]:
+    """Return those that neither the folder of the scores nor the run's own holds yet, and say which are there."""
+    before = [e for place in {folder, own} for e in load_evaluations(place)]
     there = {(e.made_with, e.controller): e for e in before}  # two controllers may have the same weights
-    todo = []
-    for subject in subjects:
-        known = conditions(run, subject, world, temperature, episodes, seed)
-        if known.made_with in {one.made_with for _, one in todo}:
+    todo: list[tuple[Subject, Conditions]] = []
+    for subject, of in known:
+        if of.made_with in {one.made_with for _, one in todo}:
             continue  # the collecting policy may be one of the task's scripts
-        if (found := there.get((known.made_with, known.controller))) is not None:
-            print(f"{label(known)}: {row(found)}; evaluated before, nothing to do")
+        if (found := there.get((of.made_with, of.controller))) is not None:
+            print(f"{label(of)}: {row(found)}; evaluated before, nothing to do")
+            played_file(folder, of, episodes).unlink(missing_ok=True)  # a kill may have come before it was deleted
         else:
-            todo.append((subject, known))
-    played = play(farm, world, [subject.acts for subject, _ in todo], episodes, seed)
-    evaluations = [summarise(outcomes, known) for (_, known), outcomes in zip(todo, played, strict=True)]
+            todo.append((subject, of))
+    return todo
+
+
+def save(folder: Path, evaluations: list[Evaluation], played: list[PlayedEpisodes]) -> None:
+    """Write and show evaluations: all are saved before one is shown, since showing may fail too."""
     lines = [f"{label(evaluation)}: {row(evaluation)}" for evaluation in evaluations]
-    try:  # all are saved before one is shown, since showing may fail too; what cannot be saved is shown
+    try:
         paths = [save_evaluation(folder, evaluation) for evaluation in evaluations]
-    except OSError:
+    except OSError:  # what cannot be saved is shown
         print("\n".join(lines), flush=True)
         raise
+    for one in played:
+        one.delete()
     for line, path in zip(lines, paths, strict=True):
         print(f"{line}; wrote {path}", flush=True)
 

@@ -1,16 +1,21 @@
 """Scores summed up: intervals and tests against SciPy, and files that say what made them."""
 
+import itertools
 import json
+import shutil
 
 import numpy as np
 import pytest
+from commands import ROOT
 from scipy import stats
 
 from controller.evaluation import (
     Conditions,
     Evaluation,
+    PlayedEpisodes,
     Subject,
     load_evaluations,
+    play,
     row,
     save_evaluation,
     summarise,
@@ -20,7 +25,8 @@ from controller.statistics import bootstrap_interval, over_seeds, welch_p
 from doomrnn.scripted import TakeCoverScript
 from experiment.errors import InputError
 from experiment.provenance import digest
-from rollouts.rollout import Outcome
+from rollouts.farm import Farm
+from rollouts.rollout import Outcome, Rollout
 
 LABELS = {
     "task": "doomrnn",
@@ -178,3 +184,101 @@ def test_digest_is_of_the_values():
 def test_seeds_summed_up():
     """The spread of the means, with ddof 1, and their range."""
     assert over_seeds([700.0, 800.0, 900.0]) == "800 ± 100 over 3 seeds of CMA-ES (700 to 900)"
+
+
+# --- interrupted and gone on with ---
+
+
+class StoppedFarm:
+    """Scores each rollout by its stream and policy, the last one first, and is interrupted after some of them."""
+
+    def __init__(self, stop: int):
+        self.stop, self.asked = stop, []
+
+    def play(self, rollouts: list[Rollout]):
+        """Yield the outcomes until the stop."""
+        self.asked = [rollout.id for rollout in rollouts]
+        for rollout in itertools.islice(rollouts[::-1], self.stop):
+            yield Outcome(rollout.id, float(rollout.rng().normal() + rollout.policy[0]), 3 + rollout.id)
+        if self.stop < len(rollouts):
+            raise KeyboardInterrupt
+
+
+def under_way(folder, **changes) -> list[PlayedEpisodes]:
+    """The episodes of two policies under way."""
+    labels = LABELS | {"made_with": "a"} | changes
+    return [PlayedEpisodes(folder, Conditions(**labels | {"policy": name}), 4) for name in ("left", "right")]
+
+
+def played(farm: StoppedFarm, kept=()) -> list[list[Outcome]]:
+    """What four episodes of two policies came to."""
+    return play(farm, "real", [np.float32([0.0]), np.float32([9.0])], 4, 7, kept)
+
+
+def test_an_interrupted_evaluation_goes_on(tmp_path):
+    """Only the missing episodes are played, and the outcomes are those of one never stopped; a cut line is no loss."""
+    whole = played(StoppedFarm(99))
+    assert [[o.length for o in one] for one in whole] == [[3, 4, 5, 6], [7, 8, 9, 10]]
+    for stop, missing in ((3, 8), (3, 5), (0, 2)):
+        farm = StoppedFarm(stop)
+        with pytest.raises(KeyboardInterrupt):
+            played(farm, under_way(tmp_path))
+        assert len(farm.asked) == missing
+    with open(tmp_path / "real-left-seed7-n4.jsonl", "ab") as file:
+        file.write(b'{"table": "a", "id": 0, "sco')
+    farm, kept = StoppedFarm(99), under_way(tmp_path)
+    found = played(farm, kept)
+    assert farm.asked == [0, 1]
+    assert [[(o.score, o.length) for o in one] for one in found] == [
+        [(o.score, o.length) for o in one] for one in whole
+    ]
+    for one in kept:
+        one.delete()
+    assert not list(tmp_path.iterdir())
+
+
+def test_episodes_of_other_conditions_do_not_count(tmp_path):
+    """Another controller of the same name, say: all is played, and what was kept of the other one is gone."""
+    with pytest.raises(KeyboardInterrupt):
+        played(StoppedFarm(6), under_way(tmp_path))
+    farm = StoppedFarm(5)
+    with pytest.raises(KeyboardInterrupt):
+        played(farm, under_way(tmp_path, made_with="b"))
+    assert len(farm.asked) == 8
+    assert [len(one.recovered) for one in under_way(tmp_path, made_with="b")] == [1, 4]
+    assert [len(one.recovered) for one in under_way(tmp_path)] == [0, 0]
+
+
+def test_a_score_that_no_evaluation_may_have_is_not_kept(tmp_path):
+    """It is played again, and refused again, instead of damaging the file."""
+    kept = under_way(tmp_path)[0]
+    for number, score in enumerate((float("nan"), float("inf"), 1e13, 2.0)):
+        kept.add(Outcome(number, score, 1))
+    assert under_way(tmp_path)[0].recovered == [Outcome(3, 2.0, 1)]
+
+
+def test_the_command_goes_on_after_an_interruption(tmp_path, inside, monkeypatch):
+    """Two policies stopped after 5 of 8 episodes: three are left, the files are the same, and nothing else stays."""
+    shutil.copy(ROOT / "results" / "pendulum" / "seed-0" / "iteration-01" / "config.json", tmp_path)
+    words = ("evaluate.py", "pendulum", "--run", tmp_path, "--policy", "random", "sweep", "--episodes", 4)
+    assert inside(*words, "--to", tmp_path / "whole").returncode == 0
+    asked, playing = [], Farm.play
+
+    def stopped(self, rollouts, repeats=True):
+        asked.append(len(rollouts))
+        yield from itertools.islice(playing(self, rollouts, repeats), 5)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Farm, "play", stopped)
+        done = inside(*words)
+    assert done.returncode == 130 and "the same command goes on" in done.stderr and asked == [8]
+    assert not list((tmp_path / "evaluation").glob("*.json"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Farm, "play", lambda self, rollouts: asked.append(len(rollouts)) or playing(self, rollouts))
+        done = inside(*words)
+    assert done.returncode == 0 and asked == [8, 3] and "of 4 episodes were played before; going on" in done.stdout
+    folders = [tmp_path / "evaluation", tmp_path / "whole"]
+    names = [sorted(path.name for path in folder.iterdir()) for folder in folders]
+    assert names[0] == names[1] == ["real-random-seed0-n4.json", "real-sweep22-seed0-n4.json"]
+    assert all((folders[0] / name).read_bytes() == (folders[1] / name).read_bytes() for name in names[0])
