@@ -145,16 +145,23 @@ class Conditions(_Named):
 
 
 def conditions(
-    run: Run[Stages], subject: Subject, world: World, temperature: float, episodes: int, seed: int
+    run: Run[Stages],
+    subject: Subject,
+    world: World,
+    temperature: float,
+    episodes: int,
+    seed: int,
+    precision: str | None = None,
 ) -> Conditions:
     """Return what an evaluation of a subject in a world is of; `temperature` counts in the dream only.
 
+    precision: that of V and M, where it is not controller.precision.
     Settings that a score must be told apart by are named (`other_settings`).
     `made_with` hashes all that decides the scores: equal hashes, equal scores on one CPU type.
     """
     tau, agent = temperature if world == "dream" else None, subject.policy == "agent"
     models = [str(finished(run.folder(stage))) for stage in ("vae", "rnn")] if agent or tau is not None else None
-    precision = run.stages.controller.precision if models else "float32"
+    precision = precision or run.stages.controller.precision if models else "float32"
     weights = subject.acts.tolist() if agent else None
     decisive = [run.task, world, subject.policy, tau, subject.period, episodes, seed, weights, models]
     decisive += [vars(run.stages.env)] + ([precision] if precision != "float32" else [])

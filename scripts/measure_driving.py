@@ -5,7 +5,8 @@
 
 Writes measures/<measure>/*.json, each like an evaluation whose scores are the measure of each episode; the games are
 those of scripts/evaluate.py with the same seed. In the dream, which tells no reward, the decoded frames are all there
-is: the share of steps with the road under the car. scripts/verify_claims.py reads them.
+is: the share of steps with the road under the car. M and V's decoder compute in their own precision there, not in
+controller.precision, and the file is named by M's. scripts/verify_claims.py reads them.
 """
 
 import argparse
@@ -56,13 +57,24 @@ def main() -> None:
         for policy in arguments.policy:
             agent = Subject("agent", weights, folder.name, "best")
             subject = agent if policy == "agent" else Subject(policy, task.script(policy, None))
-            known = conditions(run, subject, arguments.world, temperature, arguments.episodes, arguments.seed)
+            played = arguments.world, temperature, arguments.episodes, arguments.seed
+            known = conditions(run, subject, *played, precision=own_precision(run, arguments.world))
             found, lengths = measure(run, task, subject, shape, temperature, arguments.episodes, arguments.seed)
             for name, values in found.items():
                 outcomes = [Outcome(n, v, k) for n, (v, k) in enumerate(zip(values, lengths, strict=True))]
                 evaluation = summarise(outcomes, known)
                 path = save_evaluation(run.path / "measures" / name, evaluation)
                 print(f"{policy}, {name}: {evaluation.mean:.2f} ± {evaluation.std:.2f}; wrote {path}", flush=True)
+
+
+def own_precision(run, world: str) -> str | None:
+    """Return the precision that M was stored with, in which `DreamEnv` dreams; None in the real task."""
+    from experiment.checkpoints import load_config
+    from rnn.config import ADVICE
+
+    return (
+        load_config(run.folder("rnn"), "weights", {"precision": str}, ADVICE)["precision"] if world == "dream" else None
+    )
 
 
 def in_the_game(run, task, subject, shape, temperature: float, episodes: int, seed: int):

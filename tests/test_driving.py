@@ -1,7 +1,12 @@
 """How CarRacing is driven: measures by hand, and of real games whose state says the same."""
 
+import importlib
+import shutil
+import sys
+
 import numpy as np
 import pytest
+from commands import ROOT, SCRIPTS
 
 from carracing.driving import (
     GENTLE,
@@ -18,6 +23,8 @@ from carracing.driving import (
 )
 from carracing.env import CarRacingGame
 from carracing.scripted import CarRacingScript
+from controller.evaluation import load_evaluations
+from experiment.files import read_sealed, write_sealed
 
 
 def test_reversals_by_hand():
@@ -88,3 +95,24 @@ def test_measured_games():
     assert visited == pytest.approx(sum(tile.road_visited for tile in road))
     assert total == pytest.approx(1000 * visited / len(road) - 0.1 * 150, abs=0.01)
     plain.close()
+
+
+def test_a_dreams_precision_is_the_one_it_is_dreamed_in(tmp_path, monkeypatch, inside):
+    """M's own, whatever controller.precision is now; the real task is played in that one."""
+    shutil.copytree(ROOT / "results" / "carracing", tmp_path / "run", ignore=shutil.ignore_patterns("measures"))
+    stored = read_sealed(tmp_path / "run" / "config.json")
+    stored["stages"]["controller"]["precision"] = "bfloat16"
+    write_sealed(tmp_path / "run" / "config.json", stored)
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    script = importlib.import_module("measure_driving")
+    for name in ("in_the_dream", "in_the_game"):
+        monkeypatch.setattr(script, name, lambda *played: ({ROAD: [0.5]}, [1000]))
+    for world in ("dream", "real"):
+        words = ["--run", str(tmp_path / "run"), "--world", world, "--episodes", "1", "--temperature", "0.7"]
+        monkeypatch.setattr(sys, "argv", ["measure_driving.py", *words])
+        script.main()
+    found = {e.file_name: e.precision for e in load_evaluations(tmp_path / "run" / "measures" / ROAD)}
+    assert found == {
+        "dream-real-zh-s0-tau0.70-seed7-n1.json": "float32",
+        "real-real-zh-s0-bfloat16-seed7-n1.json": "bfloat16",
+    }
