@@ -233,6 +233,20 @@ def test_any_folder_of_runs(tmp_path, claims, inside):
     assert_refused(inside("verify_claims.py", "--results", tmp_path / "nothing"), 2, "no such folder")
 
 
+def test_a_task_of_ones_own_among_the_results(tmp_path, claims, inside):
+    """No claim is about it: it is named and passed over, and the others are decided as without it."""
+    put(tmp_path, evaluation("doomrnn", "real", HOT, scores(800, 300)))
+    without = claims(tmp_path)
+    put(tmp_path, evaluation("polecart:TASK", "real", "dream-zh-tau1.00-s0", scores(90, 30)), run="../doomrnn/own")
+    assert claims(tmp_path) == without
+    done = inside("verify_claims.py", "--results", tmp_path)
+    assert (
+        done.returncode == 0 and "passed over: what was played of polecart:TASK, which no claim is about" in done.stdout
+    )
+    alone = inside("verify_claims.py", "--results", tmp_path / "doomrnn" / "own")
+    assert alone.returncode == 0 and "polecart:TASK" in alone.stdout
+
+
 def test_the_list_in_a_file(tmp_path, claims, inside):
     """It stands between the marks, again and again; a file without marks is left as it is."""
     put(tmp_path, evaluation("doomrnn", "real", HOT, scores(900, 300)))

@@ -89,13 +89,18 @@ def command(run: Path, evaluation: Evaluation, measure: str = "") -> str:
 
 
 class Evidence:
-    """All runs below a folder: itself, those in it, and those in its folders that are named as a task."""
+    """All runs below a folder: itself, those in it, and those in its folders that are named as a task.
+
+    What was played of tasks that no claim is about is passed over; `unclaimed` are their names.
+    """
 
     def __init__(self, results: Path):
         tasks = [results, *(results / name for name in cli.TASKS)]
         folders = [run for task in tasks for run in (task, *_folders(task), *_seeds(task))]
-        self.results, self.played = results, [p for folder in dict.fromkeys(folders) for p in _played(folder)]
-        if not self.played and not results.is_dir():
+        found = [p for folder in dict.fromkeys(folders) for p in _played(folder)]
+        self.results, self.played = results, [p for p in found if p.first.task in cli.TASKS]
+        self.unclaimed = sorted({p.first.task for p in found} - set(cli.TASKS))
+        if not found and not results.is_dir():
             raise InputError(f"{results}: no such folder; name one of runs, or a run, with --results")
         self.kept = {task: self._largest_group(task) for task in cli.TASKS}
 
