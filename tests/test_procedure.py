@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import time
 from dataclasses import replace
 
@@ -219,6 +220,22 @@ def test_progress_by_validation(tmp_path, searches, whole):
     assert what == "return" and scores == [searches.real_score(r, searches.agent_of(r)).mean for r in real]
     with pytest.raises(InputError, match="no real score of dream-zh-tau1.00-s0"):
         searches.real_score(runs[0], "dream-zh-tau1.00-s0")
+
+
+def test_the_first_failure_ends_the_others(searches, inside, capfd):
+    """Whichever seed it is; the code is its own, and what the others said is printed. Without one all are waited for."""
+    from running.procedure import Lane, finish_all
+
+    def lanes(*programs: str) -> list[Lane]:
+        return [Lane(f"seed {n}", [sys.executable, "-c", program]) for n, program in enumerate(programs)]
+
+    endless = "import time; print('here', flush=True); time.sleep(600)"
+    made, started = lanes(endless, "import time; time.sleep(1); raise SystemExit(3)", endless), time.monotonic()
+    assert finish_all(made) == 3 and time.monotonic() - started < 60
+    assert [lane.code for lane in made] == [-signal.SIGTERM, 3, -signal.SIGTERM]
+    assert "seed 2: here" in capfd.readouterr().out
+    assert finish_all(lanes("print('one')", "import time; time.sleep(0.5); print('two')")) == 0
+    assert sorted(capfd.readouterr().out.splitlines()) == ["seed 0: one", "seed 1: two"]
 
 
 def test_a_seed_among_several_stands_for_itself_by_its_agent(whole, tmp_path, searches, inside):

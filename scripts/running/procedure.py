@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cli
@@ -31,6 +33,7 @@ from experiment.errors import InputError
 from experiment.runs import Run, finished, is_begun, save_run
 
 APART = 1000  # between the run seeds of two seeds' first iterations; each iteration adds 1
+LOOK_SECONDS = 0.1  # between two looks at whether a seed's process has ended
 # count in an iteration that is begun, too, as long as nothing follows it
 LATE = ("iterate.searches", "iterate.patience", "controller.temperature")
 
@@ -68,14 +71,25 @@ def side_by_side(arguments: argparse.Namespace, folders: list[Path], first: int)
         words += [part for word in arguments.overrides for part in ("--set", word)]
         command = [sys.executable, str(Path(__file__).parents[1] / "reproduce.py"), *words]
         lanes.append(Lane(f"seed {number}", command))
+    code = finish_all(lanes)
+    if code:
+        sys.exit(code)
+
+
+def finish_all(lanes: Sequence["Lane"]) -> int:
+    """Wait until all have ended well, or stop the others when the first fails; returns its exit code, or 0."""
     try:
-        codes = [lane.wait() for lane in lanes]
+        while None in (codes := [lane.code for lane in lanes]) and not any(codes):
+            time.sleep(LOOK_SECONDS)
     except BaseException:
         for lane in lanes:
             lane.stop()
         raise
-    if any(codes):
-        sys.exit(next(code for code in codes if code))
+    for lane in lanes:
+        lane.stop()
+    for lane in lanes:
+        lane.wait()
+    return next((code for code in codes if code), 0)
 
 
 class Lane:
@@ -92,11 +106,15 @@ class Lane:
         for line in self.process.stdout:
             print(f"{self.name}: {line}", end="", flush=True)
 
-    def wait(self) -> int:
-        """Wait for its end; its exit code."""
-        code = self.process.wait()
+    @property
+    def code(self) -> int | None:
+        """Its exit code, None while it runs."""
+        return self.process.poll()
+
+    def wait(self) -> None:
+        """Wait until it has ended and all its lines are printed."""
+        self.process.wait()
         self.reader.join()
-        return code
 
     def stop(self) -> None:
         """Ask it to save and end."""
