@@ -15,6 +15,7 @@ with one thread, and all seeds at once, which suits a small task; a large one ta
 Stages that are finished are passed over, so the same command goes on where it was stopped.
 """
 
+import argparse
 import time
 
 import cli
@@ -38,6 +39,7 @@ def parse():
     parser.add_argument("--temperature", type=cli.temperature, nargs="+", metavar="TAU", help=tau)
     parser.add_argument("--iterations", type=cli.positive, metavar="K", help="of the iterative procedure, in all")
     parser.add_argument("--no_report", action="store_true", help="with --iterations: no table and figures at the end")
+    parser.add_argument("--lane", action="store_true", help=argparse.SUPPRESS)  # one of several seeds side by side
     return parser.parse_args()
 
 

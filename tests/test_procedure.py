@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -223,7 +224,7 @@ def test_progress_by_validation(tmp_path, searches, whole):
 
 
 def test_the_first_failure_ends_the_others(searches, inside, capfd):
-    """Whichever seed it is; the code is its own, and what the others said is printed. Without one all are waited for."""
+    """Whichever it is; the code is its own, and what the others said is printed; without one all are waited for."""
     from running.procedure import Lane, finish_all
 
     def lanes(*programs: str) -> list[Lane]:
@@ -270,6 +271,14 @@ def test_a_finished_first_iteration_keeps_its_settings(whole, tmp_path, searches
         Procedure(argparse.Namespace(**said, temperature=None, overrides=["controller.generations=9"]), tmp_path, 0)
     other = Procedure(argparse.Namespace(**said, temperature=[0.5], overrides=[]), tmp_path, 0)
     assert searches.search_names(other.first) == ["dream-zh-tau0.50-s0", "dream-zh-tau0.50-s1"]
+
+
+def test_the_folders_of_several_seeds(tmp_path, monkeypatch, searches):
+    """By their whole name, also where it is not said."""
+    assert searches.is_lane(tmp_path / "seed-12") and not searches.is_lane(tmp_path / "seed-study")
+    (tmp_path / "seed-3").mkdir()
+    monkeypatch.chdir(tmp_path / "seed-3")
+    assert searches.is_lane(Path(".")) and not searches.is_lane(Path(".."))
 
 
 def test_no_two_searches_share_a_seed(tmp_path, searches):
@@ -385,4 +394,6 @@ def test_bad_input(tmp_path, inside):
     words = ("reproduce.py", "pendulum", "--run", tmp_path / "x")
     assert_refused(inside(*words, "--preset", "smoke", "--iterations", 0), 2, "--iterations")
     assert_refused(inside(*words, "--iterations", 2, "--ranks", 1), 2, "no run there yet")
-    assert not (tmp_path / "x").exists()
+    lone = ("reproduce.py", "pendulum", "--preset", "smoke", "--iterations", 2, "--ranks", 1, "--run")
+    assert_refused(inside(*lone, tmp_path / "seed-5"), 2, "seed-5: a folder named so holds one of several seeds")
+    assert not list(tmp_path.iterdir())

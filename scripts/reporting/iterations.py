@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cli
 import numpy as np
-from running.searches import LANE, agent_of, iteration_path, real_score
+from running.searches import LANE, agent_of, is_lane, iteration_path, real_score
 from scipy import stats
 
 from controller.evaluation import evaluations_of
@@ -53,7 +53,7 @@ def write_report(path: Path, task, iterations: int) -> str:
 
 def lanes(path: Path) -> list[Path]:
     """The folders that hold iterations: one a seed, or the only one."""
-    return sorted(path.glob(f"{LANE}*")) or [path]
+    return sorted(folder for folder in path.glob(f"{LANE}*") if is_lane(folder)) or [path]
 
 
 def iteration_runs(folder: Path, iterations: int) -> list:

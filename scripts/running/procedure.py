@@ -39,7 +39,14 @@ LATE = ("iterate.searches", "iterate.patience", "controller.temperature")
 
 
 def iterate(arguments: argparse.Namespace) -> None:
-    """Take every seed through its iterations, then write the table and figures of all."""
+    """Take every seed through its iterations, then write the table and figures of all.
+
+    Raises InputError for one seed in a folder that is named as that of one of several, which stand for themselves by
+    their agents alone.
+    """
+    if arguments.seeds == 1 and is_lane(arguments.run) and not arguments.lane:
+        whole = "or with --seeds the folder that holds the seeds"
+        raise InputError(f"--run {arguments.run}: a folder named so holds one of several seeds; name another, {whole}")
     if arguments.ranks == 1:
         cli.one_thread_a_rank()  # before NumPy is loaded
     folders = seed_folders(arguments.run, arguments.seeds)
@@ -65,7 +72,7 @@ def side_by_side(arguments: argparse.Namespace, folders: list[Path], first: int)
     lanes = []
     for number, folder in enumerate(folders):
         words = [arguments.task, "--run", str(folder), "--seed", str(first + APART * number), "--ranks", "1"]
-        words += ["--iterations", str(arguments.iterations), "--no_report"]
+        words += ["--iterations", str(arguments.iterations), "--no_report", "--lane"]
         words += ["--preset", arguments.preset] if arguments.preset else []
         words += [f"--temperature={tau}" for tau in arguments.temperature or []]
         words += [part for word in arguments.overrides for part in ("--set", word)]

@@ -1,5 +1,7 @@
 """The searches for C of an iteration of `reproduce.py --iterations`: their seeds and names, and which of them acts."""
 
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,8 +22,11 @@ ITERATION, LANE = "iteration-", "seed-"  # how the folders of iterations begin, 
 
 
 def is_lane(folder: Path) -> bool:
-    """Return whether a folder is, by its name, that of one of a procedure's several seeds."""
-    return folder.name.startswith(LANE)
+    """Return whether a folder is, by its name, that of one of a procedure's several seeds.
+
+    A procedure of one seed is refused in a folder of such a name (see `running.procedure.iterate`).
+    """
+    return re.fullmatch(rf"{LANE}\d+", Path(os.path.abspath(folder)).name) is not None
 
 
 def iteration_path(folder: Path, number: int) -> Path:
