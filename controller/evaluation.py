@@ -1,6 +1,6 @@
 """Evaluating agents and scripted policies in either world, with intervals, and the tables made from it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -294,6 +294,16 @@ def evaluations_of(run: Run) -> list[Evaluation]:
     found = load_evaluations(run.path / "evaluation", run.stages.controller.precision)
     settings = {world: other_settings(run, world) for world in WORLDS}
     return [evaluation for evaluation in found if evaluation.settings == settings.get(evaluation.world)]
+
+
+def largest(evaluations: Iterable[Evaluation], key: Callable[[Evaluation], Any]) -> dict[Any, Evaluation]:
+    """Return of all evaluations with the same key the one of most episodes, the first of these where they are alike."""
+    found: dict[Any, Evaluation] = {}
+    for evaluation in sorted(evaluations, key=lambda e: e.episodes):
+        known = found.get(key(evaluation))
+        if known is None or evaluation.episodes > known.episodes:
+            found[key(evaluation)] = evaluation
+    return found
 
 
 def _check(evaluation: Evaluation) -> None:

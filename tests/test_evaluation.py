@@ -14,6 +14,7 @@ from controller.evaluation import (
     Evaluation,
     PlayedEpisodes,
     Subject,
+    largest,
     load_evaluations,
     play,
     row,
@@ -162,6 +163,17 @@ def test_best_and_last_weights_do_not_share_a_file():
     """An evaluation of the last weights does not take the place of the best ones'."""
     agent = {"policy": "agent", "controller": "dream-zch-tau1.15-s0"}
     assert make(**agent, checkpoint="best").file_name != make(**agent, checkpoint="last").file_name
+
+
+def test_the_largest_of_each():
+    """1,024 episodes count and not 256, whatever order their files are in; of equally many the first."""
+    made = {n: summarise(outcomes([1.0] * n), Conditions(**LABELS | {"seed": n})) for n in (1024, 256)}
+    other = summarise(outcomes([2.0] * 256), Conditions(**LABELS | {"seed": 1}))
+    for order in (made.values(), reversed(made.values())):
+        assert largest(order, lambda e: e.who) == {"sweep": made[1024]}
+    assert largest([made[256], other], lambda e: e.who) == {"sweep": made[256]}
+    assert largest([made[256], other], lambda e: e.seed) == {256: made[256], 1: other}
+    assert largest([], lambda e: e.who) == {}
 
 
 def test_tables():

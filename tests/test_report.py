@@ -5,6 +5,7 @@ import re
 import shutil
 
 import numpy as np
+from commands import ROOT, SCRIPTS
 
 from vae.episodes import list_episodes
 
@@ -49,10 +50,36 @@ def test_a_run_that_has_only_begun(smoke, tmp_path, inside):
     assert refused.returncode == 2 and len(refused.stderr.splitlines()) == 1
 
 
+def test_the_largest_dream_evaluation_is_shown(tmp_path, monkeypatch, inside):
+    """1,024 dreams in the table and the probes, and not the 256 whose file name comes after."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import cli
+    from reporting.page import Page
+    from reporting.sections import Report
+
+    run, released = tmp_path / "run", ROOT / "results" / "doomrnn"
+    who = "dream-zch-tau1.15-s0"
+    names = f"real-{who}-seed7-n100", f"dream-{who}-tau1.15-seed7-n1024"
+    (run / "evaluation").mkdir(parents=True)
+    shutil.copy(released / "config.json", run)
+    for name in names:
+        shutil.copy(released / "evaluation" / f"{name}.json", run / "evaluation")
+    found = json.loads((run / "evaluation" / f"{names[1]}.json").read_text())
+    fewer = found | {"episodes": 256, "scores": [1.0] * 256, "lengths": [1] * 256, "mean": 1.0, "std": 0.0}
+    (run / "evaluation" / f"dream-{who}-tau1.15-seed7-n256.json").write_text(json.dumps(fewer))
+    shown = []
+    monkeypatch.setattr(Report, "_probes", lambda self, real, dreamt: shown.extend(dreamt.values()))
+    report = Report(cli.open_existing(run), Page(tmp_path / "report"), None, 11)
+    report.scores()
+    assert [e.episodes for e in shown] == [1024]
+    page = report.page.save("scores").read_text()
+    assert (
+        f"{found['mean']:.0f} ± {found['std']:.0f} [" in page and "(1024) at tau 1.15" in page and "(256)" not in page
+    )
+
+
 def test_published_numbers_are_there():
     """Every row of both tables with its N, and the authors' learning curves."""
-    from commands import ROOT
-
     paper = json.loads((ROOT / "results" / "paper.json").read_text())
     assert [row["mean"] for row in paper["carracing"]["table"]] == [343, 591, 652, 838, 632, 788, 906]
     assert [row["real"]["mean"] for row in paper["doomrnn"]["table"]] == [193, 196, 868, 1092, 753]

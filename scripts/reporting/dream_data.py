@@ -13,7 +13,7 @@ from reporting.real_frames import RealFrames, real_frames
 
 from controller.checkpoints import find_controller, list_controllers, load_controller, training_temperature
 from controller.config import death_weight
-from controller.evaluation import Evaluation, evaluations_of
+from controller.evaluation import Evaluation, evaluations_of, largest
 from controller.policy_spec import PolicyShape
 from experiment.errors import InputError
 from experiment.files import read_json
@@ -221,9 +221,9 @@ def _scores(evaluations: list[Evaluation], world: str, who: str, temperature: fl
         for e in evaluations
         if e.world == world and e.who == who and (temperature is None or e.temperature == temperature)
     ]
-    if not found:
+    best = largest(found, lambda e: e.who).get(who)
+    if best is None:
         return None
-    best = max(found, key=lambda e: e.episodes)
     return {
         "mean": best.mean,
         "std": best.std,

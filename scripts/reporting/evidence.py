@@ -9,7 +9,7 @@ from typing import Any
 import cli
 from running.searches import ITERATION, is_lane
 
-from controller.evaluation import Evaluation, load_evaluations
+from controller.evaluation import Evaluation, largest, load_evaluations
 from controller.statistics import Sample
 from controller.task import temperature_text
 from experiment.errors import InputError
@@ -50,10 +50,7 @@ class Played:
     def of(cls, run: Path, evaluations: list[Evaluation], measure: str = "") -> "Played":
         """Return the evaluations of one policy in one world, pooled over their seeds."""
         pooled = Sample.pooled([(e.seed, e.scores) for e in evaluations], evaluations[0].world)
-        longest: dict[int, Evaluation] = {}
-        for evaluation in sorted(evaluations, key=lambda e: e.episodes):
-            longest[evaluation.seed] = evaluation
-        return cls(run, tuple(longest.values()), pooled, measure)
+        return cls(run, tuple(largest(evaluations, lambda e: e.seed).values()), pooled, measure)
 
     @property
     def first(self) -> Evaluation:

@@ -12,7 +12,7 @@ import numpy as np
 from running.searches import LANE, agent_of, is_lane, iteration_path, real_score
 from scipy import stats
 
-from controller.evaluation import evaluations_of
+from controller.evaluation import evaluations_of, largest
 from controller.evaluation import table as markdown
 from experiment.files import write_json
 from vae.episodes import list_episodes, read_episode, split_episodes
@@ -116,7 +116,8 @@ def errors(run, episodes: list) -> tuple[float, float]:
 
 def baselines(run, task) -> dict[str, list[float]]:
     """Mean and standard deviation of each scripted policy in the real task."""
-    return {e.who: [e.mean, e.std] for e in evaluations_of(run) if e.world == "real" and not e.controller}
+    scripts = [e for e in evaluations_of(run) if e.world == "real" and not e.controller]
+    return {who: [e.mean, e.std] for who, e in largest(scripts, lambda e: e.who).items()}
 
 
 def interval(values: list[float]) -> tuple[float, float]:

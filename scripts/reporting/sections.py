@@ -16,7 +16,7 @@ from reporting.page import Page
 from controller.agent import Agent
 from controller.checkpoints import find_controller, list_controllers, load_controller, training_temperature
 from controller.dream_env import DreamEnv
-from controller.evaluation import Evaluation, evaluations_of, row
+from controller.evaluation import Evaluation, evaluations_of, largest, row
 from controller.policies import Policy
 from controller.survival import survival_curve
 from controller.task import temperature_text
@@ -92,8 +92,8 @@ class Report:
         found = evaluations_of(self.run)
         if not found:
             return self.page.missing("no evaluations; run scripts/evaluate.py")
-        real = {(e.who, e.seed): e for e in sorted(found, key=lambda e: e.episodes) if e.world == "real"}
-        dreamt = {(e.who, e.seed, e.temperature): e for e in found if e.world == "dream"}
+        real = largest((e for e in found if e.world == "real"), lambda e: (e.who, e.seed))
+        dreamt = largest((e for e in found if e.world == "dream"), lambda e: (e.who, e.seed, e.temperature))
         lone = [(*key, None) for key in real if not any(key == other[:2] for other in dreamt)]
         keys = sorted([*dreamt, *lone], key=lambda key: (key[0] in self.task.policies, str(key)))
         rows = [

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from controller.evaluation import Evaluation
+from controller.evaluation import Evaluation, largest
 from controller.survival import Hazard, distance, hazards, lives_to, outside, windows_within
 
 WORLDS = ("dream", "real task")
@@ -16,13 +16,9 @@ def both_worlds(
 
     Several evaluations of the same policy pool, but of one seed only the longest counts.
     """
-    longest = {
-        (e.who, e.world, e.seed): e
-        for e in sorted(evaluations, key=lambda e: e.episodes)
-        if e.world == "real" or e.temperature == temperature
-    }
+    fitting = [e for e in evaluations if e.world == "real" or e.temperature == temperature]
     found: dict[str, tuple[list[int], list[int]]] = {}
-    for (who, world, _), e in longest.items():
+    for (who, world, _), e in largest(fitting, lambda e: (e.who, e.world, e.seed)).items():
         found.setdefault(who, ([], []))[world == "real"].extend(e.lengths)
     return {who: found[who] for who in sorted(found, key=lambda who: (scripted(who), who)) if all(found[who])}
 

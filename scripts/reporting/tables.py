@@ -1,7 +1,7 @@
 """The tables that `reproduce.py` prints, and which baselines each agent is shown to beat."""
 
 from controller.config import World
-from controller.evaluation import Evaluation, evaluations_of, row, table
+from controller.evaluation import Evaluation, evaluations_of, largest, row, table
 from controller.task import Task, temperature_text
 from experiment.runs import Run
 
@@ -126,7 +126,7 @@ def evaluations(
     """Return the evaluations of the tables by who played, the largest of each, or those of so many episodes."""
     fitting = [e for e in evaluations_of(run) if (e.world, e.seed, e.temperature) == (world, SEED, temperature)]
     fitting = [e for e in fitting if episodes in (None, e.episodes)]
-    return {e.who: e for e in sorted(fitting, key=lambda e: e.episodes)}
+    return largest(fitting, lambda e: e.who)
 
 
 def seed_spreads(controllers: list[str], means: dict[str, float]) -> list[str]:

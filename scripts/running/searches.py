@@ -80,12 +80,12 @@ def _best_scores(run: Run) -> dict[str, float]:
 
 def real_score(run: Run, who: str):
     """Return the evaluation of an agent or a script in the real task; InputError where there is none."""
-    from controller.evaluation import evaluations_of  # loads SciPy
+    from controller.evaluation import evaluations_of, largest  # loads SciPy
 
     found = [e for e in evaluations_of(run) if (e.world, e.who, e.seed) == ("real", who, SEED)]
     if not found:
         raise InputError(f"{run.path / 'evaluation'}: no real score of {who}, seed {SEED}; run scripts/evaluate.py")
-    return max(found, key=lambda e: e.episodes)
+    return largest(found, lambda e: e.who)[who]
 
 
 def progress(runs: Sequence[Run]) -> tuple[str, list[float]]:
