@@ -8,6 +8,7 @@ import ast
 import contextlib
 import io
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,6 +21,20 @@ import numpy as np
 from experiment.errors import InputError
 from experiment.files import atomic_write, first_line, read_file, then
 
+DAMAGED = (  # what zipfile and NumPy raise at an archive that is not one, or not as they read it
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,  # encrypted; or, as NotImplementedError, of another compression
+    SyntaxError,
+    tokenize.TokenError,
+    MemoryError,
+    OverflowError,
+    TypeError,
+    KeyError,
+)
 LARGEST_ARRAY = 2 << 30  # bytes; files of this project are far below
 
 
@@ -85,21 +100,7 @@ def _opened(path: Path, source: Path | io.BytesIO, advice: str) -> Iterator[zipf
             yield archive
     except FileNotFoundError:
         raise InputError(f"{path}: not there{then(advice, path)}") from None
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        OSError,
-        ValueError,
-        NotImplementedError,
-        RuntimeError,
-        SyntaxError,
-        MemoryError,
-        RecursionError,
-        OverflowError,
-        TypeError,
-        KeyError,
-    ) as error:
+    except DAMAGED as error:
         raise InputError(
             f"{path}: damaged or not what it should be ({first_line(error)}){then(advice, path)}"
         ) from None

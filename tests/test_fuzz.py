@@ -47,6 +47,7 @@ from rnn.series import InitialLatents, load_initial, read_shard, write_initial, 
 from rollouts.collecting import Attempts
 from rollouts.rollout import Outcome
 from vae.episodes import episode_bytes, read_episode
+from vae.recordings import read_recording
 
 SHAPE = PolicyShape("z", 3, 0, 1, 40, False)
 FEW = settings(deadline=None, suppress_health_check=list(HealthCheck))
@@ -257,6 +258,17 @@ def test_arrays_edited_anywhere(tmp_path, name, edits):
     """No manifest beside it: the file itself tells, or the edit changed nothing that counts."""
     good, found = before_and_after(tmp_path, name, edits)
     assert found is None or alike(found, good)
+
+
+@FEW
+@given(edits=EDITS, compressed=st.booleans())
+def test_recordings_edited_anywhere(tmp_path, edits, compressed):
+    """Those of other programs: refused in one line, or read as an episode."""
+    path, frames = tmp_path / "recording.npz", numbered_frames(0, 3)
+    save = np.savez_compressed if compressed else np.savez
+    save(path, obs=frames, action=np.zeros((3, 1)), reward=np.ones(3), done=np.array([0, 0, 1]))
+    path.write_bytes(edited(path.read_bytes(), edits))
+    attempt(lambda folder: len(read_recording(folder / "recording.npz", 1)), tmp_path)
 
 
 @pytest.mark.parametrize("name", [name for name in KINDS if name.endswith(".json")])

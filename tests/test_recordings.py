@@ -1,5 +1,7 @@
 """Episodes recorded elsewhere: what other projects write becomes ours, and what does not fit is named."""
 
+import zipfile
+
 import numpy as np
 import pytest
 from samples import striped_frames
@@ -81,6 +83,8 @@ def test_averaging_by_hand_and_by_opencv():
         ({"action": np.full(4, np.nan)}, r"must be in \[-1, 1\]"),
         ({"action": np.zeros(3)}, "4 frames and 3 actions"),
         ({"reward": np.zeros(3)}, "reward must be 4 numbers"),
+        ({"reward": np.array([0, 0, 1e39, 0])}, r"reward must be 4 numbers that float32 can hold; one is 1e\+39"),
+        ({"reward": np.array([0, np.nan, 0, 0])}, "one is nan"),
         ({"done": np.array([0, 1, 0, 1])}, "ended before its last step"),
         ({"obs": np.zeros((1, 64, 64, 3), np.uint8), "action": np.zeros(1)}, "of 1 steps"),
     ],
@@ -95,14 +99,37 @@ def test_what_does_not_fit_is_named(tmp_path, change, said):
 
 
 def test_files_that_are_none(tmp_path):
-    """Text, a single array, half an archive."""
+    """Text, a single array, half an archive, an array whose header is cut."""
     authors(tmp_path / "cut.npz", 3, 1)
     (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:200])
     (tmp_path / "text.npz").write_text("no archive")
     np.save(tmp_path / "one.npy", np.zeros(3))
-    for name in ("cut.npz", "text.npz", "one.npy", "missing.npz"):
+    with zipfile.ZipFile(tmp_path / "header.npz", "w") as archive:
+        for name in ("obs.npy", "action.npy"):
+            archive.writestr(name, b"\x93NUMPY\1\0\x12\0{'descr': '<f8', (")
+    for name in ("cut.npz", "text.npz", "one.npy", "missing.npz", "header.npz"):
         with pytest.raises(InputError, match="not an episode"):
             read_recording(tmp_path / name, 1)
+
+
+def flagged(path, offset: int, value: int) -> None:
+    """Set two bytes of every entry of an archive, at this offset in its header and two more in the directory."""
+    data = bytearray(path.read_bytes())
+    for mark, place in ((b"PK\3\4", offset), (b"PK\1\2", offset + 2)):
+        at = data.find(mark)
+        while at >= 0:
+            data[at + place : at + place + 2] = value.to_bytes(2, "little")
+            at = data.find(mark, at + 4)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(("offset", "value", "said"), [(6, 1, "encrypted"), (8, 97, "compression")])
+def test_archives_that_python_does_not_read(tmp_path, offset, value, said):
+    """Encrypted, or compressed as no zip of ours: one line."""
+    authors(tmp_path / "a.npz", 3, 1)
+    flagged(tmp_path / "a.npz", offset, value)
+    with pytest.raises(InputError, match=f"a.npz: not an episode .*{said}"):
+        read_recording(tmp_path / "a.npz", 1)
 
 
 def test_v_and_m_are_trained_on_them(tmp_path, inside):

@@ -3,8 +3,6 @@
 Letters: T steps, A action size. See docs/recordings.md for what a file must hold.
 """
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import numpy as np
 
 from experiment.errors import InputError
 from experiment.files import first_line
+from experiment.npz import DAMAGED
 from vae.episodes import FRAME_SHAPE, Episode
 
 NAMES = {  # of the arrays, as they are found in other projects' files
@@ -68,7 +67,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             if missing:
                 raise ValueError(f"holds {', '.join(file.files)[:100]}, and no {' or '.join(NAMES[missing[0]])}")
             return {ours: file[name] for ours, name in found.items()}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except DAMAGED as error:
         raise InputError(f"{path}: not an episode ({first_line(error)})") from None
 
 
@@ -113,6 +112,12 @@ def _actions(path: Path, action: np.ndarray, size: int, bounds: tuple) -> np.nda
 def _column(path: Path, arrays: dict[str, np.ndarray], name: str, steps: int, kind: type) -> np.ndarray:
     """One number a step; zeros where the file has none."""
     column = arrays.get(name, np.zeros(steps)).reshape(-1)
-    if len(column) != steps or column.dtype.kind not in "fiub" or not np.isfinite(column.astype(float)).all():
+    if len(column) != steps or column.dtype.kind not in "fiub":
         raise InputError(f"{path}: {name} must be {steps} numbers, not {column.dtype} {list(column.shape)}")
-    return column.astype(kind)
+    with np.errstate(over="ignore"):
+        stored = column.astype(np.float32)
+    if not np.isfinite(stored).all():
+        raise InputError(
+            f"{path}: {name} must be {steps} numbers that float32 can hold; one is {column[~np.isfinite(stored)][0]}"
+        )
+    return stored.astype(kind)
