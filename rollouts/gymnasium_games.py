@@ -1,7 +1,6 @@
 """Any Gymnasium environment that renders to an array, as the `Games` of a task."""
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 
 import gymnasium
@@ -9,8 +8,7 @@ import numpy as np
 
 from rollouts.games import Steps
 from vae.episodes import FRAME_SHAPE
-
-SIZE = FRAME_SHAPE[0]
+from vae.preprocessing import shrink
 
 
 class GymnasiumGames:
@@ -80,20 +78,3 @@ def to_space(action: np.ndarray, space: gymnasium.Space) -> Any:
     if isinstance(space, gymnasium.spaces.Discrete):
         return int(space.start + np.argmax(action))
     return np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
-
-
-def shrink(picture: np.ndarray) -> np.ndarray:
-    """Return a picture uint8 [height, width, 3] area-averaged to uint8 [64, 64, 3]."""
-    height, width, channels = picture.shape
-    rows = _averages(height) @ picture.reshape(height, -1).astype(np.float32)
-    columns = rows.reshape(SIZE, width, channels).transpose(0, 2, 1) @ _averages(width).T
-    return np.rint(columns.transpose(0, 2, 1)).astype(np.uint8)
-
-
-@lru_cache(maxsize=8)
-def _averages(length: int) -> np.ndarray:
-    """Return what each of `length` pixels adds to each of 64 that they are averaged to, float32 [64, length]."""
-    edges = np.linspace(0, length, SIZE + 1)
-    pixels = np.arange(length)
-    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return (np.clip(overlap, 0, None) * SIZE / length).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The authors' scaling of frames: by hand, and held to the frames that they published."""
+"""Frames averaged down and scaled as the authors do: by hand, by OpenCV, and held to what they published."""
 
 import os
 from collections import Counter
@@ -9,7 +9,7 @@ import pytest
 
 from carracing.env import CarRacingGame
 from doomrnn.env import TakeCoverGame, observe
-from vae.preprocessing import contrast_table, stretched, wrapped
+from vae.preprocessing import contrast_table, shrink, stretched, wrapped
 
 REFERENCE = os.environ.get("WORLD_MODELS_REFERENCE")
 published = pytest.mark.skipif(not REFERENCE, reason="WORLD_MODELS_REFERENCE is unset: no data of the authors")
@@ -29,6 +29,25 @@ def reference(name: str) -> np.ndarray:
     import cv2
 
     return cv2.imread(str(Path(REFERENCE, "frames", f"{name}.png")))[..., ::-1]
+
+
+def test_averaging_by_hand_and_by_opencv():
+    """128 to 64 is the mean of four pixels, halves upwards; 3 rows make 2; others as OpenCV, to a grey level."""
+    import cv2
+
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 256, (128, 128, 3), np.uint8)
+    assert np.array_equal(shrink(frame), (frame.reshape(64, 2, 64, 2, 3).astype(int).sum((1, 3)) + 2) // 4)
+    stripes = np.zeros((96, 64, 3), np.uint8)
+    stripes[0] = 91
+    assert shrink(stripes)[:2, 5, 1].tolist() == [61, 0]  # 60 2/3
+    stripes[0], stripes[1] = 1, 1
+    assert shrink(stripes)[:2, 5, 1].tolist() == [1, 0]  # 1 and 1/3
+    for size in ((96, 96), (400, 600), (65, 640)):
+        frame = rng.integers(0, 256, (*size, 3), np.uint8)
+        theirs = cv2.resize(frame, (64, 64), interpolation=cv2.INTER_AREA)
+        assert np.abs(shrink(frame).astype(int) - theirs).max() <= 1
+    assert np.array_equal(shrink(frame[:64, :64]), frame[:64, :64])
 
 
 def test_contrast_by_hand():

@@ -8,7 +8,7 @@ from samples import striped_frames
 
 from experiment.errors import InputError
 from vae.episodes import list_episodes, read_episode
-from vae.recordings import read_recording, shrunk
+from vae.recordings import read_recording
 
 RNG = np.random.default_rng(0)
 
@@ -56,17 +56,6 @@ def test_a_pytorch_projects_recordings(tmp_path):
     assert np.array_equal(episode.action, arrays["actions"][1:].astype(np.float32))
     assert np.array_equal(episode.reward, arrays["rewards"][1:].astype(np.float32))
     assert episode.terminated.tolist() == [False] * 4 + [True] and not episode.truncated.any()
-
-
-def test_averaging_by_hand_and_by_opencv():
-    """128 to 64 is the mean of four pixels, halves upwards; 96 to 64 is OpenCV's INTER_AREA."""
-    frames = RNG.integers(0, 256, (2, 128, 128, 3), np.uint8)
-    means = frames.reshape(2, 64, 2, 64, 2, 3).astype(int).sum((2, 4))
-    assert np.array_equal(shrunk(frames), (means + 2) // 4)
-    cv2 = pytest.importorskip("cv2")
-    other = RNG.integers(0, 256, (96, 96, 3), np.uint8)
-    theirs = cv2.resize(other, (64, 64), interpolation=cv2.INTER_AREA)
-    assert np.abs(shrunk(other[None])[0].astype(int) - theirs).max() <= 1
 
 
 @pytest.mark.parametrize(

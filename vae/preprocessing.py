@@ -1,11 +1,15 @@
-"""The authors' scaling of frames, beside frames as they are rendered.
+"""What becomes of a frame before V sees it: averaged down to its size, and scaled as the authors do.
 
 "plain": the crop, area-averaged. "stretched": the crop's own lowest to highest value stretched to 0..255 first, as
 their resize of floats does. "authors": stretched, and the bytes wrapped (source: authors' code; the frames that they
 published show both).
 """
 
+from functools import lru_cache
+
 import numpy as np
+
+from vae.episodes import FRAME_SHAPE
 
 PREPROCESSES = ("plain", "stretched", "authors")
 
@@ -29,3 +33,23 @@ def stretched(crop: np.ndarray) -> np.ndarray:
 def wrapped(frame: np.ndarray) -> np.ndarray:
     """Return uint8 [64, 64, 3] as their (1 - x) * 255 on bytes leaves it: x - 1 modulo 256, so that black is white."""
     return frame - np.uint8(1)
+
+
+def shrink(frame: np.ndarray) -> np.ndarray:
+    """Return a frame uint8 [height, width, 3] area-averaged to what V sees, uint8 [64, 64, 3], halves rounded up."""
+    height, width, channels = frame.shape
+    rows = _covered(height, FRAME_SHAPE[0]) @ frame.reshape(height, -1).astype(np.float64)
+    columns = _covered(width, FRAME_SHAPE[1]) @ rows.reshape(-1, width, channels)
+    area = height * width
+    return ((2 * columns.astype(np.int64) + area) // (2 * area)).astype(np.uint8)
+
+
+@lru_cache(maxsize=8)
+def _covered(n_in: int, n_out: int) -> np.ndarray:
+    """Return how much of each of `n_in` pixels lies in each of `n_out`, in parts of a pixel's n_out-th: whole numbers.
+
+    float64 [n_out, n_in]; rows sum to n_in. Sums of bytes times them are exact, in whatever order they are made.
+    """
+    i, o = np.arange(n_in), np.arange(n_out)[:, None]
+    covered = np.minimum((o + 1) * n_in, (i + 1) * n_out) - np.maximum(o * n_in, i * n_out)
+    return np.maximum(covered, 0).astype(np.float64)

@@ -12,6 +12,7 @@ from experiment.errors import InputError
 from experiment.files import first_line
 from experiment.npz import DAMAGED
 from vae.episodes import FRAME_SHAPE, Episode
+from vae.preprocessing import shrink
 
 NAMES = {  # of the arrays, as they are found in other projects' files
     "obs": ("obs", "observations", "observation", "frames", "images"),
@@ -80,21 +81,7 @@ def _frames(path: Path, obs: np.ndarray, resize: bool) -> np.ndarray:
     if not resize or min(obs.shape[1:3]) < FRAME_SHAPE[0]:
         advice = "; --resize averages larger ones down" if min(obs.shape[1:3]) >= FRAME_SHAPE[0] else ""
         raise InputError(f"{path}: frames must be 64x64, not {obs.shape[1]}x{obs.shape[2]}{advice}")
-    return shrunk(obs)
-
-
-def shrunk(frames: np.ndarray, size: int = FRAME_SHAPE[0]) -> np.ndarray:
-    """Return frames uint8 [T, height, width, 3] area-averaged to [T, size, size, 3], halves rounded up."""
-    rows, columns = _shares(frames.shape[1], size), _shares(frames.shape[2], size)
-    small = [np.einsum("ih,hwc,jw->ijc", rows, frame, columns, optimize=True) for frame in frames.astype(np.float64)]
-    return (np.stack(small) + 0.5 + 1e-9).astype(np.uint8)
-
-
-def _shares(n_in: int, n_out: int) -> np.ndarray:
-    """How much of each input cell goes into each output cell, float64 [n_out, n_in]; rows sum to 1."""
-    i, o = np.arange(n_in), np.arange(n_out)[:, None]
-    covered = np.minimum((o + 1) * n_in, (i + 1) * n_out) - np.maximum(o * n_in, i * n_out)
-    return np.maximum(covered, 0) / n_in
+    return np.stack([shrink(frame) for frame in obs])
 
 
 def _actions(path: Path, action: np.ndarray, size: int, bounds: tuple) -> np.ndarray:
