@@ -16,6 +16,7 @@ import numpy as np
 
 from controller.default_presets import LONGEST, OwnEnvConfig, default_presets
 from controller.task import Task
+from experiment.arrays import described
 from experiment.errors import InputError
 from experiment.files import first_line
 from rollouts.gymnasium_games import GymnasiumGames, action_size
@@ -36,7 +37,8 @@ def gymnasium_task(
     ends, pays: see `default_presets`. changes: fields of `Task` to set otherwise.
 
     Actions: those of a Box are its numbers, in its own range; of a Discrete(n), the largest of n numbers in [-1, 1]
-    chooses. Raises InputError where the environment cannot be made, or acts or renders otherwise.
+    chooses. Raises InputError where the environment cannot be made, or acts or renders otherwise: one is made, and
+    rendered once after a reset.
     """
     make = _maker(environment)
     try:
@@ -45,8 +47,10 @@ def gymnasium_task(
         raise InputError(f"environment {environment}: cannot be made ({first_line(error)})") from None
     space, spec = probe.action_space, gymnasium.spec(environment) if isinstance(environment, str) else probe.spec
     limit = getattr(spec, "max_episode_steps", None) or LONGEST
-    _check(probe, environment)
-    probe.close()
+    try:
+        _check(probe, environment, crop)
+    finally:
+        probe.close()
     ones = np.ones(action_size(space))
     low, high = np.ravel(getattr(space, "low", -ones)), np.ravel(getattr(space, "high", ones))
     fields = {
@@ -71,11 +75,25 @@ def _maker(environment: str | Callable[[], Any]) -> Callable[[], Any]:
     return lambda: gymnasium.make(environment, render_mode="rgb_array", max_episode_steps=-1).unwrapped
 
 
-def _check(env: Any, name: Any) -> None:
-    """Raise InputError where an environment does not fit."""
+def _check(env: Any, name: Any, crop: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Raise InputError where an environment, or what is kept of its pictures, does not fit."""
     try:
         action_size(env.action_space)
     except ValueError as error:
         raise InputError(f"environment {name}: {error}") from None
     if env.render_mode != "rgb_array":
         raise InputError(f"environment {name}: its render_mode is {env.render_mode!r}, and must be 'rgb_array'")
+    try:
+        env.reset(seed=0)
+        picture = env.render()
+    except Exception as error:  # whatever an environment of somebody else's raises
+        raise InputError(f"environment {name}: cannot be reset and rendered ({first_line(error)})") from None
+    _check_picture(picture, f"environment {name}: its render()")
+    _check_picture(crop(picture), f"environment {name}: crop, of a picture {described(picture)},")
+
+
+def _check_picture(picture: Any, whose: str) -> None:
+    """Raise InputError where a picture is not uint8 [height, width, 3], or empty."""
+    array = isinstance(picture, np.ndarray) and picture.dtype == np.uint8
+    if not (array and picture.ndim == 3 and picture.shape[2] == 3 and picture.size):
+        raise InputError(f"{whose} returns {described(picture)}, and must return uint8 [height, width, 3]")

@@ -3,7 +3,6 @@
 import importlib
 import re
 
-import cv2
 import gymnasium
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from controller.default_presets import default_presets
 from controller.gymnasium_task import gymnasium_task
 from controller.task import Task
 from experiment.errors import InputError
-from rollouts.gymnasium_games import GymnasiumGames, action_size, shrink, to_space
+from rollouts.gymnasium_games import GymnasiumGames, action_size, to_space
 from rollouts.scripted import BoxScript
 
 TASK = """
@@ -28,6 +27,27 @@ class Unbounded(gymnasium.Env):
 
     render_mode = "rgb_array"
     action_space = gymnasium.spaces.Box(-np.inf, np.inf, (1,))
+
+
+class Painted(gymnasium.Env):
+    """Renders what it was made with."""
+
+    render_mode = "rgb_array"
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, picture):
+        self.picture = picture
+
+    def reset(self, *, seed=None, options=None):
+        """Begin."""
+        super().reset(seed=seed)
+        return 0, {}
+
+    def render(self):
+        """Return the picture, or raise the error in its place."""
+        if isinstance(self.picture, Exception):
+            raise self.picture
+        return self.picture
 
 
 @pytest.fixture
@@ -105,20 +125,30 @@ def test_environments_that_do_not_fit_are_refused():
         gymnasium_task(lambda: gymnasium.make("CartPole-v1"))
     with pytest.raises(InputError, match="Discrete or a bounded Box"):
         gymnasium_task(Unbounded)
+    with pytest.raises(InputError, match=r"crop, of a picture uint8 \[400, 600, 3\], returns uint8 \[0, 600, 3\]"):
+        gymnasium_task("CartPole-v1", crop=lambda picture: picture[500:])
     with pytest.raises(InputError, match="'paper'"):
         Task(games=None, action_size=1, presets={})
     with pytest.raises(InputError, match="do not bound"):
         Task(games=None, action_size=2, low=(1.0, -1.0), high=1.0)
 
 
-def test_pictures_are_area_averaged():
-    """As OpenCV averages areas, to half a grey level; by hand where 3 rows make 2."""
-    picture = np.random.default_rng(0).integers(0, 256, (400, 600, 3), dtype=np.uint8)
-    theirs = cv2.resize(picture, (64, 64), interpolation=cv2.INTER_AREA)
-    assert np.abs(shrink(picture).astype(int) - theirs).max() <= 1
-    stripes = np.zeros((96, 64, 3), np.uint8)
-    stripes[0] = 90
-    assert shrink(stripes)[:2, 5, 1].tolist() == [60, 0]
+@pytest.mark.parametrize(
+    ("picture", "said"),
+    [
+        (np.zeros((64, 64, 3), np.float32), r"its render\(\) returns float32 \[64, 64, 3\], and must return uint8"),
+        (np.zeros((64, 64, 4), np.uint8), r"returns uint8 \[64, 64, 4\], and must"),
+        (np.zeros((64, 64), np.uint8), r"returns uint8 \[64, 64\], and must"),
+        (None, "returns NoneType None, and must"),
+        (RuntimeError("no display"), r"cannot be reset and rendered \(no display\)"),
+    ],
+)
+def test_pictures_that_do_not_fit_are_refused(picture, said):
+    """Before anything is collected, and what came is said."""
+    with pytest.raises(InputError, match=said) as refusal:
+        gymnasium_task(lambda: Painted(picture))
+    assert "\n" not in str(refusal.value)
+    assert gymnasium_task(lambda: Painted(np.zeros((70, 90, 3), np.uint8))).action_size == 2
 
 
 def test_actions_by_hand():
