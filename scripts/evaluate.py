@@ -31,6 +31,7 @@ from controller.evaluation import (
 )
 from controller.policy_spec import PolicyShape
 from controller.workers import TaskPlayers, play_setup
+from experiment.errors import InputError
 from experiment.files import check_writable
 from experiment.stages import need
 from rollouts.farm import Farm
@@ -55,7 +56,7 @@ def parse():
         + "; ".join(f"{name}: {', '.join(cli.task(name).policies)}" for name in cli.TASKS),
     )
     parser.add_argument("--to", type=Path, metavar="DIR", help="where the scores go (default: evaluation/ in the run)")
-    parser.add_argument("--period", type=cli.positive, help="steps a sweep holds each side (default 120)")
+    parser.add_argument("--period", type=cli.positive, help="steps a sweep holds each side (default: the task's)")
     parser.add_argument("--episodes", type=cli.positive, help="games or dreams of each pair (evaluate.episodes)")
     arguments = parser.parse_args()
     for policy in arguments.policy:
@@ -90,7 +91,10 @@ def main() -> None:
 
 
 def who_plays(arguments, task, run) -> tuple[list[Subject], PolicyShape | None]:
-    """Return the policies of the arguments, and the shape of the agent's controller if it is among them."""
+    """Return the policies of the arguments, and the shape of the agent's controller if it is among them.
+
+    Raises InputError for a period that none of them has.
+    """
     subjects, shape = [], None
     for policy in arguments.policy:
         if policy == "agent":
@@ -102,6 +106,8 @@ def who_plays(arguments, task, run) -> tuple[list[Subject], PolicyShape | None]:
             subjects.append(Subject(script.label, script))
         else:
             subjects.append(Subject(policy, task.script(policy, arguments.period)))
+    if arguments.period and not any(subject.period == arguments.period for subject in subjects):
+        raise InputError(f"--period {arguments.period}: none of {', '.join(arguments.policy)} has one; leave it out")
     return subjects, shape
 
 

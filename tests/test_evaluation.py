@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from commands import ROOT
+from commands import ROOT, assert_refused
 from scipy import stats
 
 from controller.evaluation import (
@@ -267,6 +267,20 @@ def test_a_score_that_no_evaluation_may_have_is_not_kept(tmp_path):
     for number, score in enumerate((float("nan"), float("inf"), 1e13, 2.0)):
         kept.add(Outcome(number, score, 1))
     assert under_way(tmp_path)[0].recovered == [Outcome(3, 2.0, 1)]
+
+
+def test_a_period_of_a_policy_that_has_none(tmp_path, inside):
+    """Refused, where it was passed over in silence; a policy beside it that has one takes it."""
+    words = ("--period", 5, "--episodes", 2, "--policy", "random")
+    for task, release in (("pendulum", "pendulum/seed-0/iteration-01"), ("carracing", "carracing")):
+        folder = tmp_path / task
+        folder.mkdir()
+        shutil.copy(ROOT / "results" / release / "config.json", folder)
+        done = inside("evaluate.py", task, "--run", folder, *words, "stay")
+        assert_refused(done, 2, "--period 5: none of random, stay has one; leave it out")
+        assert [path.name for path in folder.iterdir()] == ["config.json"]
+    done = inside("evaluate.py", "pendulum", "--run", tmp_path / "pendulum", *words, "sweep")
+    assert done.returncode == 0 and (tmp_path / "pendulum/evaluation/real-sweep5-seed0-n2.json").exists(), done.stderr
 
 
 def test_the_command_goes_on_after_an_interruption(tmp_path, inside, monkeypatch):
