@@ -50,9 +50,10 @@ class ControllerConfig(Settings):
         choices=DEATHS,
         added=True,
     )
+    # in the world of the training; validation games and evaluate.py play to env.time_limit, the most that this may be
     time_limit: int = setting(
         2100,
-        "longest training rollout (evaluations: env.time_limit)",
+        "longest training rollout, the mean's too; not evaluate.py's",
         unit="steps",
         source="paper, section 4.1",
         least=1,
