@@ -9,40 +9,58 @@ edge), and following the road.
 import argparse
 import math
 from pathlib import Path
+from typing import Any
 
 import cli
 import numpy as np
 
-from experiment.files import write_json
+from experiment.errors import InputError
+from experiment.files import check_file_writable, write_json
 from experiment.provenance import environment
 
+PICTURES = (".png", ".svg", ".pdf")
 DRIVERS = ("wandering", "spinning", "straight on", "along the road")
 
 
-def main() -> None:
-    """Parse, play, compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse() -> argparse.Namespace:
+    """Return the arguments."""
+    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tracks", type=cli.positive, default=20, help="tracks (default 20)")
     parser.add_argument("--frames", type=cli.positive, default=520, help="frames of each track (default 520)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="write both renderings there, one above the other")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Parse, play, compare."""
+    arguments = parse()
+    with cli.ending_well():
+        for file in (arguments.json, arguments.picture):
+            check_file_writable(file, "name another file")
+        if arguments.picture and arguments.picture.suffix not in PICTURES:
+            raise InputError(f"--picture {arguments.picture}: must end in one of {', '.join(PICTURES)}")
+        figures, shown = compare_all(arguments.tracks, arguments.frames)
+        if arguments.json:
+            write_json(arguments.json, {"command": "python scripts/compare_renderers.py", **figures, **environment()})
+        if arguments.picture and shown:
+            plot(shown, arguments.picture)
+
+
+def compare_all(tracks: int, frames: int) -> tuple[dict[str, Any], list[tuple[np.ndarray, np.ndarray]]]:
+    """Print the differences of each track and of all; returns them, and (Gymnasium's, ours) pairs of every driver."""
     rows, shown = [], []
-    for seed in range(arguments.tracks):
+    for seed in range(tracks):
         driver = DRIVERS[seed % len(DRIVERS)]
-        differences, pairs = compare(seed, driver, arguments.frames)
+        differences, pairs = compare(seed, driver, frames)
         mean, worst = sum(differences) / len(differences), max(differences)
         rows.append({"track": seed, "driver": driver, "mean": mean, "worst_frame": worst})
         print(f"track {seed:2}, {driver:14}: mean {mean:.3f}, worst frame {worst:.3f} grey levels", flush=True)
         shown += pairs if seed < len(DRIVERS) else []
-    frames = arguments.tracks * arguments.frames
+    count = tracks * frames
     mean, worst = sum(row["mean"] for row in rows) / len(rows), max(row["worst_frame"] for row in rows)
-    print(f"{frames:,} frames of {arguments.tracks} tracks: mean {mean:.3f}, worst frame {worst:.3f} grey levels")
-    if arguments.json:
-        figures = {"frames": frames, "tracks": arguments.tracks, "mean": mean, "worst_frame": worst, "rows": rows}
-        write_json(arguments.json, {"command": "python scripts/compare_renderers.py", **figures, **environment()})
-    if arguments.picture and shown:
-        plot(shown, arguments.picture)
+    print(f"{count:,} frames of {tracks} tracks: mean {mean:.3f}, worst frame {worst:.3f} grey levels")
+    return {"frames": count, "tracks": tracks, "mean": mean, "worst_frame": worst, "rows": rows}, shown
 
 
 def compare(seed: int, driver: str, frames: int):
@@ -87,6 +105,7 @@ def plot(pairs, path: Path) -> None:
     from reporting import figures
 
     theirs, ours = (np.stack(column) for column in zip(*pairs[:: max(1, len(pairs) // 12)], strict=True))
+    path.parent.mkdir(parents=True, exist_ok=True)
     figures.strips([("Gymnasium", theirs[:12]), ("ours", ours[:12])]).savefig(path)
     print(f"wrote {path}")
 

@@ -32,7 +32,7 @@ from reliability import memory as torture_memory
 from reliability import ranks as torture_ranks
 
 from experiment.errors import InputError
-from experiment.files import read_json, write_json
+from experiment.files import check_file_writable, read_json, write_json
 from experiment.provenance import environment
 
 PARTS = ("kills", "faults", "fuzz", "ranks", "memory")
@@ -57,6 +57,8 @@ def main() -> None:
     """Parse, try, and say what holds."""
     arguments = parse()
     with cli.ending_well():
+        check_file_writable(arguments.json, "name another file")
+        figures_there(arguments.json)
         if arguments.watch:
             return watch(arguments.watch, arguments.minutes)
         chosen = arguments.only or [part for part in PARTS if part != "memory" or arguments.memory]
@@ -87,9 +89,17 @@ def try_part(part: str, arguments, scratch: Path) -> bool:
     return all(entry["ok"] is not False for entry in found.values())
 
 
+def figures_there(path: Path | None) -> dict:
+    """Return what the file of --json holds; InputError where that is no object, to which no part can be added."""
+    whole = read_json(path, "name another file") if path and path.exists() else {}
+    if not isinstance(whole, dict):
+        raise InputError(f"--json {path}: holds a {type(whole).__name__}, not the figures of parts; name another file")
+    return whole
+
+
 def keep(path: Path, part: str, figures: dict, arguments) -> None:
     """Put a part's figures into the file, beside what others left there."""
-    whole = read_json(path) if path.exists() else {}
+    whole = figures_there(path)
     command = f"python scripts/torture.py --only {part} --seed {arguments.seed}"
     command += f" --kills {arguments.kills}" if part == "kills" else ""
     whole[part] = {"command": command, "date": time.strftime("%Y-%m-%d"), **figures}

@@ -66,6 +66,27 @@ def test_no_mpirun_is_said(tmp_path, monkeypatch):
         launch.find_mpirun()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("compare_renderers.py", "--json", "file/x.json"), "file: cannot be written"),
+        (("compare_renderers.py", "--picture", "folder"), "folder: is a folder, and a file is wanted"),
+        (("compare_renderers.py", "--picture", "x.doc"), "x.doc: must end in one of .png"),
+        (("torture.py", "--only", "fuzz", "--json", "file/x.json"), "file: cannot be written"),
+        (("torture.py", "--only", "fuzz", "--json", "list.json"), "list.json: holds a list"),
+    ],
+)
+def test_where_results_cannot_go_is_said_before_the_work(tmp_path, inside, monkeypatch, words, said):
+    """Not an hour later."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "list.json").write_text("[]")
+    monkeypatch.chdir(tmp_path)
+    done = inside(*words)
+    assert_refused(done, 2, said)
+    assert not done.stdout and sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "list.json"]
+
+
 def test_missing_stages_name_the_script_to_run(smoke, tmp_path):
     """A stage whose input is not there says what to run first, and leaves no folder."""
     folder = tmp_path / "run"
