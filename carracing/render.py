@@ -67,13 +67,6 @@ class Renderer:
         self._grid = _grid(view)
         self._bodies = np.zeros((5, 4))
 
-    def whole(self, env: Any, road: Road) -> np.ndarray:
-        """Return the observation with the bar left black, uint8 [96, 96, 3]."""
-        samples = self._render(env, road)
-        frame = np.zeros((SIDE, SIDE, 3), np.uint8)
-        frame[:KEPT_ROWS] = np.round(_unpack(_sum(samples, _PACKED)) / (DOWN * ACROSS))
-        return frame
-
     def cropped(self, env: Any, road: Road) -> np.ndarray:
         """Return what V sees: the rows above the bar, area-averaged, uint8 [64, 64, 3]."""
         samples = self._render(env, road)
@@ -115,11 +108,6 @@ def _pack(colors: np.ndarray) -> np.ndarray:
     """Return colours [..., 3] as one number each, uint64 [...]."""
     red, green, blue = np.moveaxis(colors.astype(np.uint64), -1, 0)
     return red | green << FIELD_BITS | blue << 2 * FIELD_BITS
-
-
-def _unpack(packed: np.ndarray) -> np.ndarray:
-    """Return the reverse of `_pack`."""
-    return np.stack([packed >> FIELD_BITS * k & (1 << FIELD_BITS) - 1 for k in range(3)], axis=-1)
 
 
 _PACKED = _pack(PALETTE)

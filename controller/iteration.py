@@ -82,7 +82,7 @@ def following_stages(stages: Stages) -> Stages:
 
 
 def explores(attempt: int, share: float) -> bool:
-    """Return whether the agent explores in an attempt; these are spread evenly, and the first one never does."""
+    """Return whether the agent explores in an attempt; these are spread evenly; the first does only where all do."""
     return int((attempt + 1) * share) > int(attempt * share)
 
 

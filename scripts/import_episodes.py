@@ -3,8 +3,8 @@
     python scripts/import_episodes.py carracing --source recordings --run runs/mine --preset quick --resize
     python scripts/train_vae.py carracing --run runs/mine
 
-Every .npz file in --source is an episode: frames uint8 [T, 64, 64, 3], actions [T, A] in [-1, 1], and where they are
-known rewards and terminals [T]. All are checked before one is written; the source is left as it is.
+Every .npz file in --source is an episode: frames uint8 [T, 64, 64, 3], actions [T, A] in the task's own range, and
+where they are known rewards and terminals [T]. All are checked before one is written; the source is left as it is.
 """
 
 from pathlib import Path
