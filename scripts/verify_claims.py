@@ -4,7 +4,7 @@
     python scripts/verify_claims.py --error-rates [DRAWS] [--json FILE]
 
 Reads evaluation/*.json of DIR (a run, or a folder of runs; default: results/), and results/paper.json. Runs in folders
-named untrained..., second-turn... or iteration-02 and on are measured against the others; "the agent" of take
+named untrained... or iteration-02 and on are measured against the others; "the agent" of take
 cover is that of the last iteration. --readme writes the list into a file, between its lines <!-- claims --> and
 <!-- end of claims -->. --error-rates simulates how often each rule errs.
 """

@@ -112,7 +112,7 @@ def test_methods_are_decided_over_searches(tmp_path, claims):
         put(tmp_path, evaluation("carracing", "real", f"real-z-s{n}", scores(vision, 100)))
         put(tmp_path, evaluation("carracing", "real", f"real-zh-s{n}", scores(full + 5, 50, 1000)), run="untrained")
         put(tmp_path, evaluation("doomrnn", "real", f"dream-zch-tau1.15-s{n}", scores(800 + n, 400)))
-        put(tmp_path, evaluation("doomrnn", "real", f"dream-zch-tau1.15-s{n}", scores(300 + n, 90)), run="second-turn")
+        put(tmp_path, evaluation("doomrnn", "real", f"dream-zch-tau1.15-s{n}", scores(300 + n, 90)), run="iteration-02")
     put(tmp_path, *(evaluation("carracing", "real", f"real-z_hidden-s{n}", scores(600, 100)) for n in range(2)))
     found = claims(tmp_path)
     assert found["carracing: h helps"]["verdict"] == "shown"

@@ -1,7 +1,7 @@
 """The claim of the paper's iterative procedure, of whichever task: the last iteration does better than the first."""
 
 from reporting.claims import Book
-from reporting.evidence import SECOND, Evidence
+from reporting.evidence import Evidence
 from reporting.findings import methods_above
 
 METHOD = "two-level bootstrap over searches and episodes, at least 3 searches each"
@@ -17,7 +17,7 @@ def add_last_to_first(
     """
     evidence = evidence or book.evidence
     last = evidence.last_iteration(task, agents)
-    called = "second iteration" if last in ("", SECOND) else last
+    called = last or "second iteration"
     book.add(
         name,
         says,

@@ -16,8 +16,7 @@ from experiment.errors import InputError
 from experiment.files import read_json
 from experiment.jsonl import read_journal
 
-SECOND = "second-turn"
-APART = ("untrained", SECOND)  # how folders of runs begin that others are measured against
+UNTRAINED = "untrained"  # how folders of runs begin whose M was not trained, which others are measured against
 FIRST = f"{ITERATION}01"  # of the runs of `reproduce.py --iterations`; it is as any other
 OPERATIONAL = {  # settings that no score depends on, or that a claim names itself
     "collect.games_per_rank",
@@ -133,17 +132,14 @@ class Evidence:
         return sorted(fitting, key=lambda p: (str(p.run), p.first.who))
 
     def last_iteration(self, task: str, who: str) -> str:
-        """Return how the last run is called in which agents whose names begin so went on; empty where there is none.
-
-        A folder second-turn... is one made by hand, before all that are numbered.
-        """
+        """Return how the last run is called in which agents whose names begin so went on; empty where there is none."""
         later = {
             apart(p.run)
             for p in self.played
             if p.first.task == task and p.first.world == "real" and p.first.controller and p.first.who.startswith(who)
         }
         numbered = [name for name in later if name.startswith(ITERATION)]
-        return max(numbered, key=number_of, default=SECOND if SECOND in later else "")
+        return max(numbered, key=number_of, default="")
 
     def iteration(self, task: str, who: str, name: str = "") -> list[Played]:
         """Return what stands for an iteration in the real task, the first one where none is named.
@@ -173,7 +169,7 @@ def apart(run: Path) -> str:
     """Return how a run set apart from the others is called, or an empty string: an iteration by its whole name."""
     if run.name.startswith(ITERATION):
         return "" if run.name == FIRST else run.name
-    return next((name for name in APART if run.name.startswith(name)), "")
+    return UNTRAINED if run.name.startswith(UNTRAINED) else ""
 
 
 def number_of(iteration: str) -> int:
