@@ -27,6 +27,7 @@ from rollouts.farm import Farm
 # of CPU), and a default it does not go by
 ENDS = ("controller.generations", "controller.max_steps", "controller.patience")
 FREE = (*ENDS, "controller.batch_size", "controller.precision", "controller.temperature")
+UNREAD: dict[World, tuple[str, ...]] = {"dream": (), "real": ("temperature",)}  # labels that say nothing in a world
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def train(training: Training, farm: Farm, run) -> None:
     labels = {"world": training.world, "seed": training.seed, "temperature": training.temperature}
     record = {"controller": vars(config), **labels}
     record |= {} if training.start is None else {"start": "the agent of the iteration before"}
-    refuse_other(folder, record, FREE, {"controller": type(config)})
+    refuse_other(folder, record, (*FREE, *UNREAD[training.world]), {"controller": type(config)})
     summary = finished(folder)
     if summary is None or not search_is_over(folder, config, summary["generations"]):
         with working(folder, record, run):
