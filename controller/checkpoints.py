@@ -16,6 +16,7 @@ from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
 from experiment.runs import Run
 
 CHECKPOINTS = ("best", "last")
+SETTINGS = "controller"  # in the record of a controller that was trained here; one of imported weights has none
 ADVICE = "run scripts/train_controller.py first, or again after deleting the folder"
 
 
@@ -90,10 +91,10 @@ def training_config(folder: Path, otherwise: ControllerConfig) -> ControllerConf
 
     A run's configuration holds the settings of the command run last, which may have trained another controller.
     """
-    if not (folder / "begun.json").exists():
+    begun = read_sealed(folder / "begun.json", ADVICE) if (folder / "begun.json").exists() else {}
+    if SETTINGS not in begun:
         return otherwise
-    begun = read_sealed(folder / "begun.json", ADVICE)
-    config = from_values(ControllerConfig, begun["controller"], str(folder / "begun.json"))
+    config = from_values(ControllerConfig, begun[SETTINGS], str(folder / "begun.json"))
     rows = read_journal(folder / "fitness.jsonl", {"generation": int}, ADVICE)
     generations = rows[-1]["generation"] if rows else config.generations
     temperature = begun["temperature"] if begun["world"] == "dream" else config.temperature

@@ -13,14 +13,15 @@ cli.one_thread_a_rank()
 
 import numpy as np
 
-from controller.checkpoints import load_controller
+from controller.checkpoints import ADVICE, SETTINGS, load_controller
 from controller.config import VARIANTS, WORLDS, World
 from controller.iteration import is_iteration, previous
 from controller.policy_spec import PolicyShape
 from controller.task import controller_name
 from controller.workers import Setup, TaskPlayers, play_setup
-from experiment.errors import command
-from experiment.runs import finish, finished, refuse_other, save_run, working
+from experiment.errors import InputError, command
+from experiment.files import read_sealed
+from experiment.runs import finish, finished, is_begun, refuse_other, save_run, working
 from rollouts.farm import Farm
 
 # settings that a controller already begun may change: when its search ends, speed (for one that moves to another type
@@ -112,9 +113,10 @@ def train(training: Training, farm: Farm, run) -> None:
 
     folder, config = training.folder, run.stages.controller
     labels = {"world": training.world, "seed": training.seed, "temperature": training.temperature}
-    record = {"controller": vars(config), **labels}
+    record = {SETTINGS: vars(config), **labels}
     record |= {} if training.start is None else {"start": "the agent of the iteration before"}
-    refuse_other(folder, record, (*FREE, *UNREAD[training.world]), {"controller": type(config)})
+    refuse_imported(folder)
+    refuse_other(folder, record, (*FREE, *UNREAD[training.world]), {SETTINGS: type(config)})
     summary = finished(folder)
     if summary is None or not search_is_over(folder, config, summary["generations"]):
         with working(folder, record, run):
@@ -128,6 +130,12 @@ def train(training: Training, farm: Farm, run) -> None:
     print(f"C: {summary['generations']:,} generations, {best}; wrote {folder}")
     script = ("mpirun", "-n", 2, "python", "-m", "mpi4py", "scripts/evaluate.py", run.task, "--run", run.path)
     print("next:", command(*script, "--controller", folder.name, "--world", "real", "--episodes", 100, "--seed", 7))
+
+
+def refuse_imported(folder: Path) -> None:
+    """Raise InputError where a folder holds imported weights: they come without the search that found them."""
+    if is_begun(folder) and SETTINGS not in read_sealed(folder / "begun.json", ADVICE):
+        raise InputError(f"{folder}: imported, so that no search can go on from it; use another --seed")
 
 
 if __name__ == "__main__":

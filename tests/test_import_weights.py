@@ -7,9 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import assert_refused
 
-from controller.checkpoints import load_controller
+from controller.checkpoints import load_controller, training_config
+from doomrnn.task import TASK
+from experiment.runs import load_run
 from rnn.losses import mdnrnn_loss
+from rnn.model import MDNRNN
+from rnn.released_weights import mdnrnn_to_authors
 from rnn.series import load_initial
 from rnn.training import load_rnn
 from vae.model import VAE
@@ -72,6 +77,39 @@ def test_the_authors_doom_run(source, tmp_path, inside):
     assert load_initial(run / "series", 64).mu.shape == (1000, 64)
     again = inside("import_weights.py", "doomrnn", "--source", source("doomrnn"), "--run", run)
     assert again.returncode == 2 and "there is a run already" in again.stderr
+
+
+def write_doom_folder(folder: Path) -> Path:
+    """A folder laid out as the authors' of Doom with all four files, of the paper's sizes."""
+    rng = np.random.default_rng(0)
+    contents = {
+        "tf_models/vae.json": [array.tolist() for array in vae_to_authors(VAE(64, seed=1))],
+        "tf_models/rnn.json": [array.tolist() for array in mdnrnn_to_authors(MDNRNN(64, 1, 512, 5, done_head=True))],
+        "tf_models/initial_z.json": rng.integers(-9999, 9999, (2, 3, 64)).tolist(),
+        "log/doomrnn.cma.16.64.best.json": [rng.normal(size=1088).tolist(), 820.5],
+    }
+    for place, content in contents.items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_text(json.dumps(content))
+    return folder
+
+
+def test_no_search_goes_on_from_an_imported_controller(tmp_path, inside):
+    """Its folder is that of seed 0: refused in one line, and released as it is."""
+    run, name = tmp_path / "run", "dream-zch-tau1.15-s0"
+    done = inside("import_weights.py", "doomrnn", "--source", write_doom_folder(tmp_path / "theirs"), "--run", run)
+    assert done.returncode == 0 and "import: no " not in done.stdout, done.stderr
+    files = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    refused = inside("train_controller.py", "doomrnn", "--run", run, "--temperature", 1.15)
+    assert_refused(refused, 2, str(run / "controller" / name), "imported", "use another --seed")
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == files
+    own = load_run(run, TASK.presets["paper"].stages).stages.controller
+    assert training_config(run / "controller" / name, own) == own
+    done = inside("release.py", "--run", run, "--to", tmp_path / "released")
+    assert done.returncode == 0, done.stderr
+    assert load_controller(tmp_path / "released" / "controller" / name, "best")[0].size == 1088
+    refused = inside("train_controller.py", "doomrnn", "--run", tmp_path / "released", "--temperature", 1.15)
+    assert_refused(refused, 2, "imported", "use another --seed")  # though a release's controllers are not finished
 
 
 def test_v_there_and_back():

@@ -73,9 +73,9 @@ def best_controller(run: Run) -> str:
 
 
 def _best_scores(run: Run) -> dict[str, float]:
-    """Return the best score of each finished search."""
-    done = {name: finished(search_folder(run, name)) for name in search_names(run)}
-    return {name: float(summary["best_score"]) for name, summary in done.items() if summary}
+    """Return the best score of each finished search; imported weights were found by none."""
+    done = {name: finished(search_folder(run, name)) or {} for name in search_names(run)}
+    return {name: float(summary["best_score"]) for name, summary in done.items() if "best_score" in summary}
 
 
 def real_score(run: Run, who: str):
