@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiment.errors import InputError, NumericalError
-from experiment.files import read_json, then, write_json
+from experiment.files import CHECKPOINT, read_json, then, write_json
 from experiment.forks import refuse_dead_tensorflow, refuse_graphs
 from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
 
@@ -80,7 +80,7 @@ def load_arrays(folder: Path, name: str, variables: list[Any], advice: str) -> N
 
 def begin_again(folder: Path, change: str) -> str:
     """Return the advice for a training that went wrong: with the `change`, from the start."""
-    if (folder / "checkpoint.npz").exists():
+    if (folder / CHECKPOINT).exists():
         return f"{folder} keeps the last good checkpoint; delete it and {change}"
     return f"nothing was saved yet; delete {folder} and {change}" if folder.exists() else change
 
@@ -95,14 +95,14 @@ def save_checkpoint(folder: Path, variables: list[Any], counters: dict[str, floa
         advice = begin_again(folder, "try a smaller learning_rate")
         raise NumericalError(f"{folder}: weights are NaN or infinite; {advice}")
     counts = {f"counter-{key}": np.float64(value).reshape(1) for key, value in counters.items()}
-    write_npz(folder / "checkpoint.npz", {**arrays, **counts}, level=0)  # weights hardly shrink
+    write_npz(folder / CHECKPOINT, {**arrays, **counts}, level=0)  # weights hardly shrink
 
 
 def load_checkpoint(folder: Path, variables: list[Any], counters: list[str]) -> dict[str, float] | None:
     """Assign the variables of ``checkpoint.npz`` and return its counters; None where there is no file.
 
     Raises InputError where it is damaged or of another model."""
-    path = folder / "checkpoint.npz"
+    path = folder / CHECKPOINT
     if not path.exists():
         return None
     known = {f"variable-{i:03d}": np.asarray(v) for i, v in enumerate(variables)}

@@ -19,7 +19,9 @@ from typing import Any
 from experiment.errors import InputError
 
 MANIFEST = "manifest.json"
-UNLISTED = (MANIFEST, "done.json", "timing.jsonl")  # the manifest itself, what has a checksum of its own, and clocks
+CHECKPOINT = "checkpoint.npz"  # what an unfinished training goes on from
+# the manifest itself, what has a checksum of its own, clocks, and what a finished stage has no more
+UNLISTED = (MANIFEST, "done.json", "timing.jsonl", CHECKPOINT)
 LARGEST_FILE = 1 << 30  # bytes; no file of this project comes near it
 CHECKSUM = "crc"  # the last key of a sealed object
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from experiment.errors import InputError, command
-from experiment.files import check_manifest
+from experiment.files import CHECKPOINT, check_manifest
 from experiment.runs import FOLDERS, Run, finish, finished, save_run, working
 
 
@@ -30,11 +30,18 @@ def run_stage(run: Run, stage: str, produce: Callable[[Path], dict[str, Any]], f
         with working(folder, run.pinned(stage), run):
             summary = produce(folder)
             finish(folder, summary)
+        _drop_checkpoint(folder)
         print(f"{FOLDERS[stage]}: done, {_figures(summary)}; wrote {folder}")
     else:
         save_run(run)
+        _drop_checkpoint(folder)
         print(f"{FOLDERS[stage]}: already finished ({_figures(summary)}); nothing to do")
     print(f"next: {following}")
+
+
+def _drop_checkpoint(folder: Path) -> None:
+    """Remove what a training went on from: not before its stage is marked finished, and where a kill left it then."""
+    (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _figures(summary: dict[str, Any]) -> str:

@@ -1,9 +1,9 @@
 """The loop that trains a network by gradients: resume, records, validation, checkpoints, interrupts, progress.
 
 V and M are trained by this one loop; what an update computes is theirs (`vae.training`, `rnn.training`). A folder holds
-``metrics.jsonl``, ``timing.jsonl``, TensorBoard events, ``weights.npz`` with its JSON and, under way,
-``checkpoint.npz``. A training that was stopped anywhere and started again ends in the weights and the metrics of one
-that was never stopped, byte for byte.
+``metrics.jsonl``, ``timing.jsonl``, TensorBoard events, ``weights.npz`` with its JSON and, until its stage is marked
+finished, ``checkpoint.npz``. A training that was stopped anywhere and started again ends in the weights and the
+metrics of one that was never stopped, byte for byte.
 """
 
 import math
@@ -166,11 +166,10 @@ class _Loop:
         self.saved = time.monotonic()
 
     def _finish(self) -> dict[str, float]:
-        """Validate the weights to keep (with `patience`, the best ones, kept already), and drop the checkpoint."""
+        """Validate the weights to keep (with `patience`, the best ones, kept already)."""
         if self.schedule.patience:
             load_arrays(self.folder, "weights", self.trainee.model.variables, f"delete {self.folder} to train again")
         validation = self._checked(self.trainee.validate())
         if not self.schedule.patience:
             self._keep()
-        (self.folder / "checkpoint.npz").unlink(missing_ok=True)
         return {**validation, "updates": self.done, "seconds": time.monotonic() - self.started}

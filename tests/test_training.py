@@ -12,15 +12,18 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import tensorflow as tf
-from samples import leftovers, make_series, write_episodes
+from samples import OnlyM, leftovers, make_series, write_episodes
 
 import rnn.training
 import vae.training
-from experiment import training_loop
+from experiment import stages, training_loop
 from experiment.checkpoints import save_checkpoint
 from experiment.errors import InputError, NumericalError
+from experiment.files import check_manifest
 from experiment.metrics import read_metrics
 from experiment.progress import Progress
+from experiment.runs import Run
+from experiment.stages import run_stage
 from rnn.config import RNNConfig
 from rnn.series import Series
 from rnn.training import RNNTrainer, build_rnn, held_out_batches, learning_rate, load_rnn, make_batches, train_rnn
@@ -171,11 +174,11 @@ def test_learning_rates_by_hand():
 
 
 def assert_the_same(folder: Path, whole: Path) -> None:
-    """Weights and metrics are equal byte for byte, and nothing else is left."""
+    """Weights and metrics are equal byte for byte."""
     assert (folder / "weights.npz").read_bytes() == (whole / "weights.npz").read_bytes()
     assert (folder / "weights.json").read_bytes() == (whole / "weights.json").read_bytes()
     assert (folder / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
-    assert not (folder / "checkpoint.npz").exists() and leftovers(folder) == []
+    assert leftovers(folder) == []
 
 
 @pytest.mark.parametrize("model", ["v", "m"])
@@ -209,6 +212,31 @@ def test_stopped_and_resumed_is_never_stopped(model, request, tmp_path, frames, 
     assert {k: v for k, v in summary.items() if k != "seconds"} == {
         k: v for k, v in whole.summary.items() if k != "seconds"
     }
+
+
+def test_killed_before_it_is_marked_finished(tmp_path, trained_m, monkeypatch, capfd):
+    """The checkpoint is there until the stage is finished, so that nothing is trained again; then it goes."""
+    run, updates = Run(tmp_path, "doomrnn", "smoke", 0, OnlyM(M)), []
+    folder, update = run.folder("rnn"), training_loop._Loop._update
+    monkeypatch.setattr(training_loop._Loop, "_update", lambda *batch: (updates.append(1), update(*batch))[1])
+
+    def train() -> None:
+        run_stage(run, "rnn", lambda place: m_trains(place, dataclasses.replace(M, checkpoint_seconds=1e-9)), "nothing")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "finish", lambda *unused: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train()
+    assert len(updates) == UPDATES_M and (folder / "checkpoint.npz").exists()
+    kept = (folder / "checkpoint.npz").read_bytes()
+    train()
+    assert len(updates) == UPDATES_M and not (folder / "checkpoint.npz").exists()
+    assert_the_same(folder, trained_m.folder)
+    (folder / "checkpoint.npz").write_bytes(kept)  # a kill between the two
+    check_manifest(folder)
+    train()
+    assert not (folder / "checkpoint.npz").exists() and "already finished" in capfd.readouterr().out
+    check_manifest(folder)
 
 
 # --- losses that are no numbers -----------------------------------------------------------------------------
