@@ -2,8 +2,8 @@
 
 Source: paper, section 5 (the agent acts, M learns from what was seen too, C is trained again in it, and so on).
 
-From its first moment on such a run holds ``before/``: ``played_by.json`` (whose episodes it collects), ``rnn`` and
-``controller`` (the M and the agent that its own go on from), and everything seen before:
+From its first moment on such a run holds ``before/``: ``played_by.json`` (whose episodes it collects, and the path of
+that run), ``rnn`` and ``controller`` (the M and the agent that its own go on from), and everything seen before:
 
     where V is frozen      the old V as the run's own, and ``series``, the series of all earlier episodes
     where V goes on        ``vae`` (the V that its own goes on from) and ``rollouts``, all earlier episodes, of which
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from controller.config import Stages
-from experiment.errors import InputError
+from experiment.errors import InputError, command
 from experiment.files import atomic_write, check_manifest, read_file, read_sealed, write_manifest, write_sealed
 from experiment.provenance import digest
 from experiment.runs import Run, open_run
@@ -29,6 +29,7 @@ from vae.episodes import episode_path, list_episodes, split_episodes
 
 BEFORE = "before"
 PLAYED_BY = "played_by.json"
+GOES_ON_FROM = "run"  # in it, the path of the old run from this one
 HELD_OUT = "held_out.json"
 FOLLOWING = {  # settings of an iteration after the first, and the fields of `iterate` that say them
     "collect.episodes": "episodes",
@@ -53,6 +54,18 @@ def previous(run: Path, part: str) -> Path:
     folder = run / BEFORE / part
     check_manifest(folder, f"to begin the iteration again, delete {run} and run scripts/iterate.py again")
     return folder
+
+
+def iterate_command(run: Run) -> str:
+    """Return the command that goes on with the collecting of an iteration's episodes.
+
+    OLD stands for the run that it goes on from where the iteration is of before that was kept.
+    """
+    file = run.path / BEFORE / PLAYED_BY
+    signed = read_sealed(file) if file.exists() else {}
+    old = os.path.normpath(run.path / signed[GOES_ON_FROM]) if GOES_ON_FROM in signed else "OLD"
+    agent = ("--controller", signed["controller"]) if "controller" in signed else ()
+    return command("scripts/iterate.py", run.task, "--run", old, "--to", run.path, *agent)
 
 
 def vae_goes_on(run: Path) -> bool:
@@ -137,7 +150,8 @@ def _begin(old: Run[Stages], wanted: Run[Stages], agent: dict[str, Any], control
         for folder in sorted((half / BEFORE).iterdir()):
             if folder.is_dir():
                 write_manifest(folder)
-        write_sealed(half / BEFORE / PLAYED_BY, agent)
+        origin = {GOES_ON_FROM: os.path.relpath(old.path, wanted.path)}
+        write_sealed(half / BEFORE / PLAYED_BY, agent | origin)
         open_run(half, Run(half, wanted.task, wanted.preset, wanted.seed, wanted.stages), set(), preset_given=False)
         half.rename(wanted.path)
     finally:

@@ -8,14 +8,15 @@ from experiment.errors import InputError, command
 from experiment.files import CHECKPOINT, check_manifest
 from experiment.runs import FOLDERS, Run, finish, finished, save_run, working
 
+SCRIPTS = {"collect": "collect_rollouts.py", "vae": "train_vae.py", "series": "encode_series.py", "rnn": "train_rnn.py"}
 
-def need(run: Run, stage: str, script: str, flag: str = "--run") -> None:
-    """Raise InputError naming the script to run first where a stage is not finished, or lacks a file of its manifest.
 
-    flag: what stands before the run's folder in that command.
+def need(run: Run, stage: str, again: str = "") -> None:
+    """Raise InputError naming the command to run first where a stage is not finished, or lacks a file of its manifest.
+
+    again: that command, where it is not the stage's script with the run's task and folder.
     """
-
-    folder, again = run.folder(stage), command(f"scripts/{script}", run.task, flag, run.path)
+    folder, again = run.folder(stage), again or command(f"scripts/{SCRIPTS[stage]}", run.task, "--run", run.path)
     if finished(folder) is None:
         raise InputError(f"{folder}: not finished; run {again} first")
     check_manifest(folder, f"delete {folder / 'done.json'} and run {again} again")
@@ -23,7 +24,6 @@ def need(run: Run, stage: str, script: str, flag: str = "--run") -> None:
 
 def run_stage(run: Run, stage: str, produce: Callable[[Path], dict[str, Any]], following: str) -> None:
     """Work on a stage under its lock unless it is finished, and say what came of it and what to do next."""
-
     folder = run.folder(stage)
     summary = finished(folder)
     if summary is None:

@@ -251,13 +251,12 @@ def need_telling_dream(run: Run) -> None:
 
 def need_episodes(run: Run) -> None:
     """Raise InputError where not all episodes are collected yet."""
-    from controller.iteration import is_iteration
+    from controller.iteration import is_iteration, iterate_command
 
-    script = ("iterate.py", "--to") if is_iteration(run.path) else ("collect_rollouts.py",)
-    need(run, "collect", *script)
+    need(run, "collect", iterate_command(run) if is_iteration(run.path) else "")
 
 
 def need_models(run: Run) -> None:
     """Raise InputError naming the script to run first where V, the series or M is not finished."""
-    for stage, script in (("vae", "train_vae.py"), ("series", "encode_series.py"), ("rnn", "train_rnn.py")):
-        need(run, stage, script)
+    for stage in ("vae", "series", "rnn"):
+        need(run, stage)

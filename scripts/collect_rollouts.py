@@ -8,9 +8,9 @@ import cli
 
 cli.one_thread_a_rank()
 
-from controller.iteration import is_iteration
+from controller.iteration import is_iteration, iterate_command
 from controller.workers import Setup, TaskPlayers
-from experiment.errors import InputError, command
+from experiment.errors import InputError
 from experiment.runs import finished
 from rollouts.collecting import collect_all
 from rollouts.farm import Farm
@@ -39,8 +39,7 @@ def main() -> None:
 def refuse_iteration(run) -> None:
     """Raise InputError where the episodes still to be collected are those of another run's agent."""
     if is_iteration(run.path) and finished(run.folder("collect")) is None:
-        following = command("scripts/iterate.py", "--to", run.path)
-        raise InputError(f"{run.path}: its games are an agent's; go on with {following}")
+        raise InputError(f"{run.path}: its games are an agent's; go on with {iterate_command(run)}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ def main() -> None:
     arguments = cli.parser(__doc__).parse_args()
     with cli.ending_well():
         run, task = cli.resolve(arguments), cli.task(arguments.task)
-        need(run, "vae", "train_vae.py")
+        need(run, "vae")
         cli.need_episodes(run)
 
         def produce(folder):

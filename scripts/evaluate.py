@@ -81,7 +81,7 @@ def main() -> None:
         controller = next((subject.controller for subject in subjects if subject.controller), None)
         temperature = arguments.temperature or training_temperature(run, controller)
         if shape or "dream" in arguments.world:
-            need(run, "rnn", "train_rnn.py")
+            need(run, "rnn")
             cli.load_tensorflow()
         setup = play_setup(run, arguments.world, shape, temperature)
         with Farm(TaskPlayers(task, setup), comm, setup) as farm:

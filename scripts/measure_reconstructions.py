@@ -38,7 +38,7 @@ def main() -> None:
             raise InputError(f"{arguments.run}: belongs to task {run.task}; monsters and fireballs are of {task.name}")
         if arguments.controller:
             cli.need_models(run)
-        need(run, "vae", "train_vae.py")
+        need(run, "vae")
         cli.load_tensorflow()
         found = measured(run, task, arguments)
         print(table(found, arguments.episodes))

@@ -16,7 +16,7 @@ def main() -> None:
     arguments = cli.parser(__doc__).parse_args()
     with cli.ending_well():
         run, task = cli.resolve(arguments), cli.task(arguments.task)
-        need(run, "series", "encode_series.py")
+        need(run, "series")
 
         def produce(folder):
             cli.load_tensorflow()

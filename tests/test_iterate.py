@@ -1,6 +1,7 @@
 """The iterative procedure: a run that goes on from what the agent of another one saw."""
 
 import os
+import shlex
 import shutil
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 from commands import assert_refused, ranked, run
 
 import rnn.training
-from experiment.files import read_sealed
+from experiment.errors import command
+from experiment.files import read_sealed, write_sealed
 from rnn.series import load_series
 from rnn.training import load_rnn
 from vae.episodes import list_episodes, read_episode
@@ -82,17 +84,29 @@ def test_again_it_does_nothing(smoke, iteration, inside):
     done = inside("collect_rollouts.py", "doomrnn", "--run", target)
     assert done.returncode == 0 and "already finished" in done.stdout, done.stderr
     signed = read_sealed(target / "before" / "played_by.json")
-    assert set(signed) - {"crc"} == {"controller", "weights", "vae", "rnn"}
+    assert set(signed) - {"crc"} == {"controller", "weights", "vae", "rnn", "run"}
 
 
-def test_unfinished_episodes_are_not_taken_for_all(iteration, tmp_path, inside):
+def test_unfinished_episodes_are_not_taken_for_all(smoke, iteration, tmp_path, inside):
     """Neither encoded, nor gone on with by the collecting policy; both say what to do."""
     half = tmp_path / "half"
     shutil.copytree(iteration[0], half)
     (half / "rollouts" / "done.json").unlink()
     shutil.rmtree(half / "series", ignore_errors=True)
+    old = os.path.relpath(smoke.path, iteration[0])  # kept so, since both may be moved together
+    words = ("doomrnn", "--run", os.path.normpath(half / old), "--to", half, "--controller", "dream-zch-tau1.15-s0")
     for script in ("encode_series.py", "collect_rollouts.py"):
-        assert_refused(inside(script, "doomrnn", "--run", half), 2, "iterate.py", "--to")
+        refused = inside(script, "doomrnn", "--run", half)
+        assert_refused(refused, 2, command("scripts/iterate.py", *words))
+    moved = half.rename(iteration[0].with_name("half"))
+    refused = inside("collect_rollouts.py", "doomrnn", "--run", moved)
+    said = shlex.split(refused.stderr.partition("go on with ")[2])
+    done = inside(said[0].removeprefix("scripts/"), *said[1:])
+    assert done.returncode == 0 and (moved / "rollouts" / "done.json").exists(), done.stderr
+    signed = read_sealed(moved / "before" / "played_by.json")
+    write_sealed(moved / "before" / "played_by.json", {k: v for k, v in signed.items() if k != "run"})  # an old one
+    (moved / "rollouts" / "done.json").unlink()
+    assert_refused(inside("collect_rollouts.py", "doomrnn", "--run", moved), 2, "--run OLD --to")
 
 
 def test_a_failure_leaves_nothing(smoke, tmp_path, inside, monkeypatch):
