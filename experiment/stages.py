@@ -22,12 +22,21 @@ def need(run: Run, stage: str, again: str = "") -> None:
     check_manifest(folder, f"delete {folder / 'done.json'} and run {again} again")
 
 
-def run_stage(run: Run, stage: str, produce: Callable[[Path], dict[str, Any]], following: str) -> None:
-    """Work on a stage under its lock unless it is finished, and say what came of it and what to do next."""
+def run_stage(
+    run: Run,
+    stage: str,
+    produce: Callable[[Path], dict[str, Any]],
+    following: str,
+    labels: dict[str, Any] | None = None,
+) -> None:
+    """Work on a stage under its lock unless it is finished, and say what came of it and what to do next.
+
+    labels: what its record says beside its settings.
+    """
     folder = run.folder(stage)
     summary = finished(folder)
     if summary is None:
-        with working(folder, run.pinned(stage), run):
+        with working(folder, run.pinned(stage) | (labels or {}), run):
             summary = produce(folder)
             finish(folder, summary)
         _drop_checkpoint(folder)

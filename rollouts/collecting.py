@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiment.errors import InputError, command
-from experiment.files import atomic_write, check_writable
+from experiment.files import atomic_write, check_writable, read_sealed
 from experiment.interrupts import deferred_interrupts
 from experiment.jsonl import append_row, read_journal, write_journal
 from experiment.progress import Progress
 from experiment.random_streams import Purpose
-from experiment.runs import Run, finished
+from experiment.runs import Run, finished, is_begun
 from experiment.stages import run_stage
 from rollouts.config import CollectConfig
 from rollouts.farm import Farm
@@ -25,6 +25,7 @@ from vae.episodes import episode_path
 
 Players = Callable[[int], tuple[str, WeightsOrScript]]  # an attempt's world, "record" or "explore", and its player
 HOPELESS = 1000  # attempts, none of them long enough, after which no other one is expected to be (ours)
+IMPORTED = "imported"  # in the record of a folder whose episodes are recordings of other programs
 AHEAD = 64  # attempts handed out beyond what seems needed
 
 
@@ -129,6 +130,11 @@ def _remove_surplus(attempts: Attempts, kept: set[int]) -> None:
         path.unlink()
 
 
+def is_import(folder: Path) -> bool:
+    """Return whether the episodes of a folder, finished or not, are recordings of other programs."""
+    return is_begun(folder) and IMPORTED in read_sealed(folder / "begun.json", f"delete {folder} to collect again")
+
+
 def collect_all(run: Run, players: Players, length: int, farm: Farm, frame_bytes: int, following: str) -> None:
     """Collect games of `players` under the folder's lock; rank 0 only.
 
@@ -140,6 +146,9 @@ def collect_all(run: Run, players: Players, length: int, farm: Farm, frame_bytes
             f"--set collect.minimum_length={config.minimum_length}: no episode is longer than env.time_limit, {limit}"
         )
     if finished(folder) is None:  # before the stage is begun, so that it may still be asked for fewer
+        if is_import(folder):
+            again = "run scripts/import_episodes.py again, or name another --run"
+            raise InputError(f"{folder}: recordings are being imported there; {again}")
         check_writable(folder, "make it writable, or name another --run")
         there = len(list(folder.glob("episode-*.npz")))
         needed = check_disk(folder, max(0, config.episodes - there), frame_bytes, length)

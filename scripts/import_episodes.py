@@ -15,6 +15,7 @@ from experiment.errors import InputError, command
 from experiment.files import atomic_write
 from experiment.jsonl import write_journal
 from experiment.stages import run_stage
+from rollouts.collecting import IMPORTED, is_import
 from vae.episodes import episode_bytes, episode_path
 
 
@@ -29,7 +30,7 @@ def main() -> None:
     with cli.ending_well():
         run, task = cli.resolve(arguments), cli.task(arguments.task)
         following = command("python", "scripts/train_vae.py", task.name, "--run", run.path)
-        run_stage(run, "collect", lambda folder: bring(folder, arguments, task, run), following)
+        run_stage(run, "collect", lambda folder: bring(folder, arguments, task, run), following, {IMPORTED: True})
 
 
 def bring(folder: Path, arguments, task, run) -> dict[str, int]:
@@ -43,7 +44,7 @@ def bring(folder: Path, arguments, task, run) -> dict[str, int]:
     def read(path: Path):
         return read_recording(path, task.action_size, arguments.resize, arguments.actions == "frame", task.bounds)
 
-    if (folder / "attempts.jsonl").exists():
+    if (folder / "attempts.jsonl").exists() and not is_import(folder):
         raise InputError(f"{folder}: collecting has begun there; name another --run for recordings")
 
     lengths, deaths, paid = [], 0, 0
@@ -54,7 +55,7 @@ def bring(folder: Path, arguments, task, run) -> dict[str, int]:
     if run.stages.rnn.reward_head and not paid:
         raise InputError(f"{arguments.source}: no rewards in it; add --set rnn.reward_head=false")
     for path in folder.glob("episode-*.npz"):
-        path.unlink()  # of another source, whose import was stopped
+        path.unlink()  # of an import that was stopped, maybe of another source
     for number, path in enumerate(paths):  # a second time, since all of them may not fit into memory
         atomic_write(episode_path(folder, number), episode_bytes(read(path)))
     write_journal(folder / "attempts.jsonl", [{"attempt": n, "length": k} for n, k in enumerate(lengths)])

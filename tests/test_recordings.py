@@ -4,9 +4,11 @@ import zipfile
 
 import numpy as np
 import pytest
+from commands import assert_refused
 from samples import striped_frames
 
 from experiment.errors import InputError
+from experiment.files import write_sealed
 from vae.episodes import list_episodes, read_episode
 from vae.recordings import read_recording
 
@@ -119,6 +121,34 @@ def test_archives_that_python_does_not_read(tmp_path, offset, value, said):
     flagged(tmp_path / "a.npz", offset, value)
     with pytest.raises(InputError, match=f"a.npz: not an episode .*{said}"):
         read_recording(tmp_path / "a.npz", 1)
+
+
+def test_an_import_killed_at_its_end_is_taken_up_again(tmp_path, inside, monkeypatch):
+    """Over its own episodes, which collecting does not take for its attempts; over collected ones it is refused."""
+    from experiment import stages
+
+    source, run = tmp_path / "source", tmp_path / "run"
+    source.mkdir()
+    for number in range(3):
+        authors(source / f"{number}.npz", 40, 1)
+    words = ("doomrnn", "--run", run, "--preset", "smoke")
+    bring = ("import_episodes.py", *words, "--source", source)
+    with monkeypatch.context() as patch:
+        patch.setattr(stages, "finish", lambda *unused: 1 / 0)  # all is written, and the stage not yet finished
+        with pytest.raises(ZeroDivisionError):
+            inside(*bring)
+    files = {path.name: path.read_bytes() for path in list_episodes(run / "rollouts")}
+    assert len(files) == 3 and not (run / "rollouts" / "done.json").exists()
+    assert_refused(inside("collect_rollouts.py", *words), 2, "rollouts: recordings are being imported there")
+    assert_refused(inside("train_vae.py", *words), 2, "not finished")
+    done = inside(*bring)
+    assert done.returncode == 0, done.stderr
+    assert {path.name: path.read_bytes() for path in list_episodes(run / "rollouts")} == files
+    again = inside("collect_rollouts.py", *words)
+    assert again.returncode == 0 and "already finished" in again.stdout
+    (run / "rollouts" / "done.json").unlink()
+    write_sealed(run / "rollouts" / "begun.json", {"collect": {}})  # as one that was begun by collecting
+    assert_refused(inside(*bring), 2, "collecting has begun there")
 
 
 def test_v_and_m_are_trained_on_them(tmp_path, inside):
