@@ -14,6 +14,7 @@ from experiment.files import read_json, read_sealed, then, write_json
 from experiment.jsonl import read_journal
 from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
 from experiment.runs import Run
+from experiment.stages import refuse_other_networks
 
 CHECKPOINTS = ("best", "last")
 SETTINGS = "controller"  # in the record of a controller that was trained here; one of imported weights has none
@@ -66,9 +67,16 @@ def list_controllers(run: Path, holding: str = "best.json") -> list[Path]:
 def find_controller(run: Path, name: str | None = None, usual: str | None = None) -> Path:
     """Return the folder of a run's controller: the one named, else the only one there, else the `usual` one.
 
-    InputError where there is none, it is not there, or none of several is meant.
+    InputError where there is none, it is not there, none of several is meant, or it is of another V or M than the
+    run's.
     """
     run = Path(run)
+    folder = _found(run, name, usual)
+    refuse_other_networks(run, folder, f"delete {folder} and run scripts/train_controller.py again")
+    return folder
+
+
+def _found(run: Path, name: str | None, usual: str | None) -> Path:
     found = list_controllers(run)
     if name is not None:
         folder = run / "controller" / name

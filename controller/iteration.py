@@ -11,7 +11,6 @@ that run), ``rnn`` and ``controller`` (the M and the agent that its own go on fr
 """
 
 import dataclasses
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -23,7 +22,8 @@ from controller.config import Stages
 from experiment.errors import InputError, command
 from experiment.files import atomic_write, check_manifest, read_file, read_sealed, write_manifest, write_sealed
 from experiment.provenance import digest
-from experiment.runs import Run, open_run
+from experiment.runs import Run, finished, open_run
+from experiment.stages import made_from, refuse_other_networks, weights_digest
 from rnn.series import shard_path
 from vae.episodes import episode_path, list_episodes, split_episodes
 
@@ -50,9 +50,13 @@ def is_iteration(run: Path) -> bool:
 
 
 def previous(run: Path, part: str) -> Path:
-    """Return the folder of what was there before: "series", "rnn", "controller", and "vae", "rollouts" if V goes on."""
-    folder = run / BEFORE / part
-    check_manifest(folder, f"to begin the iteration again, delete {run} and run scripts/iterate.py again")
+    """Return the folder of what was there before: "series", "rnn", "controller", and "vae", "rollouts" if V goes on.
+
+    InputError where it lacks a file, and where the series are of another V than the run's.
+    """
+    folder, advice = run / BEFORE / part, f"to begin the iteration again, delete {run} and run scripts/iterate.py again"
+    check_manifest(folder, advice)
+    refuse_other_networks(run, folder, advice)
     return folder
 
 
@@ -71,6 +75,13 @@ def iterate_command(run: Run) -> str:
 def vae_goes_on(run: Path) -> bool:
     """Return whether an iteration trains V further."""
     return (run / BEFORE / "vae").exists()
+
+
+def refuse_frozen_vae(run: Run) -> None:
+    """Raise InputError where V is to be trained in an iteration whose V is that of the run before, and stays so."""
+    folder = run.folder("vae")
+    if is_iteration(run.path) and not vae_goes_on(run.path) and finished(folder) is None:
+        raise InputError(f"{folder}: an iteration's V that is frozen; copy it from the run before, as it was there")
 
 
 def earlier_episodes(run: Path) -> tuple[list[Path], list[Path]]:
@@ -101,8 +112,7 @@ def explores(attempt: int, share: float) -> bool:
 
 def signature(old: Run[Stages], controller: Path, weights: np.ndarray) -> dict[str, Any]:
     """Return who plays: the controller's name, and what tells its weights [P] and those of V and M from all others."""
-    files = {stage: read_file(old.folder(stage) / "weights.npz") for stage in ("vae", "rnn")}
-    digests = {stage: hashlib.sha256(data).hexdigest() for stage, data in files.items()}
+    digests = {network: weights_digest(old.path, network) for network in ("vae", "rnn")}
     return {"controller": controller.name, "weights": digest(weights.tolist()), **digests}
 
 
@@ -147,6 +157,7 @@ def _begin(old: Run[Stages], wanted: Run[Stages], agent: dict[str, Any], control
         else:
             _copy([path for path in old.folder("vae").iterdir() if path.is_file()], half / "vae")
             _keep_series(old, half / BEFORE / "series")
+            write_sealed(half / BEFORE / "series" / "begun.json", made_from(half, "series"))
         for folder in sorted((half / BEFORE).iterdir()):
             if folder.is_dir():
                 write_manifest(folder)

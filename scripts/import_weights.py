@@ -19,6 +19,7 @@ from experiment.checkpoints import save_model
 from experiment.errors import InputError
 from experiment.files import atomic_write, read_json
 from experiment.runs import Run, finish, finished, open_run, working
+from experiment.stages import made_from
 from rnn.series import InitialLatents, load_initial, write_initial
 
 LAYOUT = {  # where their repository keeps things
@@ -172,7 +173,7 @@ def store(arguments, task, models) -> None:
             record = {"world": task.world, "temperature": stages.controller.temperature, "seed": 0}
         else:
             folder, record = run.folder(part), {part: vars(getattr(stages, part))}
-        with working(folder, record):
+        with working(folder, record | made_from(run.path, part)):
             store_part(part, model, folder, task)
             if part != "series" or "rnn" in models:  # else the series are still to be encoded
                 finish(folder, {"imported_from": str(arguments.source)})

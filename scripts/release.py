@@ -19,6 +19,7 @@ from controller.evaluation import load_evaluations, save_evaluation
 from experiment.checkpoints import save_model
 from experiment.errors import InputError, command
 from experiment.files import read_sealed, write_manifest, write_sealed
+from experiment.stages import MADE_FROM, made_from
 
 FILES = {  # what is copied of a stage as it is
     "vae": ("metrics.jsonl", "timing.jsonl", "begun.json", "done.json"),
@@ -43,6 +44,8 @@ def release(source: Path, target: Path, dtype: str) -> None:
     """Copy the stages, then list each copied folder's files in a manifest."""
     run = cli.open_existing(source)
     cli.need_models(run)
+    for folder in list_controllers(run.path):
+        find_controller(run.path, folder.name)  # one of another V or M is refused
     if target.exists() and target.samefile(source):
         raise InputError(f"{target}: is the run itself; name another folder with --to")
     if target.exists():
@@ -71,10 +74,10 @@ def copy_all(run, target: Path, models: dict, dtype: str) -> None:
         copy(run.path / stage, target / stage, names)
         if stage in models:
             save_model(target / stage, "weights", models[stage], dtype)
-        write_manifest(target / stage)
+        finish_copy(target, stage, target / stage)
     for folder in list_controllers(run.path):
         copy(folder, target / "controller" / folder.name, CONTROLLER)
-        write_manifest(target / "controller" / folder.name)
+        finish_copy(target, "controller", target / "controller" / folder.name)
     for folder in (run.path / "evaluation", *sorted(run.path.glob("measures/[!.]*/"))):
         copy_evaluations(folder, target / folder.relative_to(run.path))
     keep_frames(run, target)
@@ -101,6 +104,17 @@ def copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
     target.mkdir(parents=True)
     for path in {path for name in names for path in source.glob(name)}:
         shutil.copy(path, target)
+
+
+def finish_copy(target: Path, stage: str, folder: Path) -> None:
+    """List a copied folder's files; its record tells the V and M of this release, which may be rounded, if it told any.
+
+    So what belongs together does so here too, and an older record that tells none is not made to.
+    """
+    record = folder / "begun.json"
+    if record.exists() and MADE_FROM in (told := read_sealed(record)):
+        write_sealed(record, told | made_from(target, stage))
+    write_manifest(folder)
 
 
 def keep_frames(run, target: Path) -> None:

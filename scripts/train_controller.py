@@ -22,12 +22,14 @@ from controller.workers import Setup, TaskPlayers, play_setup
 from experiment.errors import InputError, command
 from experiment.files import read_sealed
 from experiment.runs import finish, finished, is_begun, refuse_other, save_run, working
+from experiment.stages import MADE_FROM, NETWORKS, made_from, refuse_other_networks
 from rollouts.farm import Farm
 
 # settings that a controller already begun may change: when its search ends, speed (for one that moves to another type
 # of CPU), and a default it does not go by
 ENDS = ("controller.generations", "controller.max_steps", "controller.patience")
 FREE = (*ENDS, "controller.batch_size", "controller.precision", "controller.temperature")
+CHECKED = tuple(f"{MADE_FROM}.{network}" for network in NETWORKS["controller"])  # by `refuse_other_networks`
 UNREAD: dict[World, tuple[str, ...]] = {"dream": (), "real": ("temperature",)}  # labels that say nothing in a world
 
 
@@ -116,10 +118,11 @@ def train(training: Training, farm: Farm, run) -> None:
     record = {SETTINGS: vars(config), **labels}
     record |= {} if training.start is None else {"start": "the agent of the iteration before"}
     refuse_imported(folder)
-    refuse_other(folder, record, (*FREE, *UNREAD[training.world]), {SETTINGS: type(config)})
+    refuse_other_networks(run.path, folder, f"delete {folder} and run the same command again")
+    refuse_other(folder, record, (*FREE, *CHECKED, *UNREAD[training.world]), {SETTINGS: type(config)})
     summary = finished(folder)
     if summary is None or not search_is_over(folder, config, summary["generations"]):
-        with working(folder, record, run):
+        with working(folder, record | made_from(run.path, "controller"), run):
             who = training.shape, training.world, training.seed, training.start
             summary = ControllerTrainer(folder, farm, config, *who).run()
             finish(folder, summary)

@@ -5,7 +5,7 @@ python scripts/train_vae.py doomrnn --run runs/demo
 
 import cli
 
-from controller.iteration import earlier_episodes, previous, vae_goes_on
+from controller.iteration import earlier_episodes, previous, refuse_frozen_vae, vae_goes_on
 from experiment.errors import command
 from experiment.stages import run_stage
 from vae.episodes import list_episodes, split_episodes
@@ -18,6 +18,7 @@ def main() -> None:
     with cli.ending_well():
         run, task = cli.resolve(arguments), cli.task(arguments.task)
         cli.need_episodes(run)
+        refuse_frozen_vae(run)
         config = run.stages.vae
 
         def produce(folder):

@@ -9,11 +9,13 @@ import pytest
 from commands import assert_refused, ranked, run
 
 import rnn.training
+from experiment.checkpoints import save_model
 from experiment.errors import command
 from experiment.files import read_sealed, write_sealed
 from rnn.series import load_series
 from rnn.training import load_rnn
 from vae.episodes import list_episodes, read_episode
+from vae.training import load_vae
 
 FEW = ("--set", "collect.episodes=3", "--set", "collect.minimum_length=20", "--set", "rnn.epochs=0.5")
 
@@ -68,6 +70,12 @@ def test_an_iteration_of_an_iteration(iteration, smoke, tmp_path, inside):
     second = tmp_path / "second"
     shutil.copytree(target, second)
     shutil.copytree(smoke.path / "controller", second / "controller")
+    folder = second / "controller" / "dream-zch-tau1.15-s0"
+    refused = inside("iterate.py", "doomrnn", "--run", second, "--to", tmp_path / "third", *FEW)
+    assert_refused(refused, 2, f"{folder}: made with another M than {second / 'rnn'} holds now; delete {folder}")
+    (folder / "manifest.json").unlink()
+    record = read_sealed(folder / "begun.json")
+    write_sealed(folder / "begun.json", {k: v for k, v in record.items() if k != "made_from"})  # as an older one
     done = inside("iterate.py", "doomrnn", "--run", second, "--to", tmp_path / "third", *FEW)
     assert done.returncode == 0, done.stderr
     counts = [
@@ -107,6 +115,24 @@ def test_unfinished_episodes_are_not_taken_for_all(smoke, iteration, tmp_path, i
     write_sealed(moved / "before" / "played_by.json", {k: v for k, v in signed.items() if k != "run"})  # an old one
     (moved / "rollouts" / "done.json").unlink()
     assert_refused(inside("collect_rollouts.py", "doomrnn", "--run", moved), 2, "--run OLD --to")
+
+
+def test_a_frozen_v_is_no_other_one(iteration, tmp_path, inside):
+    """It is not trained in the iteration, and another one put in its place does not mix with the earlier series."""
+    other = tmp_path / "other"
+    shutil.copytree(iteration[0], other)
+    shutil.rmtree(other / "series", ignore_errors=True)
+    shutil.rmtree(other / "rnn", ignore_errors=True)
+    kept, model = other / "vae", load_vae(other / "vae")
+    shutil.rmtree(kept)
+    assert_refused(inside("train_vae.py", "doomrnn", "--run", other), 2, "frozen; copy it from the run before")
+    shutil.copytree(iteration[0] / "vae", kept)
+    model.mu_layer.bias.assign_add(np.ones(64, np.float32))
+    (kept / "manifest.json").unlink()
+    save_model(kept, "weights", model)
+    assert inside("encode_series.py", "doomrnn", "--run", other).returncode == 0
+    refused = inside("train_rnn.py", "doomrnn", "--run", other)
+    assert_refused(refused, 2, f"{other / 'before' / 'series'}: made with another V", "begin the iteration again")
 
 
 def test_a_failure_leaves_nothing(smoke, tmp_path, inside, monkeypatch):

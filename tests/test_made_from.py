@@ -2,11 +2,66 @@
 
 import shutil
 
+import pytest
 from commands import ROOT, assert_refused
 
+from controller.checkpoints import find_controller
+from experiment.errors import InputError
+from experiment.files import read_sealed, write_sealed
 from experiment.runs import finish
 
 CAR = ROOT / "results" / "carracing"
+AGENT = "dream-zch-tau1.15-s0"
+
+
+# --- V and M ---
+
+
+def test_what_was_made_with_another_v_is_not_used(smoke, tmp_path, inside):
+    """V is trained again: with the same settings nothing changes, with others all that follows is refused in turn."""
+    run = tmp_path / "run"
+    shutil.copytree(smoke.path, run)
+    assert set(read_sealed(run / "controller" / AGENT / "begun.json")["made_from"]) == {"vae", "rnn"}
+    words, play = ("doomrnn", "--run", run), ("--episodes", 1, "--seed", 3)
+    tau = ("--temperature", 1.15)
+    shutil.rmtree(run / "vae")
+    assert inside("train_vae.py", *words).returncode == 0
+    assert "series: already finished" in inside("encode_series.py", *words).stdout
+    shutil.rmtree(run / "vae")
+    assert inside("train_vae.py", *words, "--set", "vae.learning_rate=0.002").returncode == 0
+    another = "made with another V than"
+    assert_refused(inside("encode_series.py", *words), 2, f"{run / 'series'}: {another}", f"delete {run / 'series'}")
+    for script, more in (("train_rnn.py", ()), ("train_controller.py", tau)):
+        assert_refused(inside(script, *words, *more), 2, f"delete {run / 'series'}", "scripts/encode_series.py")
+    assert_refused(inside("evaluate.py", *words, *play), 2, f"{run / 'controller' / AGENT}: {another}")
+    assert_refused(inside("release.py", "--run", run, "--to", tmp_path / "new"), 2, f"delete {run / 'series'}")
+    assert_refused(inside("iterate.py", *words, "--to", tmp_path / "new"), 2, f"delete {run / 'series'}")
+    shutil.rmtree(run / "series")
+    assert inside("encode_series.py", *words).returncode == 0
+    assert_refused(inside("train_rnn.py", *words), 2, f"{run / 'rnn'}: {another}", f"delete {run / 'rnn'} and run the")
+    assert_refused(inside("evaluate.py", *words, *play, "--policy", "left", "--world", "dream"), 2, f"{run / 'rnn'}: ")
+    shutil.rmtree(run / "rnn")
+    assert inside("train_rnn.py", *words).returncode == 0
+    refused = inside("train_controller.py", *words, *tau)
+    assert_refused(refused, 2, f"delete {run / 'controller' / AGENT} and run the same command again")
+    assert_refused(inside("release.py", "--run", run, "--to", tmp_path / "new"), 2, AGENT, another)
+    assert not (tmp_path / "new").exists()
+
+
+def test_what_tells_nothing_is_taken_as_it_is(tmp_path):
+    """A record of before this was kept, and weights that are not there; an M other than the recorded one is refused."""
+    folder = tmp_path / "controller" / "a"
+    folder.mkdir(parents=True)
+    for name in ("best.json", "best.npz"):
+        (folder / name).write_text("{}")
+    write_sealed(folder / "begun.json", {"seed": 0})
+    assert find_controller(tmp_path) == folder
+    write_sealed(folder / "begun.json", {"seed": 0, "made_from": {"vae": "1" * 64, "rnn": "2" * 64}})
+    assert find_controller(tmp_path) == folder
+    (tmp_path / "rnn").mkdir()
+    (tmp_path / "rnn" / "weights.npz").write_bytes(b"others")
+    with pytest.raises(InputError, match=f"another M than {tmp_path / 'rnn'} holds now; delete {folder} and run scr"):
+        find_controller(tmp_path)
 
 
 # --- controllers ---

@@ -1,16 +1,23 @@
 """A released run: small, complete for playing, and refused where something of it was changed."""
 
+import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
 from commands import assert_refused
 
 from experiment.errors import InputError
-from experiment.files import check_manifest
+from experiment.files import check_manifest, read_sealed
 from rnn.training import load_rnn
 
 AGENT = "evaluation/real-dream-zch-tau1.15-s0-seed7-n3.json"
+
+
+def sha256(data: bytes) -> str:
+    """The digest in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def test_a_release_plays(smoke, tmp_path, inside):
@@ -28,6 +35,13 @@ def test_a_release_plays(smoke, tmp_path, inside):
     done = inside("evaluate.py", "doomrnn", "--run", target, "--world", "real", "--episodes", 3, "--seed", 7)
     assert done.returncode == 0 and "nothing to do" not in done.stdout, done.stderr
     assert json.loads((target / AGENT).read_text())["made_with"] != ""
+    told = read_sealed(target / "controller" / "dream-zch-tau1.15-s0" / "begun.json")["made_from"]
+    assert told == {stage: sha256((target / stage / "weights.npz").read_bytes()) for stage in ("vae", "rnn")}
+    elsewhere = tmp_path / "elsewhere"  # as on another machine (docs/carracing.md)
+    for stage in ("vae", "series", "rnn", "controller"):
+        shutil.copytree(target / stage, elsewhere / stage)
+    done = inside("train_controller.py", "doomrnn", "--run", elsewhere, "--preset", "smoke")
+    assert done.returncode == 0 and "controller/dream-zch-tau1.15-s0" in done.stdout, done.stderr
     done = inside("report.py", "--run", target)
     assert done.returncode == 0 and "Not there yet" not in (target / "report" / "index.html").read_text(), done.stderr
     again = inside("release.py", "--run", smoke.path, "--to", target)
