@@ -3,12 +3,14 @@
 python scripts/encode_series.py doomrnn --run runs/demo
 """
 
+from pathlib import Path
+
 import cli
 
 from controller.iteration import BEFORE, earlier_episodes, previous, vae_goes_on
 from experiment.errors import command
-from experiment.files import MANIFEST, write_manifest
-from experiment.stages import need, run_stage
+from experiment.files import MANIFEST, read_sealed, write_manifest, write_sealed
+from experiment.stages import made_from, need, run_stage
 
 
 def main() -> None:
@@ -34,15 +36,32 @@ def main() -> None:
 
 
 def encode_earlier(run, task, model) -> None:
-    """Encode the episodes of all iterations before with this one's V, into the run's before/series."""
+    """Encode the episodes of all iterations before with this one's V, into the run's before/series.
+
+    What another V, or other settings, encoded there before is encoded anew.
+    """
     from rnn.encoding import encode_episodes
 
     folder, (_, held_out) = run.path / BEFORE / "series", earlier_episodes(run.path)
-    folder.mkdir(exist_ok=True)
-    if not (folder / MANIFEST).exists():
+    record = run.pinned("series") | made_from(run.path, "series")
+    if not encoded_as(folder, record):
         rollouts = previous(run.path, "rollouts")
         encode_episodes(folder, rollouts, model, task.action_size, run.stages.series, run.seed, set(held_out))
         write_manifest(folder)
+
+
+def encoded_as(folder: Path, record: dict) -> bool:
+    """Return whether a folder holds all series of this record; what it holds of another one is removed.
+
+    One that was whole before there were such records is taken as it is.
+    """
+    begun, whole = folder / "begun.json", (folder / MANIFEST).exists()
+    if (read_sealed(begun) == record) if begun.exists() else whole:
+        return whole
+    for path in (folder / MANIFEST, *folder.glob("*.npz")):
+        path.unlink(missing_ok=True)
+    write_sealed(begun, record)
+    return False
 
 
 if __name__ == "__main__":

@@ -1,14 +1,22 @@
 """What a stage and a controller were made with, and what may be gone on from."""
 
+import dataclasses
 import shutil
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from commands import ROOT, assert_refused
+from commands import ROOT, SCRIPTS, assert_refused
+from samples import write_episodes
 
 from controller.checkpoints import find_controller
+from experiment.checkpoints import save_model
 from experiment.errors import InputError
-from experiment.files import read_sealed, write_sealed
-from experiment.runs import finish
+from experiment.files import read_sealed, write_manifest, write_sealed
+from experiment.runs import Run, finish
+from rnn.config import SeriesConfig
+from rnn.series import load_series
+from vae.model import VAE
 
 CAR = ROOT / "results" / "carracing"
 AGENT = "dream-zch-tau1.15-s0"
@@ -62,6 +70,78 @@ def test_what_tells_nothing_is_taken_as_it_is(tmp_path):
     (tmp_path / "rnn" / "weights.npz").write_bytes(b"others")
     with pytest.raises(InputError, match=f"another M than {tmp_path / 'rnn'} holds now; delete {folder} and run scr"):
         find_controller(tmp_path)
+
+
+# --- the series of earlier iterations ---
+
+
+@dataclasses.dataclass(frozen=True)
+class OnlySeries:
+    """The settings of a run that has no stage but the series."""
+
+    series: SeriesConfig = SeriesConfig(batch_size=16, shard_episodes=3, initial_frames=2)
+
+
+@pytest.fixture
+def earlier(tmp_path, monkeypatch):
+    """An iteration where V goes on: encodes its earlier episodes with a V of this seed; returns their series' mu."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import encode_series
+
+    before = tmp_path / "before"
+    write_episodes(before / "rollouts", [5, 7, 6, 4, 9, 3, 8], striped=True)
+    write_manifest(before / "rollouts")
+    write_sealed(before / "held_out.json", {"numbers": [0]})
+
+    def encode(seed: int, **settings: int) -> list[np.ndarray]:
+        model, stages = VAE(8, seed=seed), OnlySeries(dataclasses.replace(OnlySeries.series, **settings))
+        save_model(tmp_path / "vae", "weights", model)
+        encode_series.encode_earlier(
+            Run(tmp_path, "doomrnn", "smoke", 0, stages), SimpleNamespace(action_size=1), model
+        )
+        training, held_out = load_series(before / "series", 8, 1)
+        return [series.mu for series in held_out + training]
+
+    encode.folder = before / "series"
+    return encode
+
+
+def same(some: list[np.ndarray], others: list[np.ndarray]) -> bool:
+    """Whether they are the latents of the same episodes by the same V."""
+    return len(some) == len(others) and all(np.array_equal(a, b) for a, b in zip(some, others, strict=True))
+
+
+def test_another_v_encodes_the_earlier_episodes_anew(earlier):
+    """Not those of the same V; a V trained again takes none of the old one's latents, in whatever state they are."""
+    first = earlier(1)
+    written = {path: path.stat().st_mtime_ns for path in earlier.folder.iterdir()}
+    assert len(first) == 7 and same(earlier(1), first)
+    assert {path: path.stat().st_mtime_ns for path in earlier.folder.iterdir()} == written
+    second = earlier(2)
+    assert not any(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    (earlier.folder / "manifest.json").unlink()  # killed on the way
+    (earlier.folder / "series-0001.npz").unlink()
+    assert same(earlier(1), first)
+
+
+def test_shards_of_two_sizes_do_not_mix(earlier):
+    """Killed after the first shard, and started again with smaller ones: every episode once."""
+    first = earlier(1)
+    (earlier.folder / "manifest.json").unlink()
+    (earlier.folder / "series-0002.npz").unlink()
+    assert same(earlier(1, shard_episodes=2), first)
+    assert len(list(earlier.folder.glob("series-*.npz"))) == 4
+
+
+def test_earlier_series_without_a_record(earlier):
+    """Whole ones of before it was kept are taken as they are; half of them is encoded again."""
+    first = earlier(1)
+    (earlier.folder / "begun.json").unlink()
+    (earlier.folder / "manifest.json").unlink()
+    write_manifest(earlier.folder)
+    assert same(earlier(2), first) and not (earlier.folder / "begun.json").exists()
+    (earlier.folder / "manifest.json").unlink()
+    assert not same(earlier(2), first) and (earlier.folder / "begun.json").exists()
 
 
 # --- controllers ---
