@@ -29,8 +29,15 @@ def main() -> None:
     arguments = parser.parse_args()
     with cli.ending_well():
         run, task = cli.resolve(arguments), cli.task(arguments.task)
+        refuse_collected(run.folder("collect"))
         following = command("python", "scripts/train_vae.py", task.name, "--run", run.path)
         run_stage(run, "collect", lambda folder: bring(folder, arguments, task, run), following, {IMPORTED: True})
+
+
+def refuse_collected(folder: Path) -> None:
+    """Raise InputError where a folder holds episodes that were collected, or are being collected."""
+    if (folder / "attempts.jsonl").exists() and not is_import(folder):
+        raise InputError(f"{folder}: collecting has begun there; name another --run for recordings")
 
 
 def bring(folder: Path, arguments, task, run) -> dict[str, int]:
@@ -43,9 +50,6 @@ def bring(folder: Path, arguments, task, run) -> dict[str, int]:
 
     def read(path: Path):
         return read_recording(path, task.action_size, arguments.resize, arguments.actions == "frame", task.bounds)
-
-    if (folder / "attempts.jsonl").exists() and not is_import(folder):
-        raise InputError(f"{folder}: collecting has begun there; name another --run for recordings")
 
     lengths, deaths, paid = [], 0, 0
     for path in paths:

@@ -146,7 +146,8 @@ def test_an_import_killed_at_its_end_is_taken_up_again(tmp_path, inside, monkeyp
     assert {path.name: path.read_bytes() for path in list_episodes(run / "rollouts")} == files
     again = inside("collect_rollouts.py", *words)
     assert again.returncode == 0 and "already finished" in again.stdout
-    (run / "rollouts" / "done.json").unlink()
+    for name in ("done.json", "manifest.json"):
+        (run / "rollouts" / name).unlink()
     write_sealed(run / "rollouts" / "begun.json", {"collect": {}})  # as one that was begun by collecting
     assert_refused(inside(*bring), 2, "collecting has begun there")
 
