@@ -1,15 +1,46 @@
-"""Ctrl-C and SIGTERM at a safe point: a loop checks for them, saves, and only then stops."""
+"""Ctrl-C and SIGTERM: at once, or at a safe point where a loop checks for them, saves, and only then stops.
+
+A KeyboardInterrupt may be lost: to a library that catches everything (one was lost without a word as a stage began), or
+to a loop that ends before it looks. So a request is kept until a command has ended for it.
+"""
 
 import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from typing import NoReturn
+
+SIGNALS = signal.SIGINT, signal.SIGTERM
+_kept: list[int] = []  # signals that no command has ended for yet
 
 
 class Interrupt:
     """Whether the user requested a stop."""
 
     requested = False
+
+
+def interrupt_at_once() -> None:
+    """Let SIGINT and SIGTERM raise KeyboardInterrupt from now on; a SIGINT that the shell has ignored stays ignored."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _raise)
+
+
+def _raise(number: int, frame: object) -> NoReturn:
+    _kept.append(number)
+    raise KeyboardInterrupt
+
+
+def stop_if_requested() -> None:
+    """Raise KeyboardInterrupt where a stop was requested and no command has ended for it: between two stages."""
+    if _kept:
+        raise KeyboardInterrupt
+
+
+def interrupt_taken() -> None:
+    """Forget what was requested, once a command ends for it."""
+    _kept.clear()
 
 
 @contextlib.contextmanager
@@ -19,13 +50,15 @@ def deferred_interrupts() -> Iterator[Interrupt]:
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
         return
+    stop_if_requested()
 
     def remember(number: int, frame: object) -> None:
+        _kept.append(number)
         if interrupt.requested:
             raise KeyboardInterrupt
         interrupt.requested = True
 
-    before = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, remember) for number in SIGNALS}
     try:
         yield interrupt
     finally:

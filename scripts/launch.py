@@ -18,6 +18,7 @@ from reporting.stage_times import note_stage, stage_of
 
 from experiment.cores import usable_cores
 from experiment.errors import InputError
+from experiment.interrupts import stop_if_requested
 
 MPIRUN_DID_NOT_START = 213  # seen where another mpirun of the same user began or ended at the same moment
 
@@ -99,6 +100,7 @@ class Inside(Launcher):
 
     def _call(self, command: list[str], settings: dict[str, str]) -> None:
         print(f"\n$ {' '.join([Path(command[0]).name, *command[1:]])}", flush=True)
+        stop_if_requested()
         before, sys.argv = sys.argv, command
         try:
             runpy.run_path(command[0], run_name="__main__")

@@ -30,6 +30,7 @@ ORDER = (
     "test_cores.py",
     "test_install.py",
     "test_storage.py",
+    "test_interrupts.py",
     "test_runs.py",
     "test_fuzz.py",
     "test_frames.py",

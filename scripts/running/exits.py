@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from running.ranks import refuse_ranks
 
 from experiment.errors import InputError, NumericalError, disk_trouble
+from experiment.interrupts import interrupt_at_once, interrupt_taken
 
 
 @contextlib.contextmanager
@@ -21,7 +21,7 @@ def ending_well(comm: Any = None) -> Iterator[None]:
     """
     if comm is None:
         refuse_ranks()
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        interrupt_at_once()
     try:
         with _guarded(comm):
             yield
@@ -40,6 +40,7 @@ def ending_well(comm: Any = None) -> Iterator[None]:
             raise
         code = _ended(f"failed: {line}", 1, comm)
     except KeyboardInterrupt:
+        interrupt_taken()
         code = _ended(
             "interrupted; everything finished so far is saved, the same command goes on from there", 130, comm
         )

@@ -1,0 +1,74 @@
+"""Ctrl-C and SIGTERM: none is lost, whoever swallows the exception."""
+
+import os
+import signal
+import sys
+
+import pytest
+from commands import start
+
+from experiment.interrupts import deferred_interrupts, interrupt_at_once, interrupt_taken, stop_if_requested
+
+SWALLOWING = """
+import signal, sys, time
+sys.path.insert(0, sys.argv[1])
+import cli
+with cli.ending_well():
+    print("begun", flush=True)
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        pass  # as a library may
+    from experiment.interrupts import stop_if_requested
+    stop_if_requested()
+    print("went on")
+"""
+
+
+@pytest.fixture
+def handlers():
+    """Leave the handlers of this process as they were."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    interrupt_taken()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_swallowed_one_stops_before_the_next_stage(pytestconfig, number):
+    """With the exit code and the line of any other."""
+    process = start([sys.executable, "-c", SWALLOWING, str(pytestconfig.rootpath / "scripts")])
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(number)
+    said, errors = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "") and errors.startswith("interrupted; ")
+
+
+def test_one_that_a_loop_did_not_see_stops_the_next(handlers):
+    """It came after the loop's last look: the loop ends, and the next one does not begin, until a command has stopped."""
+    with deferred_interrupts() as interrupt:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interrupt.requested
+    with pytest.raises(KeyboardInterrupt), deferred_interrupts():
+        pytest.fail("the loop began")
+    with pytest.raises(KeyboardInterrupt):
+        stop_if_requested()
+    interrupt_taken()
+    stop_if_requested()
+
+
+def test_a_second_one_interrupts_a_loop_at_once(handlers):
+    """For a user who does not want to wait for the safe point."""
+    with pytest.raises(KeyboardInterrupt), deferred_interrupts():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("the loop went on")
+
+
+def test_what_the_shell_ignores_stays_ignored(handlers):
+    """Of a command in the background of a script, say, a Ctrl-C on the terminal is none of its business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interrupt_at_once()
+    os.kill(os.getpid(), signal.SIGINT)
+    stop_if_requested()
