@@ -46,7 +46,7 @@ def test_a_swallowed_one_stops_before_the_next_stage(pytestconfig, number):
 
 
 def test_one_that_a_loop_did_not_see_stops_the_next(handlers):
-    """It came after the loop's last look: the loop ends, and the next one does not begin, until a command has stopped."""
+    """It came after a loop's last look: that loop ends, and no other one begins until a command has stopped."""
     with deferred_interrupts() as interrupt:
         os.kill(os.getpid(), signal.SIGTERM)
         assert interrupt.requested
