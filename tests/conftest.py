@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,9 @@ import pytest
 from commands import SCRIPTS, python, run
 from filelock import FileLock
 from hypothesis import settings
+
+# a shell starts what it puts into the background with Ctrl-C ignored, and every process of the tests would inherit that
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("default", max_examples=30)
 settings.register_profile("torture", max_examples=500)
