@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM: at once, or at a safe point where a loop checks for them, saves, and only then stops.
 
-A request may be lost: on a loop that has looked for the last time, or on a library that catches everything. So it is kept
-until a command has ended for it.
+A request may be lost: on a loop that has looked for the last time, or on a library that catches everything. So it is
+kept until a command has ended for it.
 """
 
 import contextlib
