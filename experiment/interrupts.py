@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM: at once, or at a safe point where a loop checks for them, saves, and only then stops.
 
-A request may be lost: on a loop that has looked for the last time, or on a library that catches everything. So it is
-kept until a command has ended for it.
+A request may be lost: on a loop that has looked for the last time, or on a library that catches everything. So within a
+command it is kept until that has ended for it; outside one (in a notebook, say) nothing is.
 """
 
 import contextlib
@@ -53,12 +53,15 @@ def deferred_interrupts() -> Iterator[Interrupt]:
     stop_if_requested()
 
     def remember(number: int, frame: object) -> None:
-        _kept.append(number)
+        if before[number] is _raise:  # within a command
+            _kept.append(number)
         if interrupt.requested:
             raise KeyboardInterrupt
         interrupt.requested = True
 
-    before = {number: signal.signal(number, remember) for number in SIGNALS}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
+        signal.signal(number, remember)
     try:
         yield interrupt
     finally:

@@ -47,6 +47,7 @@ def test_a_swallowed_one_stops_before_the_next_stage(pytestconfig, number):
 
 def test_one_that_a_loop_did_not_see_stops_the_next(handlers):
     """It came after a loop's last look: that loop ends, and no other one begins until a command has stopped."""
+    interrupt_at_once()  # as a command does
     with deferred_interrupts() as interrupt:
         os.kill(os.getpid(), signal.SIGTERM)
         assert interrupt.requested
@@ -56,6 +57,16 @@ def test_one_that_a_loop_did_not_see_stops_the_next(handlers):
         stop_if_requested()
     interrupt_taken()
     stop_if_requested()
+
+
+def test_outside_a_command_nothing_is_kept(handlers):
+    """A notebook that stopped one training may begin the next."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with deferred_interrupts() as interrupt:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupt.requested
+    with deferred_interrupts() as interrupt:
+        assert not interrupt.requested
 
 
 def test_a_second_one_interrupts_a_loop_at_once(handlers):
