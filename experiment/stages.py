@@ -76,18 +76,13 @@ def run_stage(
         with working(folder, run.pinned(stage) | made_from(run.path, stage) | (labels or {}), run):
             summary = produce(folder)
             finish(folder, summary)
-        _drop_checkpoint(folder)
         print(f"{FOLDERS[stage]}: done, {_figures(summary)}; wrote {folder}")
     else:
         save_run(run)
-        _drop_checkpoint(folder)
         print(f"{FOLDERS[stage]}: already finished ({_figures(summary)}); nothing to do")
-    print(f"next: {following}")
-
-
-def _drop_checkpoint(folder: Path) -> None:
-    """Remove what a training went on from: not before its stage is marked finished, and where a kill left it then."""
+    # what a training went on from: not before its stage is marked finished, and where a kill left it then
     (folder / CHECKPOINT).unlink(missing_ok=True)
+    print(f"next: {following}")
 
 
 def _figures(summary: dict[str, Any]) -> str:
