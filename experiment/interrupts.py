@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM: at once, or at a safe point where a loop checks for them, saves, and only then stops.
 
 A request may be lost: on a loop that has looked for the last time, or on a library that catches everything. So within a
-command it is kept until that has ended for it; outside one (in a notebook, say) nothing is.
+command it is kept until that has ended; outside one (in a notebook, say) nothing is.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 SIGNALS = signal.SIGINT, signal.SIGTERM
-_kept: list[int] = []  # signals that no command has ended for yet
+_kept: list[int] = []  # signals of the command that runs, which it has not ended for yet
 
 
 class Interrupt:
@@ -20,11 +20,22 @@ class Interrupt:
     requested = False
 
 
-def interrupt_at_once() -> None:
-    """Let SIGINT and SIGTERM raise KeyboardInterrupt from now on; a SIGINT that the shell has ignored stays ignored."""
-    for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
+@contextlib.contextmanager
+def interrupted_at_once() -> Iterator[None]:
+    """Within a command, let SIGINT and SIGTERM raise KeyboardInterrupt; what the shell has ignored stays ignored.
+
+    After it, the handlers are those of before and nothing is kept.
+    """
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
             signal.signal(number, _raise)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _kept.clear()
 
 
 def _raise(number: int, frame: object) -> NoReturn:
@@ -33,14 +44,9 @@ def _raise(number: int, frame: object) -> NoReturn:
 
 
 def stop_if_requested() -> None:
-    """Raise KeyboardInterrupt where a stop was requested and no command has ended for it: between two stages."""
+    """Raise KeyboardInterrupt where a stop was requested and the command still runs: between two stages."""
     if _kept:
         raise KeyboardInterrupt
-
-
-def interrupt_taken() -> None:
-    """Forget what was requested, once a command ends for it."""
-    _kept.clear()
 
 
 @contextlib.contextmanager

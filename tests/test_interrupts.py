@@ -7,7 +7,7 @@ import sys
 import pytest
 from commands import start
 
-from experiment.interrupts import deferred_interrupts, interrupt_at_once, interrupt_taken, stop_if_requested
+from experiment.interrupts import deferred_interrupts, interrupted_at_once, stop_if_requested
 
 SWALLOWING = """
 import signal, sys, time
@@ -30,7 +30,6 @@ def handlers():
     """Leave the handlers of this process as they were."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
-    interrupt_taken()
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -46,17 +45,27 @@ def test_a_swallowed_one_stops_before_the_next_stage(pytestconfig, number):
 
 
 def test_one_that_a_loop_did_not_see_stops_the_next(handlers):
-    """It came after a loop's last look: that loop ends, and no other one begins until a command has stopped."""
-    interrupt_at_once()  # as a command does
-    with deferred_interrupts() as interrupt:
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert interrupt.requested
-    with pytest.raises(KeyboardInterrupt), deferred_interrupts():
-        pytest.fail("the loop began")
-    with pytest.raises(KeyboardInterrupt):
-        stop_if_requested()
-    interrupt_taken()
+    """It came after a loop's last look: that loop ends, and no other one begins until the command has stopped."""
+    with interrupted_at_once():  # as a command does
+        with deferred_interrupts() as interrupt:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert interrupt.requested
+        with pytest.raises(KeyboardInterrupt), deferred_interrupts():
+            pytest.fail("the loop began")
+        with pytest.raises(KeyboardInterrupt):
+            stop_if_requested()
     stop_if_requested()
+
+
+def test_a_command_leaves_no_handlers_behind(handlers, inside):
+    """Run inside a notebook or a test, it changes nothing about what comes after it, whichever way it ends."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert inside("report.py", "--run", "nothing-is-here").returncode == 2
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    with pytest.raises(KeyboardInterrupt), interrupted_at_once():
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_outside_a_command_nothing_is_kept(handlers):
@@ -80,6 +89,6 @@ def test_a_second_one_interrupts_a_loop_at_once(handlers):
 def test_what_the_shell_ignores_stays_ignored(handlers):
     """Of a command in the background of a script, say, a Ctrl-C on the terminal is none of its business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    interrupt_at_once()
-    os.kill(os.getpid(), signal.SIGINT)
-    stop_if_requested()
+    with interrupted_at_once():
+        os.kill(os.getpid(), signal.SIGINT)
+        stop_if_requested()

@@ -9,7 +9,7 @@ from typing import Any
 from running.ranks import refuse_ranks
 
 from experiment.errors import InputError, NumericalError, disk_trouble
-from experiment.interrupts import interrupt_at_once, interrupt_taken
+from experiment.interrupts import interrupted_at_once
 
 
 @contextlib.contextmanager
@@ -21,9 +21,8 @@ def ending_well(comm: Any = None) -> Iterator[None]:
     """
     if comm is None:
         refuse_ranks()
-        interrupt_at_once()
     try:
-        with _guarded(comm):
+        with interrupted_at_once() if comm is None else _guarded(comm):
             yield
             sys.stdout.flush()
         code = 0
@@ -40,7 +39,6 @@ def ending_well(comm: Any = None) -> Iterator[None]:
             raise
         code = _ended(f"failed: {line}", 1, comm)
     except KeyboardInterrupt:
-        interrupt_taken()
         code = _ended(
             "interrupted; everything finished so far is saved, the same command goes on from there", 130, comm
         )
@@ -67,8 +65,6 @@ def _drop_output() -> None:
 
 
 def _guarded(comm: Any) -> contextlib.AbstractContextManager:
-    if comm is None:
-        return contextlib.nullcontext()
     from rollouts.farm import guarded
 
     return guarded(comm)
