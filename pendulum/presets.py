@@ -62,14 +62,14 @@ RELEASE = replace(
         evaluate_every=10,
         evaluate_rollouts=64,
     ),
-    evaluate=EvaluateConfig(dream_episodes=100),
+    evaluate=EvaluateConfig(dream_episodes=100, games_per_rank=64),  # large tiles of the agent
     iterate=IterateConfig(
         episodes=16,
         explore_noise=1.0,  # less, and an agent that leans on one torque explores nothing (measured)
         candidates=4,
         vae_epochs=0.3,
         vae_learning_rate=5e-4,
-        rnn_epochs=60.0,
+        rnn_epochs=30.0,  # of ever more episodes: 1,700 updates in the twentieth iteration
         rnn_learning_rate=2e-3,
         generations=60,
         searches=2,  # one from the agent, one from 0: none leaves an agent that leans on one torque (measured)
