@@ -44,14 +44,16 @@ _DEATHS = (  # how ViZDoom reports an engine process that crashed, was killed or
 # The engine's keeper, a program of its own. It lets the engine die with us but not by our Ctrl-C, and make
 # its `_vizdoom` folder in one that we remove. And it shields us from two faults of ViZDoom 1.3 with an engine
 # that is killed. If it was not ready yet, we would get a segmentation fault: it is started again. If it held
-# a message queue's lock (one in twelve, measured), we would wait for ever: the lock is opened in its stead.
+# a message queue's lock (one in twelve, measured), or was about to wake us, we would wait for ever: the lock is opened
+# in its stead, and whoever sleeps at a queue is woken to look again.
 _KEEPER = """
-import ctypes, mmap, os, sys
+import ctypes, mmap, os, sys, time
 
 parent, folder, engine, *arguments = sys.argv[1:]
 instance = arguments[arguments.index("+viz_instance_id") + 1]
 libc, keeper = ctypes.CDLL(None), os.getpid()
-LOCK, OWNER = 48, 56  # bytes into a queue: its pthread mutex, and in it the thread that holds it
+LOCK, OWNER, END = 48, 56, 184  # bytes into a queue: its pthread mutex, in it the thread that holds it; two conditions
+FUTEX, WAKE = {"x86_64": 202, "aarch64": 98}.get(os.uname().machine), 1
 
 def die_with(pid):
     libc.prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
@@ -60,6 +62,16 @@ def die_with(pid):
 def queue(name):
     with open(f"/dev/shm/ViZDoom{name}{instance}", "r+b") as file:
         return ctypes.c_char.from_buffer(mmap.mmap(file.fileno(), 0))
+
+def word(address):
+    return ctypes.c_int.from_address(address).value
+
+def abandoned(queue, engine):
+    for _ in range(20):  # the moment between taking a lock and signing it passes, unless its owner died in it
+        if not word(queue + LOCK) or word(queue + OWNER):
+            return word(queue + OWNER) == engine
+        time.sleep(0.001)
+    return True
 
 os.setsid()
 die_with(int(parent))
@@ -72,8 +84,10 @@ for _ in range(3):
         os.execv(engine, [engine, *arguments])
     _, status = os.waitpid(child, 0)
     for address in map(ctypes.addressof, queues):
-        if ctypes.c_int.from_address(address + OWNER).value == child:
+        if abandoned(address, child):
             libc.pthread_mutex_unlock(ctypes.c_void_p(address + LOCK))
+        for place in range(address + LOCK, address + END, 4) if FUTEX else ():
+            libc.syscall(FUTEX, ctypes.c_void_p(place), WAKE, 2**31 - 1, None, None, 0)
     if os.path.exists("/dev/shm/ViZDoomSM" + instance) or not os.path.exists(folder):
         sys.exit()  # it was ready: the end is its owner's business
 sys.exit(f"ViZDoom's engine died 3 times while starting (status {status}): {engine}")

@@ -1,7 +1,9 @@
 """The real take cover: its observations, its rules, and an engine that may die at any moment."""
 
+import ctypes
 import hashlib
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -299,19 +301,57 @@ def test_an_engine_killed_between_games_is_not_noticed(game):
     other.close()
 
 
+def queues(engine: int) -> dict[str, int]:
+    """The addresses of an engine's two message queues, Ctr (in which we wait) and Doom, by name."""
+    found = re.findall(r"^(\w+)-.*ViZDoomMQ(Ctr|Doom)", Path(f"/proc/{engine}/maps").read_text(), re.MULTILINE)
+    return {name: int(address, 16) for address, name in found}
+
+
 def holds_a_lock(engine: int) -> bool:
     """Whether the engine, stopped, holds the lock of one of its two message queues."""
     with open(f"/proc/{engine}/mem", "rb") as memory:
-        for line in Path(f"/proc/{engine}/maps").read_text().splitlines():
-            if "ViZDoomMQ" in line:
-                memory.seek(int(line.partition("-")[0], 16) + 56)
-                if int.from_bytes(memory.read(4), "little") == engine:
-                    return True
+        for address in queues(engine).values():
+            memory.seek(address + 56)
+            if int.from_bytes(memory.read(4), "little") == engine:
+                return True
     return False
 
 
+def stop(engine: int, holding: bool) -> None:
+    """Stop an engine that plays while it holds a lock, or while it holds none."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        os.kill(engine, signal.SIGSTOP)
+        assert wait_until(lambda: state(engine) == "T")
+        if holds_a_lock(engine) == holding:
+            return
+        os.kill(engine, signal.SIGCONT)
+        time.sleep(0.001)
+    pytest.fail("the engine was never caught so")
+
+
+def about_to_wake_us(engine: int) -> None:
+    """Leave our queue as an engine does that has signalled us and not yet woken us."""
+    time.sleep(0.2)  # by now we wait
+    with open(f"/proc/{engine}/mem", "r+b", buffering=0) as memory:
+        memory.seek(queues(engine)["Ctr"] + 88)
+        condition = ctypes.create_string_buffer(memory.read(48), 48)
+        ctypes.CDLL(None).pthread_cond_signal(condition)  # whoever it wakes, it is not us: we sleep at the queue
+        memory.seek(queues(engine)["Ctr"] + 88)
+        memory.write(condition.raw)
+
+
+def lock_not_yet_signed(engine: int) -> None:
+    """Leave our queue as an engine does that has taken its lock and not yet written that it is the owner."""
+    with open(f"/proc/{engine}/mem", "r+b", buffering=0) as memory:
+        memory.seek(queues(engine)["Ctr"] + 48)
+        memory.write((1).to_bytes(4, "little"))
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="engines have a keeper on Linux only")
-def test_an_engine_killed_with_a_lock_in_its_hands_is_not_noticed(game):
+@pytest.mark.parametrize("left", [None, about_to_wake_us, lock_not_yet_signed])
+def test_an_engine_killed_at_a_message_queue_is_not_noticed(game, left):
+    """With a lock in its hands; or leaving us asleep, or a lock that nobody seems to hold."""
     expected = play(game, 5, 2000)
     before = engines(os.getpid())
     other = TakeCoverGame()
@@ -327,16 +367,9 @@ def test_an_engine_killed_with_a_lock_in_its_hands_is_not_noticed(game):
 
     player = threading.Thread(target=play_on, daemon=True)
     player.start()
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        os.kill(engine, signal.SIGSTOP)
-        assert wait_until(lambda: state(engine) == "T")
-        if holds_a_lock(engine):
-            break
-        os.kill(engine, signal.SIGCONT)
-        time.sleep(0.001)
-    else:
-        pytest.fail("the engine was never caught with a lock")
+    stop(engine, holding=left is None)
+    if left:
+        left(engine)
     os.kill(engine, signal.SIGKILL)
     killed.set()
     player.join(30)
