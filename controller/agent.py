@@ -42,7 +42,7 @@ class Agent:
         signature = [tf.TensorSpec((None, *FRAME_SHAPE), tf.uint8)]
         widths = (z, p, state, state, 1, *([policy.shape.outputs] if noise else []))
         signature += [tf.TensorSpec((None, width), tf.float32) for width in widths]
-        self.step = tf.function(self._step, input_signature=signature)
+        self.step = tf.function(self._step, input_signature=signature, autograph=False)
 
     def _step(
         self,

@@ -42,7 +42,7 @@ class Decoder:
 
     def __init__(self, run: Path):
         vae = load_vae(run / "vae")
-        traced = tf.function(vae.decode, input_signature=[tf.TensorSpec((None, vae.z_size))])
+        traced = tf.function(vae.decode, input_signature=[tf.TensorSpec((None, vae.z_size))], autograph=False)
         self._decode = traced.get_concrete_function()
 
     def __call__(self, z: np.ndarray) -> np.ndarray:

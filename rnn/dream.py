@@ -93,7 +93,7 @@ class Dream:
         rows = DreamState(*(tf.TensorSpec((None, width)) for width in (z_size, hidden, hidden, 1)))
         noises = Noise(*[tf.TensorSpec((None, None, z_size))] * 2, tf.TensorSpec((None, None)))
 
-        @tf.function(input_signature=[rows, tf.TensorSpec((None, *inputs)), noises])
+        @tf.function(input_signature=[rows, tf.TensorSpec((None, *inputs)), noises], autograph=False)
         def block(state: DreamState, inputs: tf.Tensor, noise: Noise) -> tuple[DreamState, tf.Tensor, tf.Tensor]:
             steps = tf.shape(noise.uniforms)[1]
 
@@ -124,7 +124,7 @@ class Dream:
         advance = functools.partial(self._step, lambda action, *_: action, self.model.step_weights())
         signature = [tf.TensorSpec((1 if alone else None, sum(widths)))]
 
-        @tf.function(input_signature=signature, jit_compile=alone or None)
+        @tf.function(input_signature=signature, jit_compile=alone or None, autograph=False)
         def step(rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             z, c, h, restart, action, uniforms, normals, deaths = tf.split(rows, widths, axis=1)
             noise = Noise(uniforms[:, None], normals[:, None], deaths)
@@ -147,7 +147,7 @@ class Dream:
             part.set_shape(before.shape)
         return following, done, reward
 
-    @tf.function(jit_compile=True)  # some 60 small operations as one
+    @tf.function(jit_compile=True, autograph=False)  # some 60 small operations as one
     def _draw(
         self, params: MDNParameters, uniforms: tf.Tensor, normals: tf.Tensor, deaths: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:

@@ -58,7 +58,7 @@ def _read_ahead(paths: list[Path], action_size: int) -> Iterator[Episode]:
 def compile_encoder(model: VAE) -> Encode:
     """Return V's encoder of uint8 frames [B, 64, 64, 3], compiled for any B, to (mu, logvar) [B, Z]."""
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *FRAME_SHAPE), tf.uint8)])
+    @tf.function(input_signature=[tf.TensorSpec((None, *FRAME_SHAPE), tf.uint8)], autograph=False)
     def encode(frames: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return model.encode(to_unit(frames))
 

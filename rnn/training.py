@@ -53,8 +53,8 @@ class RNNTrainer:
         self.optimizer = adam(config.learning_rate)
         self.optimizer.build(model.trainable_variables)
         self.state = [tf.Variable(tf.zeros((config.batch_size, config.hidden_size))) for _ in range(2)]
-        self.update = tf.function(self._update, reduce_retracing=True)
-        self.loss = tf.function(self._loss, reduce_retracing=True)
+        self.update = tf.function(self._update, autograph=False, reduce_retracing=True)
+        self.loss = tf.function(self._loss, autograph=False, reduce_retracing=True)
 
     @property
     def variables(self) -> list[Any]:

@@ -38,8 +38,8 @@ class VAETrainer:
         self.model, self.config = model, config
         self.optimizer = adam(config.learning_rate)
         self.optimizer.build(model.trainable_variables)
-        self.update = tf.function(self._update, reduce_retracing=True)
-        self.loss = tf.function(self._loss, reduce_retracing=True)
+        self.update = tf.function(self._update, autograph=False, reduce_retracing=True)
+        self.loss = tf.function(self._loss, autograph=False, reduce_retracing=True)
 
     @property
     def variables(self) -> list[Any]:

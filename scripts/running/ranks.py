@@ -5,10 +5,13 @@ Nothing here loads NumPy at import: a rank sets its threads first.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,9 +104,10 @@ def load_tensorflow() -> None:
     with tempfile.TemporaryFile() as said:
         os.dup2(said.fileno(), 2)
         try:
-            import tensorflow as tf
+            with _no_garbage() if "tensorflow" not in sys.modules else contextlib.nullcontext():
+                import tensorflow as tf
 
-            tf.zeros(1)
+                tf.zeros(1)
         except BaseException:
             said.seek(0)
             os.write(kept, said.read())
@@ -111,6 +115,22 @@ def load_tensorflow() -> None:
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+@contextlib.contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Look for no garbage among the million objects that an import within makes, neither while they come nor later.
+
+    A sixth of TensorFlow's import is saved, and a third of a second whenever all objects are looked through (measured).
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        if collects:
+            gc.enable()
 
 
 def serve(comm: Any, task: Task, tensorflow: bool = True) -> None:
