@@ -9,7 +9,7 @@ from controller.training import scores_by_steps
 from vae.episodes import list_episodes, read_episode
 
 
-def test_from_collecting_to_the_table(tmp_path):
+def test_from_collecting_to_the_table(tmp_path, inside):
     """Every stage on two ranks, then the dream with its reward head."""
     path = tmp_path / "car"
     done = run(python("reproduce.py", "carracing", "--preset", "smoke", "--run", path, "--ranks", 2), seconds=400)
@@ -30,28 +30,27 @@ def test_from_collecting_to_the_table(tmp_path):
 
     words = ("carracing", "--run", path)
     on = ("--set", "controller.generations=3", "--set", "controller.precision=bfloat16")  # as on another type of CPU
-    continued = run(python("train_controller.py", *words, *on))
+    continued = inside("train_controller.py", *words, *on)
     assert continued.returncode == 0, continued.stderr
     assert scores_by_steps(path / "controller" / "real-zh-s0")[0][:2] == [160, 320]
 
-    trained = run(python("train_controller.py", *words, "--world", "dream"))
+    trained = inside("train_controller.py", *words, "--world", "dream")
     assert trained.returncode == 0, trained.stderr
-    dreamt = run(
-        python("evaluate.py", *words, "--controller", "dream-zh-tau0.70-s0", "--world", "dream", "--episodes", 5)
-    )
+    there = ("--controller", "dream-zh-tau0.70-s0", "--world", "dream")
+    dreamt = inside("evaluate.py", *words, *there, "--episodes", 5)
     assert dreamt.returncode == 0, dreamt.stderr
     assert scores_by_steps(path / "controller" / "dream-zh-tau0.70-s0") == ([], [])
     (file,) = (path / "evaluation").glob("dream-dream-zh-tau0.70-s0-tau0.70-*.json")
     found = json.loads(file.read_text())
     assert found["lengths"] == [40] * 5 and len(set(found["scores"])) == 5 and np.isfinite(found["scores"]).all()
 
-    back = run(python("train_controller.py", *words, "--set", "controller.precision=float32"))
+    back = inside("train_controller.py", *words, "--set", "controller.precision=float32")
     assert back.returncode == 0 and "nothing to do" in back.stdout, back.stderr
     name = ("--controller", "real-zh-s0")
-    driven = run(python("measure_driving.py", "--run", path, *name, "--episodes", 2))
+    driven = inside("measure_driving.py", "--run", path, *name, "--episodes", 2)
     assert driven.returncode == 0, driven.stderr
     released_at = tmp_path / "released"
-    released = run(python("release.py", "--run", path, "--to", released_at))
+    released = inside("release.py", "--run", path, "--to", released_at)
     assert released.returncode == 0, released.stderr
     files = [sorted(p.relative_to(at).as_posix() for p in at.glob("measures/*/*.json")) for at in (path, released_at)]
     assert files[0] == files[1] != []

@@ -7,7 +7,8 @@ import signal
 import time
 from pathlib import Path
 
-from commands import python, ranked, run, start
+import pytest
+from commands import ranked, run, start
 
 WORDS = ("--set", "controller.generations=3", "--set", "controller.popsize=6", "--set", "controller.rollouts=8")
 NAME = "controller/dream-zch-tau1.15-s0"
@@ -27,25 +28,29 @@ def results(folder: Path) -> dict[str, bytes]:
     return {name: (folder / NAME / name).read_bytes() for name in names}
 
 
-def test_one_and_three_ranks_give_the_same_fitness_table(smoke, tmp_path):
+def trained(smoke, folder: Path, ranks: int) -> dict[str, bytes]:
+    """The results of a whole training under mpirun."""
+    done = run(ranked(ranks, "train_controller.py", "doomrnn", "--run", trainable(smoke, folder), *WORDS), seconds=300)
+    assert done.returncode == 0, done.stderr
+    return results(folder)
+
+
+@pytest.fixture(scope="module")
+def whole(smoke, tmp_path_factory) -> dict[str, bytes]:
+    """The results of one rank that nothing stopped."""
+    return trained(smoke, tmp_path_factory.mktemp("whole") / "run", 1)
+
+
+def test_one_and_three_ranks_give_the_same_fitness_table(smoke, whole, tmp_path):
     """-n 1 and -n 3: fitness table, records and controller are bit-identical."""
-    found = []
-    for ranks in (1, 3):
-        folder = trainable(smoke, tmp_path / str(ranks))
-        done = run(ranked(ranks, "train_controller.py", "doomrnn", "--run", folder, *WORDS), seconds=300)
-        assert done.returncode == 0, done.stderr
-        found.append(results(folder))
-    rows = [json.loads(line) for line in found[0]["fitness.jsonl"].splitlines()]
+    rows = [json.loads(line) for line in whole["fitness.jsonl"].splitlines()]
     assert [row["generation"] for row in rows] == [1, 2, 3]
     assert len({value for row in rows for value in row["fitness"]}) > 3, "the table says nothing: all dreams are alike"
-    assert found[0] == found[1]
+    assert trained(smoke, tmp_path / "run", 3) == whole
 
 
-def test_killed_and_started_again_ends_in_the_same_controller(smoke, tmp_path):
-    """kill -9 of the whole job after its first generation; the same command on fewer ranks ends as if never stopped."""
-    whole = trainable(smoke, tmp_path / "whole")
-    done = run(python("train_controller.py", "doomrnn", "--run", whole, *WORDS), seconds=300)
-    assert done.returncode == 0, done.stderr
+def test_killed_and_started_again_ends_in_the_same_controller(smoke, whole, tmp_path, inside):
+    """kill -9 of the whole job after its first generation; the same command without mpirun ends as if never stopped."""
     cut = trainable(smoke, tmp_path / "cut")
     job = start(ranked(2, "train_controller.py", "doomrnn", "--run", cut, *WORDS))
     table = cut / NAME / "fitness.jsonl"
@@ -55,6 +60,6 @@ def test_killed_and_started_again_ends_in_the_same_controller(smoke, tmp_path):
     os.killpg(job.pid, signal.SIGKILL)
     job.communicate(timeout=30)
     time.sleep(1)  # ranks notice that their mpirun is gone
-    again = run(python("train_controller.py", "doomrnn", "--run", cut, *WORDS), seconds=300)
+    again = inside("train_controller.py", "doomrnn", "--run", cut, *WORDS)
     assert again.returncode == 0, again.stderr
-    assert results(cut) == results(whole)
+    assert results(cut) == whole
