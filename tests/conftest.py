@@ -1,5 +1,6 @@
 """The order of the tests, cheap ones first, and the one tiny run of the whole pipeline that the slow ones share."""
 
+import importlib
 import os
 import runpy
 import signal
@@ -137,3 +138,12 @@ def inside(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> Ite
     for name in set(os.environ) - set(before):
         del os.environ[name]
     os.environ.update(before)
+
+
+@pytest.fixture
+def in_one_process(monkeypatch: pytest.MonkeyPatch, inside: InsideScripts) -> InsideScripts:
+    """`inside` for scripts that start others: those run inside as well, one after the other."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    launch = importlib.import_module("launch")
+    monkeypatch.setattr(launch, "Launcher", launch.Inside)
+    return inside

@@ -3,16 +3,15 @@
 import json
 
 import numpy as np
-from commands import python, run
 
 from controller.training import scores_by_steps
 from vae.episodes import list_episodes, read_episode
 
 
-def test_from_collecting_to_the_table(tmp_path, inside):
-    """Every stage on two ranks, then the dream with its reward head."""
+def test_from_collecting_to_the_table(tmp_path, in_one_process):
+    """Every stage, then the dream with its reward head."""
     path = tmp_path / "car"
-    done = run(python("reproduce.py", "carracing", "--preset", "smoke", "--run", path, "--ranks", 2), seconds=400)
+    done = in_one_process("reproduce.py", "carracing", "--preset", "smoke", "--run", path)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     table = done.stdout[done.stdout.index("carracing, preset smoke: return") :]
     for words in ("| policy", "| real-zh-s0 ", "| random ", "| paper, V and M (zh, 867) ", "906 ± 21"):
@@ -30,27 +29,27 @@ def test_from_collecting_to_the_table(tmp_path, inside):
 
     words = ("carracing", "--run", path)
     on = ("--set", "controller.generations=3", "--set", "controller.precision=bfloat16")  # as on another type of CPU
-    continued = inside("train_controller.py", *words, *on)
+    continued = in_one_process("train_controller.py", *words, *on)
     assert continued.returncode == 0, continued.stderr
     assert scores_by_steps(path / "controller" / "real-zh-s0")[0][:2] == [160, 320]
 
-    trained = inside("train_controller.py", *words, "--world", "dream")
+    trained = in_one_process("train_controller.py", *words, "--world", "dream")
     assert trained.returncode == 0, trained.stderr
     there = ("--controller", "dream-zh-tau0.70-s0", "--world", "dream")
-    dreamt = inside("evaluate.py", *words, *there, "--episodes", 5)
+    dreamt = in_one_process("evaluate.py", *words, *there, "--episodes", 5)
     assert dreamt.returncode == 0, dreamt.stderr
     assert scores_by_steps(path / "controller" / "dream-zh-tau0.70-s0") == ([], [])
     (file,) = (path / "evaluation").glob("dream-dream-zh-tau0.70-s0-tau0.70-*.json")
     found = json.loads(file.read_text())
     assert found["lengths"] == [40] * 5 and len(set(found["scores"])) == 5 and np.isfinite(found["scores"]).all()
 
-    back = inside("train_controller.py", *words, "--set", "controller.precision=float32")
+    back = in_one_process("train_controller.py", *words, "--set", "controller.precision=float32")
     assert back.returncode == 0 and "nothing to do" in back.stdout, back.stderr
     name = ("--controller", "real-zh-s0")
-    driven = inside("measure_driving.py", "--run", path, *name, "--episodes", 2)
+    driven = in_one_process("measure_driving.py", "--run", path, *name, "--episodes", 2)
     assert driven.returncode == 0, driven.stderr
     released_at = tmp_path / "released"
-    released = inside("release.py", "--run", path, "--to", released_at)
+    released = in_one_process("release.py", "--run", path, "--to", released_at)
     assert released.returncode == 0, released.stderr
     files = [sorted(p.relative_to(at).as_posix() for p in at.glob("measures/*/*.json")) for at in (path, released_at)]
     assert files[0] == files[1] != []

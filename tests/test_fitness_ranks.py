@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import ranked, run, start
+from commands import python, ranked, run, start
 
 WORDS = ("--set", "controller.generations=3", "--set", "controller.popsize=6", "--set", "controller.rollouts=8")
 NAME = "controller/dream-zch-tau1.15-s0"
@@ -49,7 +49,7 @@ def test_one_and_three_ranks_give_the_same_fitness_table(smoke, whole, tmp_path)
     assert trained(smoke, tmp_path / "run", 3) == whole
 
 
-def test_killed_and_started_again_ends_in_the_same_controller(smoke, whole, tmp_path, inside):
+def test_killed_and_started_again_ends_in_the_same_controller(smoke, whole, tmp_path):
     """kill -9 of the whole job after its first generation; the same command without mpirun ends as if never stopped."""
     cut = trainable(smoke, tmp_path / "cut")
     job = start(ranked(2, "train_controller.py", "doomrnn", "--run", cut, *WORDS))
@@ -60,6 +60,6 @@ def test_killed_and_started_again_ends_in_the_same_controller(smoke, whole, tmp_
     os.killpg(job.pid, signal.SIGKILL)
     job.communicate(timeout=30)
     time.sleep(1)  # ranks notice that their mpirun is gone
-    again = inside("train_controller.py", "doomrnn", "--run", cut, *WORDS)
+    again = run(python("train_controller.py", "doomrnn", "--run", cut, *WORDS), seconds=300)
     assert again.returncode == 0, again.stderr
     assert results(cut) == whole

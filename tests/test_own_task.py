@@ -1,12 +1,11 @@
 """A task of one's own: any Gymnasium environment through the adapter, and every command on one of a few lines."""
 
-import importlib
 import re
 
 import gymnasium
 import numpy as np
 import pytest
-from commands import ROOT, SCRIPTS, assert_refused, ranked, run
+from commands import ROOT, assert_refused, ranked, run
 
 from controller.default_presets import default_presets
 from controller.gymnasium_task import gymnasium_task
@@ -205,20 +204,17 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", DOC.read_text(), re.DOTALL)
 
 
-def test_the_page_on_it_holds(tmp_path, monkeypatch, inside):
+def test_the_page_on_it_holds(tmp_path, monkeypatch, in_one_process):
     """docs/your_task.md: its files are written and its commands run, with preset smoke for quick, in one folder."""
     for code in blocks("python"):
         name = re.match(r"# (\w+\.py)\n", code)
         (tmp_path / name[1]).write_text(code)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    launch = importlib.import_module("launch")
-    monkeypatch.setattr(launch, "Launcher", launch.Inside)  # all stages in this process, for speed
     commands = [line.split() for block in blocks("sh") for line in block.splitlines()]
     assert len(commands) == 4 and all(words[0] == "python" for words in commands)
     for _, script, *words in commands:
         words = ["smoke" if word == "quick" else word for word in words]
-        done = inside(script.removeprefix("SCRIPTS/"), *words)
+        done = in_one_process(script.removeprefix("SCRIPTS/"), *words)
         assert done.returncode == 0, f"{script} {words}:\n{done.stdout}\n{done.stderr}"
     assert (tmp_path / "runs/iterated/iteration-03/evaluation").exists()
     assert (tmp_path / "runs/polecart/report/index.html").exists() and (tmp_path / "runs/dot/iterations.json").exists()

@@ -131,10 +131,10 @@ def test_killed_and_started_again(whole, tmp_path):
     assert not [name for name in mine if mine[name] != theirs[name]]
 
 
-def test_again_it_only_reports(whole):
+def test_again_it_only_reports(whole, inside):
     """A finished procedure is left as it is."""
     before = results(whole[0])
-    done = run(python(*WORDS, "--run", whole[0]), seconds=200)
+    done = inside(*WORDS, "--run", whole[0])
     assert done.returncode == 0 and "reward" not in done.stderr, done.stderr
     assert done.stdout.count("already finished") == 2 + 6 and results(whole[0]) == before
 
@@ -149,7 +149,7 @@ def test_a_frozen_v(whole, tmp_path, inside):
     assert os.path.samefile(new / "before/series/series-0000.npz", old / "series/series-0000.npz")
 
 
-def test_later_settings_reach_later_iterations(whole, tmp_path):
+def test_later_settings_reach_later_iterations(whole, tmp_path, inside):
     """Those of `iterate` and of C count from the next iteration on; what only the first could take is refused."""
     path = tmp_path / "runs"
     shutil.copytree(whole[0], path)
@@ -157,11 +157,11 @@ def test_later_settings_reach_later_iterations(whole, tmp_path):
     settings = ("--set", "iterate.rnn_epochs=2", "--set", "controller.rollouts=3")
     before = results(path)
     for said, hint in (("rnn.epochs=5", "iterate.rnn_epochs"), ("env.time_limit=50", "leave it out")):
-        assert_refused(run(python(*words, 4, "--set", said)), 2, said, hint)
-    done = run(python(*words, 3, *settings), seconds=200)
+        assert_refused(inside(*words, 4, "--set", said), 2, said, hint)
+    done = inside(*words, 3, *settings)
     assert done.returncode == 0 and "of no effect, no iteration is left to begin" in done.stdout, done.stderr
     assert results(path) == before
-    done = run(python(*words, 4, *settings), seconds=300)
+    done = inside(*words, 4, *settings)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert "iterate.rnn_epochs=2, controller.rollouts=3: from iteration 4 on" in done.stdout
     stages = [json.loads((path / f"iteration-0{n}/config.json").read_text())["stages"] for n in (1, 2, 3, 4)]

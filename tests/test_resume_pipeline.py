@@ -3,7 +3,7 @@
 import json
 import shutil
 
-from commands import assert_refused, python, run
+from commands import assert_refused
 
 
 def test_the_pipeline_ends_in_a_table(smoke):
@@ -38,10 +38,10 @@ def test_evaluations_have_the_published_form(smoke):
         assert abs(sum(values["scores"]) / values["episodes"] - values["mean"]) < 1e-9
 
 
-def test_a_finished_run_is_left_alone(smoke):
+def test_a_finished_run_is_left_alone(smoke, in_one_process):
     """The same command does nothing, and says so of every stage."""
     before = {path: path.stat().st_mtime_ns for path in smoke.path.rglob("*.npz")}
-    again = run(python("reproduce.py", "doomrnn", "--preset", "smoke", "--run", smoke.path, "--ranks", 1), seconds=300)
+    again = in_one_process("reproduce.py", "doomrnn", "--preset", "smoke", "--run", smoke.path, "--ranks", 1)
     assert again.returncode == 0, again.stderr
     for stage in ("rollouts", "vae", "series", "rnn"):
         assert f"{stage}: already finished" in again.stdout
@@ -49,12 +49,12 @@ def test_a_finished_run_is_left_alone(smoke):
     assert {path: path.stat().st_mtime_ns for path in smoke.path.rglob("*.npz")} == before
 
 
-def test_several_temperatures(smoke, tmp_path):
+def test_several_temperatures(smoke, tmp_path, in_one_process):
     """A dream each, probed; the agent of the run's own temperature in the others' dreams; a table with a row each."""
     path = tmp_path / "run"
     shutil.copytree(smoke.path, path)
     words = ("--ranks", 1, "--temperature", 0.5, 1.15)
-    done = run(python("reproduce.py", "doomrnn", "--run", path, *words), seconds=300)
+    done = in_one_process("reproduce.py", "doomrnn", "--run", path, *words)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert done.stdout.count("The dream, probed") == 2
     there = {file.name for file in (path / "evaluation").iterdir()}
@@ -70,11 +70,12 @@ def test_several_temperatures(smoke, tmp_path):
     assert all(len(line.split("|")) == 6 and "(8)" in line.split("|")[2] for line in table[2:4])
 
 
-def test_a_dream_is_measured_with_an_agent(smoke, tmp_path):
+def test_a_dream_is_measured_with_an_agent(smoke, tmp_path, in_one_process):
     """The agent beside the scripts in both worlds, in fewer episodes than the table's; who is not there is named."""
     path, name = tmp_path / "run", "dream-zch-tau1.15-s0"
     shutil.copytree(smoke.path, path)
-    done = run(python("measure_dream.py", "--run", path, "--controller", name, "--episodes", 1, "--ranks", 1))
+    measure = ("measure_dream.py", "--run", path)
+    done = in_one_process(*measure, "--controller", name, "--episodes", 1, "--ranks", 1)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert "The dream, probed: agents and scripted policies in both worlds" in done.stdout
     table = done.stdout[done.stdout.index("| deaths per 100 steps") :]
@@ -82,10 +83,10 @@ def test_a_dream_is_measured_with_an_agent(smoke, tmp_path):
         assert f"| {who} " in table, table
     assert (path / "evaluation" / f"dream-{name}-tau1.15-seed7-n1.json").exists()
     sampled = ("--episodes", 1, "--ranks", 1, "--set", "controller.death=sampled")
-    done = run(python("measure_dream.py", "--run", path, *sampled))
+    done = in_one_process(*measure, *sampled)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert "| random " in done.stdout[done.stdout.index("| deaths per 100 steps") :]
     (file,) = (path / "evaluation").glob("dream-random-tau1.15-death=sampled-seed7-n1.json")
     assert json.loads(file.read_text())["settings"] == {"controller.death": "sampled"}
-    refused = run(python("measure_dream.py", "--run", path, "--controller", "other"))
+    refused = in_one_process(*measure, "--controller", "other")
     assert_refused(refused, 2, "holds no controller 'other'", name)
