@@ -24,9 +24,12 @@ class Interrupt:
 def interrupted_at_once() -> Iterator[None]:
     """Within a command, let SIGINT and SIGTERM raise KeyboardInterrupt; what the shell has ignored stays ignored.
 
-    After it, the handlers are those of before and nothing is kept.
+    After it, the handlers are those of before and nothing is kept; a command within a command leaves both to that one.
     """
     before = {number: signal.getsignal(number) for number in SIGNALS}
+    if _raise in before.values():
+        yield
+        return
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, _raise)

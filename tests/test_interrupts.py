@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM: none is lost, whoever swallows the exception."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -52,6 +53,17 @@ def test_one_that_a_loop_did_not_see_stops_the_next(handlers):
             assert interrupt.requested
         with pytest.raises(KeyboardInterrupt), deferred_interrupts():
             pytest.fail("the loop began")
+        with pytest.raises(KeyboardInterrupt):
+            stop_if_requested()
+    stop_if_requested()
+
+
+def test_one_that_a_stage_lost_stops_the_command_around_it(handlers):
+    """A stage that runs inside its command takes nothing with it at its end."""
+    with interrupted_at_once():
+        with interrupted_at_once(), contextlib.suppress(KeyboardInterrupt):  # as a library may
+            os.kill(os.getpid(), signal.SIGTERM)
+            pytest.fail("the stage went on")
         with pytest.raises(KeyboardInterrupt):
             stop_if_requested()
     stop_if_requested()
