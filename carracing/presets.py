@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from carracing.config import CarRacingCollectConfig, CarRacingEnvConfig
-from controller.config import ControllerConfig, EvaluateConfig, Preset, Stages
+from controller.config import ControllerConfig, EvaluateConfig, IterateConfig, Preset, Stages
 from rnn.config import RNNConfig, SeriesConfig
 from vae.config import VAEConfig
 
@@ -104,6 +104,7 @@ SMOKE = replace(
         batch_size=16,
     ),
     evaluate=EvaluateConfig(episodes=2, dream_episodes=4, probe_episodes=2, games_per_rank=2),
+    iterate=IterateConfig(episodes=3, vae_epochs=0.5, rnn_epochs=1.0, generations=1),
 )
 
 PRESETS = {

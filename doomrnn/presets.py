@@ -5,7 +5,7 @@
 
 from dataclasses import replace
 
-from controller.config import ControllerConfig, EvaluateConfig, Preset, Stages
+from controller.config import ControllerConfig, EvaluateConfig, IterateConfig, Preset, Stages
 from doomrnn.config import DoomEnvConfig, TakeCoverCollectConfig
 from rnn.config import RNNConfig, SeriesConfig
 from vae.config import VAEConfig
@@ -64,6 +64,7 @@ SMOKE = replace(
         popsize=4, rollouts=2, generations=2, time_limit=60, evaluate_every=1, evaluate_rollouts=4, batch_size=16
     ),
     evaluate=EvaluateConfig(episodes=3, dream_episodes=8, probe_episodes=2, games_per_rank=2),
+    iterate=IterateConfig(episodes=3, rnn_epochs=1.0, generations=1),
 )
 
 PRESETS = {

@@ -8,6 +8,16 @@ from controller.training import scores_by_steps
 from vae.episodes import list_episodes, read_episode
 
 
+def test_iterations_in_the_real_task(tmp_path, in_one_process):
+    """C learns in the real task in every iteration: a table, which has no dream's scores."""
+    words = ("carracing", "--preset", "smoke", "--run", tmp_path, "--iterations", 2, "--ranks", 1)
+    done = in_one_process("reproduce.py", *words)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    rows = json.loads((tmp_path / "iterations.json").read_text())["iterations"]
+    assert [row["dream"] for row in rows] == [[None], [None]] and np.isfinite([row["real"] for row in rows]).all()
+    assert "| 2 " in done.stdout and (tmp_path / "iterations.png").exists()
+
+
 def test_from_collecting_to_the_table(tmp_path, in_one_process):
     """Every stage, then the dream with its reward head."""
     path = tmp_path / "car"

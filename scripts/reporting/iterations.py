@@ -25,14 +25,15 @@ BEST_PAID = 0.1  # share of an episode's frames
 class Row:
     """One iteration: a value for each seed that has come so far.
 
-    real: mean scores of the evaluations. dream: what C's kept weights score in the dream they were trained in.
+    real: mean scores of the evaluations. dream: what C's kept weights score in the dream they were trained in, None
+    where they were trained in the real task.
     error: M's error on held-out frames of the newest policy (`controller.trajectories.prediction_errors`); best_paid:
     on the frames among them that pay best.
     """
 
     iteration: int
     real: list[float]
-    dream: list[float]
+    dream: list[float | None]
     error: list[float]
     best_paid: list[float]
 
@@ -71,16 +72,16 @@ def row(number: int, seeds: list, tests: list, task) -> Row:
     """The figures of an iteration over all seeds that have it."""
     from controller.training import read_evaluations
 
-    columns: list[list[float]] = [[], [], [], []]
+    columns: list[list] = [[], [], [], []]
     for runs, episodes in zip(seeds, tests, strict=True):
         if number > len(runs):
             continue
         run = runs[number - 1]
         name = agent_of(run)
         scored = max(read_evaluations(run.path / "controller" / name), key=lambda e: e["score"])
-        values = (real_score(run, name).mean, scored.get("dream", np.nan), *errors(run, episodes))
+        values = (real_score(run, name).mean, scored.get("dream"), *errors(run, episodes))
         for column, value in zip(columns, values, strict=True):
-            column.append(float(value))
+            column.append(value)
     return Row(number, *columns)
 
 
@@ -134,7 +135,7 @@ def table(rows: list[Row], known: dict[str, list[float]], task) -> str:
     for r in rows:
         low, high = interval(r.real)
         real = f"{np.mean(r.real):.0f} [{low:.0f}, {high:.0f}]" if len(r.real) > 1 else f"{r.real[0]:.0f}"
-        dream = f"{np.mean(r.dream):.0f}" if np.isfinite(r.dream).all() else ""
+        dream = "" if None in r.dream else f"{np.mean(r.dream):.0f}"
         cells.append((str(r.iteration), real, dream, f"{np.mean(r.error):.1f}", f"{np.mean(r.best_paid):.1f}"))
     cells += [(name, f"{mean:.0f} ± {std:.0f}", "", "", "") for name, (mean, std) in known.items()]
     heads = ("iteration", f"{task.score}, real", "in its dream", "M's error", "on best-paid frames")
@@ -147,6 +148,7 @@ def table(rows: list[Row], known: dict[str, list[float]], task) -> str:
 
 def draw_curves(path: Path, rows: list[Row], known: dict[str, list[float]], task) -> None:
     """The real score of each seed and their mean, over the baselines; and M's error, by iteration."""
+    from matplotlib.ticker import MaxNLocator
     from reporting.figures import GREY, OURS, THEIRS, THIRD, plt
 
     figure, (above, below) = plt.subplots(2, 1, figsize=(7, 6), sharex=True)
@@ -161,6 +163,7 @@ def draw_curves(path: Path, rows: list[Row], known: dict[str, list[float]], task
     above.legend(loc="best", fontsize=8)
     below.plot(xs, [np.mean(r.error) for r in rows], "o-", color=THIRD, ms=4, label="all frames")
     below.plot(xs, [np.mean(r.best_paid) for r in rows], "s--", color=THEIRS, ms=4, label="best-paid frames")
+    below.xaxis.set_major_locator(MaxNLocator(integer=True))
     below.set(xlabel="iteration", ylabel="M's error, one step ahead", yscale="log")
     below.legend(fontsize=8)
     figure.tight_layout()
