@@ -17,6 +17,7 @@ from experiment.runs import Run
 from experiment.stages import refuse_other_networks
 
 CHECKPOINTS = ("best", "last")
+CANDIDATES = "candidates.npz"
 SETTINGS = "controller"  # in the record of a controller that was trained here; one of imported weights has none
 ADVICE = "run scripts/train_controller.py first, or again after deleting the folder"
 
@@ -31,12 +32,17 @@ def save_controller(
 
 def save_candidates(folder: Path, candidates: np.ndarray, fitness: np.ndarray) -> None:
     """Write a generation's candidates [n, P], as rollouts use them, in the order of their fitness [n], best first."""
-    write_npz(folder / "candidates.npz", {"weights": rounded(candidates[np.argsort(-fitness, kind="stable")])})
+    write_npz(folder / CANDIDATES, {"weights": rounded(candidates[np.argsort(-fitness, kind="stable")])})
+
+
+def has_candidates(folder: Path) -> bool:
+    """Return whether a controller's folder holds its last generation's candidates; a release's does not."""
+    return (folder / CANDIDATES).exists()
 
 
 def load_candidates(folder: Path, size: int) -> np.ndarray:
     """Return the last generation's candidates float32 [n, P = size], best first."""
-    path = folder / "candidates.npz"
+    path = folder / CANDIDATES
     weights = read_npz(path, {"weights": ArraySpec("float32", ("n", size))}, ADVICE)["weights"]
     check_finite(weights, "weights", path, ADVICE)
     return weights

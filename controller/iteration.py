@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from controller.checkpoints import has_candidates, load_candidates
 from controller.config import Stages
 from experiment.errors import InputError, command
 from experiment.files import atomic_write, check_manifest, read_file, read_sealed, write_manifest, write_sealed
 from experiment.provenance import digest
-from experiment.runs import Run, finished, open_run
+from experiment.runs import Run, finished, is_begun, load_run, open_run, plan_run, save_run
 from experiment.stages import made_from, refuse_other_networks, weights_digest
 from rnn.series import shard_path
 from vae.episodes import episode_path, list_episodes, split_episodes
@@ -41,6 +42,12 @@ FOLLOWING = {  # settings of an iteration after the first, and the fields of `it
     "rnn.learning_rate": "rnn_learning_rate",
     "controller.generations": "generations",
 }
+MADE_WITH = {  # fields of `iterate` that a stage of an iteration is made with, beside its own settings
+    "collect": ("explore_share", "explore_noise", "candidates"),
+    "vae": ("new_share",),
+    "rnn": ("new_share",),
+}
+CANDIDATES = "candidates"  # in `PLAYED_BY`, what tells the explorers from all others
 SHAPES = ("hidden_size", "mixtures", "done_head", "reward_head", "precision")  # of M, which goes on
 
 
@@ -111,9 +118,29 @@ def explores(attempt: int, share: float) -> bool:
 
 
 def signature(old: Run[Stages], controller: Path, weights: np.ndarray) -> dict[str, Any]:
-    """Return who plays: the controller's name, and what tells its weights [P] and those of V and M from all others."""
+    """Return who plays: the controller's name, and what tells its weights [P] and those of V and M from all others.
+
+    Where its last generation is there, the candidates in it [n, P] too.
+    """
     digests = {network: weights_digest(old.path, network) for network in ("vae", "rnn")}
+    if has_candidates(controller):
+        digests[CANDIDATES] = digest(load_candidates(controller, len(weights)).tolist())
     return {"controller": controller.name, "weights": digest(weights.tolist()), **digests}
+
+
+def refuse_other_making(run: Run[Stages]) -> None:
+    """Raise InputError where fields of `iterate` are not those that a begun stage of an iteration was made with."""
+    stored = load_run(run.path, run.stages, missing_ok=True)
+    if stored is None or not is_iteration(run.path):
+        return
+    begun = [s for s in MADE_WITH if is_begun(run.folder(s)) and (s != "vae" or vae_goes_on(run.path))]
+    old, new = vars(stored.stages.iterate), vars(run.stages.iterate)
+    names = dict.fromkeys(name for stage in begun for name in MADE_WITH[stage])
+    other = [f"iterate.{name} is {old[name]}, requested {new[name]}" for name in names if old[name] != new[name]]
+    if other:
+        raise InputError(
+            f"{run.path}: made with other settings ({'; '.join(other)}); leave them out, or begin another iteration"
+        )
 
 
 def open_iteration(
@@ -128,10 +155,18 @@ def open_iteration(
         _begin(old, wanted, agent, controller)
     elif not is_iteration(wanted.path):
         raise InputError(f"--to {wanted.path}: already exists, and is no iteration of {old.path}; name another folder")
+    run = plan_run(wanted.path, wanted, explicit, preset_given=False)
+    refuse_other_making(run)
     signed = read_sealed(wanted.path / BEFORE / PLAYED_BY)
-    if any(signed.get(key) != value for key, value in agent.items()):
+    if any(signed.get(key) != value for key, value in agent.items() if _plays(key, signed, run.stages)):
         raise InputError(f"--to {wanted.path}: another agent plays there, or this one has changed; name another folder")
-    return open_run(wanted.path, wanted, explicit, preset_given=False)
+    save_run(run)
+    return run
+
+
+def _plays(part: str, signed: dict[str, Any], stages: Stages) -> bool:
+    """Return whether a part of the `signature` plays: candidates only where several do; older records lack them."""
+    return part != CANDIDATES or (part in signed and stages.iterate.candidates > 1)
 
 
 def _refuse_other_shapes(old: Run[Stages], wanted: Run[Stages]) -> None:

@@ -29,7 +29,7 @@ from running.ranks import serve as serve
 from experiment.config import describe, override
 from experiment.errors import InputError, command
 from experiment.files import read_json
-from experiment.runs import Run, load_run, plan_run
+from experiment.runs import Run, check_task, load_run, plan_run
 from experiment.stages import need
 
 if TYPE_CHECKING:
@@ -210,6 +210,8 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[s
 
     own_seed: ``--seed`` is the script's own. free: stages whose settings may differ from those of what is there.
     """
+    from controller.iteration import refuse_other_making
+
     chosen = task(arguments.task)
     preset = getattr(arguments, "preset", None)
     exists = (arguments.run / "config.json").exists()
@@ -218,11 +220,18 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[s
         raise InputError(f"{arguments.run}: no run there yet; start one with {first}")
     if preset is not None and preset not in chosen.presets:
         raise InputError(f"--preset {preset}: unknown; one of {', '.join(chosen.presets)}")
-    stages, explicit = overridden(chosen.presets[preset or "paper"].stages, arguments.overrides)
+    like = chosen.presets[preset or "paper"].stages
+    check_task(arguments.run, arguments.task)
+    stored = load_run(arguments.run, like, missing_ok=True)
+    # what --set says has to fit what it changes: the run's own settings, unless another preset replaces them
+    base = stored.stages if stored and preset in (None, stored.preset) else like
+    stages, explicit = overridden(base, arguments.overrides)
     seed = 0 if own_seed or arguments.seed is None else arguments.seed
     explicit |= {"seed"} if arguments.seed is not None and not own_seed else set()
     wanted = Run(arguments.run, arguments.task, preset or "paper", seed, stages)
-    return plan_run(arguments.run, wanted, explicit, preset is not None, free)
+    run = plan_run(arguments.run, wanted, explicit, preset is not None, free)
+    refuse_other_making(run)
+    return run
 
 
 def overridden(stages: Stages, words: list[str]) -> tuple[Stages, set[str]]:

@@ -3,15 +3,18 @@
 import os
 import shlex
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from commands import assert_refused, ranked, run
 
 import rnn.training
+from doomrnn.presets import PAPER
 from experiment.checkpoints import save_model
 from experiment.errors import command
 from experiment.files import read_sealed, write_sealed
+from experiment.runs import load_run, save_run
 from rnn.series import load_series
 from rnn.training import load_rnn
 from vae.episodes import list_episodes, read_episode
@@ -92,7 +95,7 @@ def test_again_it_does_nothing(smoke, iteration, inside):
     done = inside("collect_rollouts.py", "doomrnn", "--run", target)
     assert done.returncode == 0 and "already finished" in done.stdout, done.stderr
     signed = read_sealed(target / "before" / "played_by.json")
-    assert set(signed) - {"crc"} == {"controller", "weights", "vae", "rnn", "run"}
+    assert set(signed) - {"crc"} == {"controller", "weights", "vae", "rnn", "candidates", "run"}
 
 
 def test_unfinished_episodes_are_not_taken_for_all(smoke, iteration, tmp_path, inside):
@@ -156,6 +159,7 @@ def test_a_failure_leaves_nothing(smoke, tmp_path, inside, monkeypatch):
         (("--to", "{new}", "--set", "vae.z_size=8"), "vae.z_size=8: is 64"),
         (("--to", "{new}", "--controller", "nobody"), "nobody"),
         (("--to", "{iteration}", "--set", "collect.episodes=4"), "collect.episodes is 3, requested 4"),
+        (("--to", "{iteration}", "--set", "iterate.explore_noise=1"), "iterate.explore_noise is 0.3, requested 1.0"),
         (("--to", "{iteration}", "--seed", "9"), "seed is 1, requested 9"),
     ],
 )
@@ -178,3 +182,27 @@ def test_another_agent_is_refused(smoke, iteration, tmp_path, inside):
     (folder / "manifest.json").unlink()
     done = inside("iterate.py", "doomrnn", "--run", other, "--to", iteration[0], *FEW)
     assert_refused(done, 2, "another agent plays there")
+
+
+def test_other_explorers_are_refused(smoke, iteration, tmp_path, inside):
+    """Where candidates play they are those of the beginning; where none does, a search may go on and leave others."""
+    other, there = tmp_path / "other", tmp_path / "there"
+    shutil.copytree(smoke.path, other)
+    shutil.copytree(iteration[0], there)
+    folder = next((other / "controller").iterdir())
+    (folder / "manifest.json").unlink(missing_ok=True)
+    with np.load(folder / "candidates.npz") as arrays:
+        np.savez(folder / "candidates.npz", weights=arrays["weights"] + 1)
+    words = ("iterate.py", "doomrnn", "--run", other, "--to", there, *FEW)
+    assert inside(*words).returncode == 0
+    run = load_run(there, PAPER)
+    save_run(replace(run, stages=replace(run.stages, iterate=replace(run.stages.iterate, candidates=2))))
+    assert_refused(inside(*words), 2, "another agent plays there")
+
+
+def test_an_ms_share_of_new_data_is_the_one_it_was_begun_with(iteration, inside):
+    """Its batches come from it, so that another one would change what a checkpoint goes on from."""
+    if not (iteration[0] / "rnn" / "done.json").exists():
+        pytest.skip("test_the_next_iteration did not come so far")
+    done = inside("train_rnn.py", "doomrnn", "--run", iteration[0], "--set", "iterate.new_share=0.2")
+    assert_refused(done, 2, "iterate.new_share is 0.5, requested 0.2")

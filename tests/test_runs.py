@@ -1,6 +1,8 @@
 """The run folder: settings that hold once a stage is begun, one worker at a time, records without doubles."""
 
+import argparse
 import dataclasses
+import importlib
 import json
 import os
 import signal
@@ -10,14 +12,14 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import python, run, start
+from commands import SCRIPTS, python, run, start
 
 from doomrnn.presets import PRESETS
 from experiment.config import override
 from experiment.errors import InputError
 from experiment.files import read_sealed
 from experiment.metrics import Metrics, read_metrics
-from experiment.runs import FOLDERS, Run, finish, finished, load_run, open_run, refuse_other, working
+from experiment.runs import FOLDERS, Run, finish, finished, load_run, open_run, refuse_other, save_run, working
 
 SMOKE = PRESETS["smoke"].stages
 
@@ -46,6 +48,19 @@ def path(tmp_path):
     return tmp_path / "run"
 
 
+@pytest.fixture
+def resolved(monkeypatch):
+    """What a script makes of its flags."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    cli = importlib.import_module("cli")
+
+    def ask(task: str, run: Path, *words: str, preset: str | None = None) -> Run:
+        flags = {"task": task, "run": run, "preset": preset, "seed": None, "overrides": list(words)}
+        return cli.resolve(argparse.Namespace(**flags))
+
+    return ask
+
+
 # --- settings -----------------------------------------------------------------------------------------------
 
 
@@ -66,6 +81,23 @@ def test_later_commands_need_not_repeat_the_settings(path):
     assert ask(path) == first
     assert ask(path, preset="smoke") == first
     assert ask(path, "vae.epochs=2.0", seed=3) == first
+
+
+def test_a_word_has_to_fit_the_run_and_not_another_preset(path, resolved):
+    """Settings that need one another: what the run holds counts, unless another preset replaces it."""
+    save_run(resolved("carracing", path / "quick", preset="quick"))  # of view v3, where `paper` has v0
+    env = resolved("carracing", path / "quick", "env.renderer=gymnasium").stages.env
+    assert (env.renderer, env.view) == ("gymnasium", "v3")
+    save_run(resolved("carracing", path / "release", preset="release"))
+    for preset in (None, "release"):
+        run = resolved("carracing", path / "release", "controller.first_rollouts=8", preset=preset)
+        assert run.stages.controller.full_rollouts_at == 600
+    with pytest.raises(InputError, match="full_rollouts_at above 0"):
+        resolved("carracing", path / "quick", "controller.first_rollouts=8")
+    with pytest.raises(InputError, match="renders the view 'v3' only|'v3'"):
+        resolved("carracing", path / "quick", "env.renderer=gymnasium", preset="paper")
+    with pytest.raises(InputError, match="belongs to task carracing"):
+        resolved("doomrnn", path / "quick", "env.width=320")
 
 
 def test_a_stage_not_begun_may_still_change(path):
