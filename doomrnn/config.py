@@ -1,6 +1,7 @@
 """Settings of the take cover environment and of its collecting."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from experiment.config import setting
 from rollouts.config import CollectConfig, EnvConfig
@@ -18,6 +19,10 @@ class DoomEnvConfig(EnvConfig):
     )
     width: int = setting(160, "width of the rendered screen, pixels (height: 3/4 of it)", choices=(160, 320, 640))
     preprocess: str = setting("plain", "pixels as rendered, contrast-stretched, or the authors'", choices=PREPROCESSES)
+
+    def of_game(self) -> dict[str, Any]:
+        """Return the settings of a `doomrnn.env.TakeCoverGame`."""
+        return {**vars(self), "height": self.width * 3 // 4}
 
 
 @dataclass(frozen=True)

@@ -21,15 +21,7 @@ def make_games(count: int, config: DoomEnvConfig, recording: bool) -> Games:
     """Return real games in this process; recorded ones are played like any other."""
     from doomrnn.games import TakeCoverGames
 
-    return TakeCoverGames(
-        count,
-        skill=config.skill,
-        time_limit=config.time_limit,
-        start_time=config.start_time,
-        width=config.width,
-        height=config.width * 3 // 4,
-        preprocess=config.preprocess,
-    )
+    return TakeCoverGames(count, **config.of_game())
 
 
 TASK = Task(

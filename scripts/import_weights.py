@@ -4,7 +4,8 @@
     python scripts/import_weights.py doomrnn --source exported --run runs/demo --export
 
 The source is laid out as their repository's folder of the task. What it does not hold is named and left out. An
-imported run is fed observations as theirs were (env.preprocess=authors).
+imported run is fed observations as theirs were (env.preprocess=authors); for weights that --export wrote it says
+what to add, so that they are fed what they were trained on.
 """
 
 import json
@@ -53,6 +54,14 @@ def main() -> None:
         default="authors",
         help="how V's frames were made: plain for weights that --export wrote (default authors)",
     )
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="env.FIELD=VALUE",
+        help="another setting of the environment that V was trained in (repeatable)",
+    )
     parser.add_argument("--export", action="store_true", help="write the run's weights into --source instead")
     arguments = parser.parse_args()
     with cli.ending_well():
@@ -75,6 +84,7 @@ def import_run(arguments) -> None:
     if (arguments.run / "config.json").exists():
         raise InputError(f"{arguments.run}: there is a run already; name another --run")
     task, contents = cli.task(arguments.task), {part: read_numbers(path) for part, path in there.items()}
+    stages = imported_stages(task, arguments.preprocess, arguments.overrides)
     cli.load_tensorflow()
     models = {}
     for part, content in contents.items():  # everything is checked before anything is written
@@ -82,7 +92,7 @@ def import_run(arguments) -> None:
             models[part] = PARTS[part](task, content)
         except (ValueError, TypeError, IndexError, OverflowError) as error:
             raise InputError(f"{there[part]}: not what it should be ({str(error)[:300]})") from None
-    store(arguments, task, models)
+    store(arguments, task, stages, models)
     print(f"import: {', '.join(models)} from {arguments.source}; wrote {arguments.run}")
     for part in set(files) - set(there):
         print(f"import: no {part} ({files[part]} is not there)")
@@ -162,10 +172,26 @@ def paper_shape(task):
     return task.policy_shape(task.variant, *sizes, paper(task, "controller").hidden_size)
 
 
-def store(arguments, task, models) -> None:
+def imported_stages(task, preprocess: str, words: list[str]):
+    """Return the settings of an imported run: the paper's, and the environment of --preprocess and --set."""
+    for word in words:
+        if not word.startswith("env."):
+            raise InputError(f"--set {word}: only settings of env are a choice of the import's")
+    env = task.presets["paper" if preprocess == "authors" else "quick"].stages.env  # whose screen fits
+    stages = replace(task.presets["paper"].stages, env=replace(env, preprocess=preprocess))
+    return cli.overridden(stages, words)[0]
+
+
+def needed_flags(run, task) -> str:
+    """Return what an import of a run's weights has to be told of its environment, as flags."""
+    preprocess, env = run.stages.env.preprocess, vars(run.stages.env)
+    imported = vars(imported_stages(task, preprocess, []).env)
+    flags = [f"--preprocess {preprocess}"] if preprocess != "authors" else []
+    return " ".join([*flags, *(f"--set env.{key}={env[key]}" for key in env if env[key] != imported[key])])
+
+
+def store(arguments, task, stages, models) -> None:
     """Write the run: its configuration, and a finished stage for each part."""
-    env = task.presets["paper" if arguments.preprocess == "authors" else "quick"].stages.env  # whose screen fits
-    stages = replace(task.presets["paper"].stages, env=replace(env, preprocess=arguments.preprocess))
     run = Run(arguments.run, task.name, "paper", 0, stages)
     for part, model in models.items():
         if part == "controller":
@@ -207,8 +233,8 @@ def export_run(arguments) -> None:
         path = arguments.source / LAYOUT[arguments.task][part]
         atomic_write(path, (json.dumps(content) + "\n").encode())
         print(f"export: wrote {path}")
-    if (preprocess := run.stages.env.preprocess) != "authors":
-        print(f"export: V was trained on {preprocess} frames; an import of it needs --preprocess {preprocess}")
+    if flags := needed_flags(run, cli.task(run.task)):
+        print(f"export: V's frames were not the authors'; an import of it needs {flags}")
     if run.stages.rnn.reward_head and "rnn" in contents:
         print("export: M's reward head is left out; their format has none")
 

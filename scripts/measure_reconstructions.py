@@ -7,6 +7,8 @@ New games are played by the collecting policy, or with --controller by an agent,
 each pixel shows. V encodes to the mean of z and decodes it.
 """
 
+import math
+
 import cli
 
 cli.one_thread_a_rank()
@@ -43,7 +45,11 @@ def main() -> None:
         found = measured(run, task, arguments)
         print(table(found, arguments.episodes))
         if arguments.json:
-            write_json(arguments.json, found)
+            known = {
+                who: {name: None if math.isnan(value) else value for name, value in figures.items()}
+                for who, figures in found.items()
+            }
+            write_json(arguments.json, known)  # JSON has no NaN
             print(f"wrote {arguments.json}")
 
 
@@ -56,7 +62,7 @@ def measured(run, task, arguments) -> dict[str, dict[str, float]]:
     from vae.model import to_unit
     from vae.training import load_vae
 
-    vae, games = load_vae(run.folder("vae")), LabelledGames(**vars(run.stages.env))
+    vae, games = load_vae(run.folder("vae")), LabelledGames(**run.stages.env.of_game())
     frames, pictures, coverage = [], [], []
     try:
         who = arguments.controller, arguments.episodes, arguments.seed

@@ -130,12 +130,18 @@ def test_a_run_there_and_back(smoke, tmp_path, inside):
     done = inside("import_weights.py", *words, smoke.path, "--export")
     assert done.returncode == 0, done.stderr
     assert len(list(out.rglob("*.json"))) == 4
+    needed = done.stdout.partition("an import of it needs ")[2].split()
+    assert needed == ["--preprocess", "plain", "--set", "env.time_limit=150"]
     refused = inside("import_weights.py", *words, tmp_path / "back")  # the smoke preset's M is smaller than the paper's
     assert refused.returncode == 2 and "rnn.json" in refused.stderr and len(refused.stderr.splitlines()) == 1
     (out / "tf_models" / "rnn.json").unlink()
     (out / "log" / "doomrnn.cma.16.64.best.json").unlink()
-    done = inside("import_weights.py", *words, tmp_path / "back")
+    refused = inside("import_weights.py", *words, tmp_path / "back", "--set", "vae.z_size=32")
+    assert_refused(refused, 2, "--set vae.z_size=32: only settings of env")
+    done = inside("import_weights.py", *words, tmp_path / "back", *needed)
     assert done.returncode == 0, done.stderr
+    envs = [json.loads((run / "config.json").read_text())["stages"]["env"] for run in (smoke.path, tmp_path / "back")]
+    assert envs[0] == envs[1]
     ours, theirs = load_initial(smoke.path / "series", 64), load_initial(tmp_path / "back" / "series", 64)
     assert np.abs(ours.mu - theirs.mu).max() <= 5.1e-5
 

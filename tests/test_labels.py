@@ -1,6 +1,8 @@
 """Monsters and fireballs in an observation, and V's error on them."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ from commands import SCRIPTS
 
 from doomrnn.env import TakeCoverGame
 from doomrnn.labels import KINDS, LabelledGame, LabelledGames, covered_errors
+from doomrnn.presets import PAPER
+from experiment.runs import load_run, save_run
 
 RESULTS = SCRIPTS.parent / "results"
 
@@ -77,5 +81,11 @@ def test_the_script_measures_a_run_and_refuses_another_task(smoke, inside, tmp_p
     found = json.loads(file.read_text())
     assert f"squared error of a frame {found['V']['frame']:.2f}" in done.stdout
     assert found["V"]["fireballs"] > found["V"]["elsewhere"] > 0  # a V of 10 updates
+    wide, run = tmp_path / "wide", load_run(smoke.path, PAPER)
+    shutil.copytree(smoke.path / "vae", wide / "vae")
+    env = replace(run.stages.env, width=640)
+    save_run(replace(run, path=wide, stages=replace(run.stages, env=env)))
+    done = inside("measure_reconstructions.py", "--run", wide, "--episodes", 1, "--json", file)
+    assert done.returncode == 0 and env.of_game()["height"] == 480, done.stderr
     done = inside("measure_reconstructions.py", "--run", RESULTS / "quick" / "carracing")
     assert done.returncode == 2 and "belongs to task carracing" in done.stderr
