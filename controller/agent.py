@@ -133,12 +133,18 @@ class PlayingAgent:
         self._actor.start(0, rollout, rollout.rng())
 
     def act(self, observation: np.ndarray) -> np.ndarray:
-        """Return the action float32 [A] on a frame uint8 [64, 64, 3]; ValueError where it is anything else."""
+        """Return the action float32 [A] on a frame uint8 [64, 64, 3]; ValueError where it is anything else.
+
+        The frame has to be made as V's were, see `load_agent`: nothing here can tell.
+        """
         return self._actor.act([0], checked_frame("observation", observation)[None])[0]
 
 
 def load_agent(task: Task, run: str | Path, controller: str | None = None, checkpoint: str = "best") -> PlayingAgent:
     """Return the agent of a run of a task, with the controller named, its only one, or the task's usual one.
+
+    It knows only frames that are made as V's were: with the settings `env` in the run's config.json (the view, the
+    preprocessing, the width of the screen), which the environment it plays in has to be made with.
 
     Raises:
         TypeError: `task` is none.

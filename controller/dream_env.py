@@ -131,6 +131,7 @@ class DreamEnv(gymnasium.Env):
         Raises:
             ValueError: the action is not one of the action space.
             RuntimeError: no dream is under way.
+            NumericalError: a z is no longer a number.
         """
         action = checked_numbers("action", action, self.action_space.shape)
         if not self.action_space.contains(action):
@@ -220,6 +221,7 @@ class DreamVectorEnv(VectorEnv):
         Raises:
             ValueError: the actions are not of the action space.
             RuntimeError: not all dreams are under way.
+            NumericalError: a z is no longer a number.
         """
         actions = np.asarray(actions, np.float32)
         if not self.action_space.contains(actions):

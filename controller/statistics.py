@@ -5,6 +5,7 @@ two-level bootstrap over searches and episodes behind it. Which claim these bear
 `controller.verdicts`. Letters: N episodes, K searches, R resamples.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -180,6 +181,14 @@ def to_published(sample: Sample, published: Published) -> Estimate:
     return Estimate(sample.mean - published.mean, error, df, len(sample), fixed=theirs, skew=skew)
 
 
+def raised(sample: Sample, share: float) -> Sample:
+    """Return the same games with scores whose mean is higher by a share of its own size, or lower for a share below 0.
+
+    A difference from these has the noise in it of a bound that is a share of an estimated mean.
+    """
+    return replace(sample, values=sample.values * (1 + share * np.sign(sample.mean)))
+
+
 def difference(a: Sample, b: Sample) -> Estimate:
     """Return the mean of `a` less that of `b`: a paired test as far as they played the same games, Welch's otherwise.
 
@@ -259,12 +268,28 @@ def method_difference(a: Sequence[Sample], b: Sequence[Sample], resamples: int =
     return Estimate(one.value - two.value, error, df, units, SEARCHES, of_each=True)
 
 
-def method_to_published(searches: Sequence[Sample], published: Published) -> Estimate:
-    """Return the mean of a method's searches less a published one; what its authors' searches spread is not known."""
-    ours, theirs = method_mean(searches), published.std**2 / published.episodes
-    df = _satterthwaite((ours.error**2, ours.df), (theirs, published.episodes - 1))
-    error = math.sqrt(ours.error**2 + theirs)
-    return Estimate(ours.value - published.mean, error, df, ours.units, SEARCHES, theirs)
+def method_to_published(
+    searches: Sequence[Sample], published: Published, resamples: int = RESAMPLED_SEARCHES
+) -> Estimate:
+    """Return the mean of a method's searches less a published one; what its authors' searches spread is not known.
+
+    What the games that all searches played have in common, hard ones or easy ones, no number of searches averages out.
+    """
+    ours, theirs = method_mean(searches, resamples), published.std**2 / published.episodes
+    fixed = theirs + _shared_variance(searches)
+    df = _satterthwaite((ours.error**2, ours.df), (fixed, published.episodes - 1))
+    error = math.sqrt(ours.error**2 + fixed)
+    return Estimate(ours.value - published.mean, error, df, ours.units, SEARCHES, fixed)
+
+
+def _shared_variance(searches: Sequence[Sample]) -> float:
+    """Return the mean covariance of the means of two searches, from the games that both played; at least 0."""
+    found = []
+    for a, b in itertools.combinations(searches, 2):
+        x, y = _common(a, b)
+        covariance = float(np.cov(x, y)[0, 1]) if len(x) else 0.0
+        found.append(covariance * len(x) / (len(a) * len(b)))
+    return max(0.0, float(np.mean(found)))
 
 
 def interquartile_mean(searches: Sequence[Sample]) -> float:

@@ -68,7 +68,7 @@ class RNNConfig(Settings):
     done_weight: float = setting(
         10.0, "weight of a positive in the done cross-entropy", source="authors' code", above=0.0
     )
-    train_across_seam: bool = setting(False, "z loss across episode boundaries, as in the authors' code")
+    train_across_seam: bool = setting(False, "z loss across joined episodes, as in the authors' code")
     patience: int = setting(
         0,
         "early stopping, keeping the best weights; 0: off",

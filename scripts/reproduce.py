@@ -5,6 +5,8 @@
     python scripts/reproduce.py doomrnn --preset paper --run runs/paper --temperature 0.10 0.50 1.00 1.15 1.30
     python scripts/reproduce.py pendulum --preset release --run runs/pendulum --iterations 20 --seeds 3 --ranks 1
 
+--seed is that of the episodes, V and M (with --iterations, of C too).
+
 With several temperatures, one search each and seed: every dream is probed before C is trained in it, the agent of the
 run's own temperature plays in the others' dreams too, and a table with a row a temperature comes last.
 
@@ -34,7 +36,8 @@ def parse():
     parser = cli.parser(__doc__)
     ranks = "MPI ranks (default: one a core; half as many again collect where a game has an engine of its own)"
     parser.add_argument("--ranks", type=cli.positive, help=ranks)
-    parser.add_argument("--seeds", type=cli.positive, default=1, help="controllers, with seeds 0 to K-1 (default 1)")
+    seeds = "searches for C, their seeds 0 to K-1; with --iterations whole procedures, 1,000 apart (default 1)"
+    parser.add_argument("--seeds", type=cli.positive, default=1, metavar="K", help=seeds)
     tau = "of the dream, one or several (default: controller.temperature)"
     parser.add_argument("--temperature", type=cli.temperature, nargs="+", metavar="TAU", help=tau)
     parser.add_argument("--iterations", type=cli.positive, metavar="K", help="of the iterative procedure, in all")

@@ -57,6 +57,8 @@ def verdicts(arguments) -> list[dict]:
     print(CORRECTION)
     for run in evidence.left_out:
         print(f"left out: {run}, made with other settings than the runs above, which played more games")
+    for run, original in evidence.copies:
+        print(f"passed over: what a search of {run} played, which is that of {original}")
     for task in evidence.unclaimed:
         print(f"passed over: what was played of {task}, which no claim is about")
     if arguments.readme:

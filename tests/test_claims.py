@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -152,7 +152,10 @@ def test_the_last_iteration_against_the_first(tmp_path, claims):
     paired = found["doomrnn: beats the first iteration's agent"]
     assert paired["verdict"] == "shown" and "901 ± 90 (100) to 700 ± 90 (100), 201 more [201, 201]" in paired["figures"]
     method = found["doomrnn: iteration 3"]
-    assert method["verdict"] == "shown" and "iteration-03 to the first: 902 ± 1 over 3 searches" in method["figures"]
+    assert (
+        method["verdict"] == "shown"
+        and "iteration-03 to the first, one V, M and data set of each: 902 ± 1" in method["figures"]
+    )
     assert "doomrnn: a second iteration" not in found
     assert found["table 2: tau 1.15, real"] | {"level": 0} == first["table 2: tau 1.15, real"] | {"level": 0}
 
@@ -201,6 +204,34 @@ def test_evaluations_of_several_seeds_pool(tmp_path, claims):
     assert "600 ± 299 (200)" in found["doomrnn: beats an open-loop sweep"]["figures"]
     assert len(found["doomrnn: solved"]["evidence"]) == 10
     assert "--episodes 100 --seed 11" in found["doomrnn: solved"]["commands"][0]
+
+
+def test_bfloat16_counts_where_nothing_else_was_played(tmp_path, claims):
+    """It is named, and its command plays it again; the same in float32 takes its place."""
+    rounded = replace(evaluation("doomrnn", "real", HOT, scores(800, 300)), precision="bfloat16")
+    put(tmp_path, rounded)
+    only = claims(tmp_path)["doomrnn: solved"]
+    assert "800 ± 298 (100)" in only["figures"] and "--set controller.precision=bfloat16" in only["commands"][0]
+    begun = tmp_path / "doomrnn" / "config.json"
+    shutil.copy(ROOT / "results" / "doomrnn" / "config.json", begun)
+    assert "played in bfloat16 (float32)" in claims(tmp_path)["doomrnn: solved"]["differs"]
+    put(tmp_path, evaluation("doomrnn", "real", HOT, scores(700, 300, 200), seed=21))
+    both = claims(tmp_path)["doomrnn: solved"]
+    assert "700 ± 299 (200)" in both["figures"] and not any("bfloat16" in word for word in both["differs"])
+
+
+def test_a_search_counts_once(tmp_path, claims, inside):
+    """A run and its release are not two searches; another search of the same name is one."""
+    for run, mean, fitness in (("", 800, 1.5), ("release", 801, 1.5), ("second", 802, 2.5)):
+        put(tmp_path, evaluation("doomrnn", "real", HOT, scores(mean, 300, 200 if run else 100)), run=run)
+        folder = tmp_path / "doomrnn" / run / "controller" / HOT
+        folder.mkdir(parents=True)
+        append_row(folder / "fitness.jsonl", {"generation": 1, "fitness": [fitness, -1.0]})
+    assert "over 3 searches" not in claims(tmp_path)["table 2: tau 1.15, real"]["figures"]
+    done = inside("verify_claims.py", "--results", tmp_path)
+    own, copy = (tmp_path / "doomrnn" / run for run in ("", "release"))
+    assert f"passed over: what a search of {own} played, which is that of {copy}" in done.stdout
+    assert "801 ± 299 (200), mean in" in done.stdout  # of the two the one that played more
 
 
 def test_the_settings_of_a_run_are_said(tmp_path, claims):

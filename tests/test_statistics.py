@@ -15,6 +15,8 @@ from controller.statistics import (
     mean_of,
     method_difference,
     method_mean,
+    method_to_published,
+    raised,
     resample_searches,
     to_published,
 )
@@ -122,9 +124,31 @@ def test_above_a_value(mean, verdict):
 def test_no_better_than_random(mean, verdict):
     """An agent equal to random is never refuted; with enough games it is shown to be no better."""
     random = sample(210, 100, seed=1)
-    assert outcome(Between(difference(sample(mean, 60), random), high=21)) == verdict
-    many = difference(sample(210, 100, 2000), sample(210, 100, 2000, seed=1))
-    assert outcome(Between(many, high=21)) == SHOWN
+    assert outcome(Between(difference(sample(mean, 60), raised(random, 0.1)), high=0)) == verdict
+    many = difference(sample(210, 100, 2000), raised(sample(210, 100, 2000, seed=1), 0.1))
+    assert outcome(Between(many, high=0)) == SHOWN
+
+
+def test_a_bound_that_is_estimated_is_no_surer_than_its_score():
+    """At most a tenth above the other: the error is that of a - 1.1 b, not of a - b beside a number."""
+    a, b = sample(500, 200), sample(450, 100, seed=1)
+    found = difference(a, raised(b, 0.1))
+    assert found.value == pytest.approx(500 - 495)
+    assert found.error == pytest.approx(math.sqrt(200**2 + 110**2) / 10)
+    assert raised(sample(-50, 10), 0.1).mean == pytest.approx(-45)
+    assert raised(sample(-50, 10), -0.1).mean == pytest.approx(-55)
+
+
+def test_games_that_all_searches_played_average_out_over_no_searches():
+    """Searches that differ in nothing but luck of their own, on games of which some are hard: by hand."""
+    games = scores(1000, 300, seed=9)
+    found = [Sample.pooled([(7, games + scores(0, 40, seed=n))]) for n in range(3)]
+    apart = [Sample.pooled([(n, s.values)]) for n, s in enumerate(found)]
+    same, other = (method_to_published(one, PUBLISHED).error for one in (found, apart))
+    means = np.stack([s.values for s in found])
+    shared = np.mean([np.cov(means)[i, j] for i, j in ((0, 1), (0, 2), (1, 2))]) / 100
+    assert same == pytest.approx(math.sqrt(other**2 + shared), rel=1e-6)
+    assert same > 36 > other  # 30 of it are 300 / sqrt(100), whatever the number of searches
 
 
 def test_an_order():

@@ -232,7 +232,10 @@ def parse() -> argparse.Namespace:
     ):
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{what} (default {default:,})")
     parser.add_argument("--temperature", type=float, default=1.15, help="of the dream (default 1.15)")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.overrides:
+        parser.error("--set: has no effect here; PPO's settings are SETTINGS in this file")
+    return arguments
 
 
 def main() -> None:

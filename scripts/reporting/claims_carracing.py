@@ -113,7 +113,7 @@ def _methods(book: Book) -> None:
         "others: an M that was never trained does as well (870 against 860)",
         "another reproduction",
         f"the trained one at most a tenth better; {METHOD}",
-        lambda a, b: methods_not_above(a, b, 0.1, "trained to untrained"),
+        lambda a, b: methods_not_above(a, b, 0.1, "trained to untrained, one M of each"),
         of["zh"],
         book.evidence.find(TASK, "real", "untrained", who="real-zh-s"),
     )

@@ -17,14 +17,16 @@ def add_last_to_first(
     """
     evidence = evidence or book.evidence
     last = evidence.last_iteration(task, agents)
-    called = last or "second iteration"
+    units = evidence.iteration(task, agents, last) if last else []
+    alone = len({played.run for played in units}) == 1
+    called = f"{last or 'second iteration'} to the first{', one V, M and data set of each' if alone else ''}"
     book.add(
         name,
         says,
         "paper, section 5, Iterative Training Procedure",
         f"{of}the last iteration above the first; {METHOD}",
-        lambda a, b: methods_above(a, b, f"{called} to the first"),
-        evidence.iteration(task, agents, last) if last else [],
+        lambda a, b: methods_above(a, b, called),
+        units,
         evidence.iteration(task, agents),
         data=True,
     )

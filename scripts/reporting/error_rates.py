@@ -16,6 +16,8 @@ from controller.statistics import (
     difference,
     mean_of,
     method_difference,
+    method_to_published,
+    raised,
     resample_searches,
     to_published,
 )
@@ -112,7 +114,7 @@ def no_better(false: str, offset: float) -> Draw:
 
     def trial(rng: np.random.Generator) -> bool:
         a, b = sample(survivals(rng) + offset * 0.1 * SURVIVAL), sample(survivals(rng), 8)
-        return outcome(Between(difference(a, b), high=0.1 * SURVIVAL)) == false
+        return outcome(Between(difference(a, raised(b, 0.1)), high=0.0)) == false
 
     return trial
 
@@ -132,6 +134,15 @@ def two_methods(count: int) -> Draw:
         return outcome(Between(found, low=0.0)) in (SHOWN, REFUTED)
 
     return trial
+
+
+def row_of_searches(rng: np.random.Generator) -> bool:
+    """Try "three searches, all on the same games, differ from the published mean" where they do not."""
+    games, theirs = survivals(rng), (survivals(rng) + survivals(rng)) / 2
+    found = [sample((survivals(rng) + games) / 2 + rng.normal(0, SPREAD)) for _ in range(3)]
+    published = Published(float(theirs.mean()), float(theirs.std(ddof=1)), GAMES)
+    estimate = method_to_published(found, published, RESAMPLES)
+    return outcome(Between(estimate, low=0.0)) in (SHOWN, REFUTED)
 
 
 def percentile(rng: np.random.Generator) -> bool:
@@ -195,6 +206,7 @@ RULES = (
     Rule("an order of five, the last two equal", HALF, order),
     Rule("one method above another, 3 searches each", LEVEL, two_methods(3)),
     Rule("one method above another, 5 searches each", LEVEL, two_methods(5)),
+    Rule("three searches on the same games: different, though equal", LEVEL, row_of_searches),
     Rule("any of 30 claims shown, all on their bounds (Holm)", HALF, whole_list),
     Rule("shown, then refuted by more games: on the bound", 0.0, turned),
     Rule("shown, then refuted by more games: a row", 0.0, turned_row),

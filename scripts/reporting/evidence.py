@@ -81,20 +81,23 @@ def command(run: Path, evaluation: Evaluation, measure: str = "") -> str:
     words += [f"--controller {e.controller}"] if e.controller else [f"--policy {script}"]
     words += [f"--period {e.period}"] if e.period else []
     words += [f"--temperature {temperature_text(e.temperature)}"] if e.temperature is not None else []
+    words += [f"--set controller.precision={e.precision}"] if e.precision != "float32" and not measure else []
     return " ".join([*words, f"--episodes {e.episodes} --seed {e.seed}"])
 
 
 class Evidence:
     """All runs below a folder: itself, those in it, and those in its folders that are named as a task.
 
-    What was played of tasks that no claim is about is passed over; `unclaimed` are their names.
+    What was played of tasks that no claim is about is passed over; `unclaimed` are their names. So is a search that is
+    there twice, in a run and in its release or copy, but for the one that played most; `copies` are (run, original).
     """
 
     def __init__(self, results: Path):
         tasks = [results, *(results / name for name in cli.TASKS)]
         folders = [run for task in tasks for run in (task, *_folders(task), *_seeds(task))]
         found = [p for folder in dict.fromkeys(folders) for p in _played(folder)]
-        self.results, self.played = results, [p for p in found if p.first.task in cli.TASKS]
+        self.results = results
+        self.played, self.copies = _each_search_once([p for p in found if p.first.task in cli.TASKS])
         self.unclaimed = sorted({p.first.task for p in found} - set(cli.TASKS))
         if not found and not results.is_dir():
             raise InputError(f"{results}: no such folder; name one of runs, or a run, with --results")
@@ -165,6 +168,30 @@ class Evidence:
         return max(found, key=lambda p: (len(p.sample), p.sample.mean), default=None)
 
 
+def _each_search_once(found: Sequence[Played]) -> tuple[list[Played], list[tuple[Path, Path]]]:
+    """Return what was played without the copies of a search, and (run of a copy, run of what it is a copy of).
+
+    A copy has the same name and the same fitness in its first generation. Imported weights have none, and stay.
+    """
+    kept: dict[tuple, Played] = {}
+    copies = []
+    for number, played in enumerate(sorted(found, key=lambda p: -len(p.sample))):
+        e = played.first
+        begin = _first_fitness(played)
+        key = (e.task, e.world, played.measure, e.temperature, e.who, begin) if begin else (number,)
+        if key in kept:
+            copies.append((played.run, kept[key].run))
+        kept.setdefault(key, played)
+    there = set(map(id, kept.values()))
+    return [p for p in found if id(p) in there], sorted(set(copies))
+
+
+def _first_fitness(played: Played) -> tuple[float, ...]:
+    """Return the fitness of each candidate of a search's first generation; empty where there is no search."""
+    rows = _fitness(played.run / "controller" / str(played.first.controller))
+    return tuple(rows[0].get("fitness", ())) if rows else ()
+
+
 def apart(run: Path) -> str:
     """Return how a run set apart from the others is called, or an empty string: an iteration by its whole name."""
     if run.name.startswith(ITERATION):
@@ -195,16 +222,20 @@ def _folders(path: Path) -> list[Path]:
 
 
 def _played(run: Path) -> Iterator[Played]:
-    """Everything played in a run, in float32, with the best checkpoint: its returns, and what else was measured."""
+    """Everything played in a run with the best checkpoint: its returns, and what else was measured.
+
+    What was played in bfloat16 counts where the same was not played in float32.
+    """
     folders = {"": run / "evaluation"} | {folder.name: folder for folder in _folders(run / "measures")}
     groups: dict[tuple, list[Evaluation]] = {}
     for measure, folder in folders.items():
-        for e in load_evaluations(folder, "float32"):
+        for e in load_evaluations(folder):
             # other settings than the run's own; a dream with sampled deaths is not the paper's
             if e.checkpoint != "last" and not e.settings:
                 groups.setdefault((measure, e.world, e.who, e.temperature), []).append(e)
     for (measure, *_), evaluations in groups.items():
-        yield Played.of(run, evaluations, measure)
+        exact = [e for e in evaluations if e.made_in("float32")]
+        yield Played.of(run, exact or evaluations, measure)
 
 
 def settings(run: Path, world: str, controller: str | None = None) -> dict[str, Any]:
@@ -239,8 +270,13 @@ def controller_settings(run: Path, name: str) -> dict[str, Any]:
     """Return what a controller was trained with: its ``begun.json``, and the generations it got to."""
     folder = run / "controller" / name
     stored = dict(_begun(folder).get("controller", {}))
-    rows = read_journal(folder / "fitness.jsonl", {"generation": int}, f"delete {folder} to train it again")
+    rows = _fitness(folder)
     return stored | {"generations": rows[-1]["generation"]} if stored and rows else stored
+
+
+def _fitness(folder: Path) -> list[dict[str, Any]]:
+    """The rows of a controller's fitness, one a generation."""
+    return read_journal(folder / "fitness.jsonl", {"generation": int}, f"delete {folder} to train it again")
 
 
 def _begun(folder: Path) -> dict[str, Any]:
@@ -267,7 +303,9 @@ def _differing(played: Played) -> list[str]:
         return [f"unknown: no {played.run / 'config.json'}"]
     unread = {"controller.hidden_size"} if "-z_hidden-" not in str(played.first.controller) else set()
     names = [name for name in made if name not in unread and made[name] != paper.get(name)]
-    return [f"{name} {made[name]} ({paper.get(name, 'not a setting of it')})" for name in names]
+    words = [f"{name} {made[name]} ({paper.get(name, 'not a setting of it')})" for name in names]
+    precision = played.first.precision
+    return words + ([f"played in {precision} (float32)"] if precision != "float32" else [])
 
 
 def data_policy(played: Played) -> str:

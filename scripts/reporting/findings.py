@@ -16,6 +16,7 @@ from controller.statistics import (
     mean_of,
     method_difference,
     method_to_published,
+    raised,
     to_published,
 )
 from controller.verdicts import (
@@ -73,21 +74,24 @@ def above(a: Played, b: Played, what: str) -> Finding:
 
 def not_above(a: Played, b: Played, share: float, what: str) -> Finding:
     """Ask whether agent `a` is at or below `b`, give or take a share of b's mean."""
-    return _agents(a, b, what, high=share * abs(b.sample.mean))
+    return _agents(a, b, what, share, high=0.0)
 
 
 def not_below(a: Played, b: Played, share: float, what: str) -> Finding:
     """Ask whether agent `a` is at or above `b`, give or take a share of b's mean."""
-    return _agents(a, b, what, low=-share * abs(b.sample.mean))
+    return _agents(a, b, what, -share, low=0.0)
 
 
-def _agents(a: Played, b: Played, what: str, low: float = -np.inf, high: float = np.inf) -> Finding:
+def _agents(
+    a: Played, b: Played, what: str, allowed: float = 0.0, low: float = -np.inf, high: float = np.inf
+) -> Finding:
+    """One agent less another: between bounds where the other's scores are raised by the share that is `allowed`."""
     figures = f"{what}: {a.sample} to {b.sample}"
     if short := enough(len(a.sample), len(b.sample)):
         return Finding(f"{figures}; {short}", outcome=UNMEASURED)
-    estimate = difference(a.sample, b.sample)
-    question = Between(estimate, low, high)
-    return Finding(f"{figures}, {_less(estimate, a.sample.mean)}{_bound(question)}", question)
+    plain = _less(difference(a.sample, b.sample), a.sample.mean)
+    question = Between(difference(a.sample, raised(b.sample, allowed)), low, high)
+    return Finding(f"{figures}, {plain}{_allowed(allowed * abs(b.sample.mean))}", question)
 
 
 def methods_above(a: Sequence[Played], b: Sequence[Played], what: str) -> Finding:
@@ -110,10 +114,11 @@ def _methods(a: Sequence[Played], b: Sequence[Played], what: str, low: float, sh
     figures = f"{what}: {_searches(a)} to {_searches(b)}"
     if short := short or enough(*(len(played.sample) for played in (*a, *b))):
         return Finding(f"{figures}; {short}", outcome=UNMEASURED)
-    estimate = method_difference(*([played.sample for played in side] for side in (a, b)))
-    mean = float(np.mean([played.sample.mean for played in b]))
-    question = Between(estimate, low) if low == 0 else Between(estimate, high=share * abs(mean))
-    return Finding(f"{figures}, {_less(estimate, mean)}{_bound(question)}", question)
+    ours, others = ([played.sample for played in side] for side in (a, b))
+    plain, mean = method_difference(ours, others), float(np.mean([sample.mean for sample in others]))
+    bounded = method_difference(ours, [raised(sample, share) for sample in others]) if share else plain
+    question = Between(bounded, low) if low == 0 else Between(bounded, high=0.0)
+    return Finding(f"{figures}, {_less(plain, mean)}{_allowed(share * abs(mean))}", question)
 
 
 def methods_fall(groups: Sequence[tuple[str, Sequence[Played]]], steps: Sequence[tuple[int, int]]) -> Finding:
@@ -180,8 +185,6 @@ def _less(estimate: Estimate, scale: float) -> str:
     return f"{in_words(abs(estimate.value), scale)} {side} {_interval(estimate, scale)}"
 
 
-def _bound(question: Between) -> str:
-    """Which difference was to be exceeded or stayed below, where it is not 0."""
-    if np.isfinite(question.high):
-        return f"; allowed {question.high:.0f} more"
-    return f"; allowed {-question.low:.0f} less" if question.low < 0 else ""
+def _allowed(allowed: float) -> str:
+    """Which difference was to be stayed below (or above, where it is below 0), if any."""
+    return f"; allowed {abs(allowed):.0f} {'more' if allowed > 0 else 'less'}" if allowed else ""
