@@ -35,11 +35,6 @@ def save_candidates(folder: Path, candidates: np.ndarray, fitness: np.ndarray) -
     write_npz(folder / CANDIDATES, {"weights": rounded(candidates[np.argsort(-fitness, kind="stable")])})
 
 
-def has_candidates(folder: Path) -> bool:
-    """Return whether a controller's folder holds its last generation's candidates; a release's does not."""
-    return (folder / CANDIDATES).exists()
-
-
 def load_candidates(folder: Path, size: int) -> np.ndarray:
     """Return the last generation's candidates float32 [n, P = size], best first."""
     path = folder / CANDIDATES

@@ -10,6 +10,7 @@ that run), ``rnn`` and ``controller`` (the M and the agent that its own go on fr
                            ``held_out.json`` lists those never trained on; encoding adds ``series``
 """
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from controller.checkpoints import has_candidates, load_candidates
+from controller.checkpoints import load_candidates
 from controller.config import Stages
 from experiment.errors import InputError, command
 from experiment.files import atomic_write, check_manifest, read_file, read_sealed, write_manifest, write_sealed
@@ -120,10 +121,10 @@ def explores(attempt: int, share: float) -> bool:
 def signature(old: Run[Stages], controller: Path, weights: np.ndarray) -> dict[str, Any]:
     """Return who plays: the controller's name, and what tells its weights [P] and those of V and M from all others.
 
-    Where its last generation is there, the candidates in it [n, P] too.
+    Where its last generation is there and whole, the candidates in it [n, P] too.
     """
     digests = {network: weights_digest(old.path, network) for network in ("vae", "rnn")}
-    if has_candidates(controller):
+    with contextlib.suppress(InputError):  # whoever plays them reads them again
         digests[CANDIDATES] = digest(load_candidates(controller, len(weights)).tolist())
     return {"controller": controller.name, "weights": digest(weights.tolist()), **digests}
 

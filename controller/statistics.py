@@ -181,12 +181,13 @@ def to_published(sample: Sample, published: Published) -> Estimate:
     return Estimate(sample.mean - published.mean, error, df, len(sample), fixed=theirs, skew=skew)
 
 
-def raised(sample: Sample, share: float) -> Sample:
-    """Return the same games with scores whose mean is higher by a share of its own size, or lower for a share below 0.
+def raised(samples: Sequence[Sample], share: float) -> list[Sample]:
+    """Return the same games with scores whose mean over all is higher by a share of its own size, or lower.
 
     A difference from these has the noise in it of a bound that is a share of an estimated mean.
     """
-    return replace(sample, values=sample.values * (1 + share * np.sign(sample.mean)))
+    factor = 1 + share * np.sign(np.mean([sample.mean for sample in samples]))
+    return [replace(sample, values=sample.values * factor) for sample in samples]
 
 
 def difference(a: Sample, b: Sample) -> Estimate:

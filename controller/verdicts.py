@@ -68,7 +68,9 @@ class Between:
                 few, many = (few, middle) if self._decided(middle, level) else (middle, many)
             return f"needs {many - now.units:,} more {now.unit}{' of each' if now.of_each else ''}"
         if now.fixed:
-            return f"no number of {now.unit} of ours alone would decide it: the published score is no surer"
+            games = "" if now.unit == EPISODES else ", and the games that all of ours played,"
+            verb = "is" if now.unit == EPISODES else "are"
+            return f"no number of {now.unit} of ours alone would decide it: the published score{games} {verb} no surer"
         return f"needs more than {most:,} {now.unit}{' of each' if now.of_each else ''}"
 
     def _decided(self, units: int, level: float) -> bool:

@@ -64,6 +64,8 @@ def main() -> None:
     )
     parser.add_argument("--export", action="store_true", help="write the run's weights into --source instead")
     arguments = parser.parse_args()
+    if arguments.export and arguments.overrides:
+        parser.error("--set: of an import; --export writes the run as it is")
     with cli.ending_well():
         if arguments.export:
             export_run(arguments)

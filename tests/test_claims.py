@@ -153,8 +153,7 @@ def test_the_last_iteration_against_the_first(tmp_path, claims):
     assert paired["verdict"] == "shown" and "901 ± 90 (100) to 700 ± 90 (100), 201 more [201, 201]" in paired["figures"]
     method = found["doomrnn: iteration 3"]
     assert (
-        method["verdict"] == "shown"
-        and "iteration-03 to the first, one V, M and data set of each: 902 ± 1" in method["figures"]
+        method["verdict"] == "shown" and "iteration-03 to the first, one V and M of each: 902 ± 1" in method["figures"]
     )
     assert "doomrnn: a second iteration" not in found
     assert found["table 2: tau 1.15, real"] | {"level": 0} == first["table 2: tau 1.15, real"] | {"level": 0}
@@ -221,17 +220,41 @@ def test_bfloat16_counts_where_nothing_else_was_played(tmp_path, claims):
 
 
 def test_a_search_counts_once(tmp_path, claims, inside):
-    """A run and its release are not two searches; another search of the same name is one."""
-    for run, mean, fitness in (("", 800, 1.5), ("release", 801, 1.5), ("second", 802, 2.5)):
-        put(tmp_path, evaluation("doomrnn", "real", HOT, scores(mean, 300, 200 if run else 100)), run=run)
+    """A run and its release are not two searches, and one of them stands for it in both worlds; the third is one."""
+    for run, mean, counts in (("", 800, (100, 150)), ("release", 801, (200, 100)), ("second", 802, (200, 200))):
+        put(tmp_path, evaluation("doomrnn", "real", HOT, scores(mean, 300, counts[0])), run=run)
+        put(tmp_path, evaluation("doomrnn", "dream", HOT, scores(mean + 200, 300, counts[1]), 1.15), run=run)
         folder = tmp_path / "doomrnn" / run / "controller" / HOT
         folder.mkdir(parents=True)
-        append_row(folder / "fitness.jsonl", {"generation": 1, "fitness": [fitness, -1.0]})
-    assert "over 3 searches" not in claims(tmp_path)["table 2: tau 1.15, real"]["figures"]
+        append_row(folder / "fitness.jsonl", {"generation": 1, "fitness": [float(run == "second"), -1.0]})
+    found = claims(tmp_path)
+    assert "over 3 searches" not in found["table 2: tau 1.15, real"]["figures"]
+    pair = found["doomrnn: the dream is harder than the game"]["figures"]
+    assert "801 ± 299 (200) to 1001 ± 298 (100)" in pair  # of the two the one that played more, never both
     done = inside("verify_claims.py", "--results", tmp_path)
     own, copy = (tmp_path / "doomrnn" / run for run in ("", "release"))
     assert f"passed over: what a search of {own} played, which is that of {copy}" in done.stdout
-    assert "801 ± 299 (200), mean in" in done.stdout  # of the two the one that played more
+
+
+def test_float32_and_runs_set_apart_are_no_copies(tmp_path, claims):
+    """Of copies the one played in float32 stands; z of a run with an untrained M is not the other run's."""
+    rounded = replace(evaluation("carracing", "real", "real-z-s0", scores(500, 90, 200)), precision="bfloat16")
+    put(tmp_path, rounded, run="longer")
+    put(tmp_path, evaluation("carracing", "real", "real-z-s0", scores(501, 90)), run="main")
+    put(tmp_path, evaluation("carracing", "real", "real-z-s0", scores(502, 90, 1000)), run="untrained")
+    for run in ("longer", "main", "untrained"):
+        folder = tmp_path / "carracing" / run / "controller" / "real-z-s0"
+        folder.mkdir(parents=True)
+        append_row(folder / "fitness.jsonl", {"generation": 1, "fitness": [1.0]})
+    assert "501 ± 90 (100)" in claims(tmp_path)["table 1: z"]["figures"]
+
+
+def test_commands_name_a_precision_that_is_not_the_runs(tmp_path, claims):
+    """A run that plays in bfloat16 by itself is told to play in float32, where the score was made in it."""
+    put(tmp_path, evaluation("carracing", "real", "real-zh-s0", scores(800, 90)))
+    shutil.copy(ROOT / "results" / "pendulum" / "seed-0" / "iteration-01" / "config.json", tmp_path / "carracing")
+    (command,) = claims(tmp_path)["table 1: zh"]["commands"]
+    assert command.endswith("--set controller.precision=float32 --episodes 100 --seed 7")
 
 
 def test_the_settings_of_a_run_are_said(tmp_path, claims):

@@ -124,19 +124,21 @@ def test_above_a_value(mean, verdict):
 def test_no_better_than_random(mean, verdict):
     """An agent equal to random is never refuted; with enough games it is shown to be no better."""
     random = sample(210, 100, seed=1)
-    assert outcome(Between(difference(sample(mean, 60), raised(random, 0.1)), high=0)) == verdict
-    many = difference(sample(210, 100, 2000), raised(sample(210, 100, 2000, seed=1), 0.1))
+    assert outcome(Between(difference(sample(mean, 60), *raised([random], 0.1)), high=0)) == verdict
+    many = difference(sample(210, 100, 2000), *raised([sample(210, 100, 2000, seed=1)], 0.1))
     assert outcome(Between(many, high=0)) == SHOWN
 
 
 def test_a_bound_that_is_estimated_is_no_surer_than_its_score():
     """At most a tenth above the other: the error is that of a - 1.1 b, not of a - b beside a number."""
     a, b = sample(500, 200), sample(450, 100, seed=1)
-    found = difference(a, raised(b, 0.1))
+    found = difference(a, *raised([b], 0.1))
     assert found.value == pytest.approx(500 - 495)
     assert found.error == pytest.approx(math.sqrt(200**2 + 110**2) / 10)
-    assert raised(sample(-50, 10), 0.1).mean == pytest.approx(-45)
-    assert raised(sample(-50, 10), -0.1).mean == pytest.approx(-55)
+    assert raised([sample(-50, 10)], 0.1)[0].mean == pytest.approx(-45)
+    assert raised([sample(-50, 10)], -0.1)[0].mean == pytest.approx(-55)
+    several = raised([sample(mean, 10) for mean in (-20, 10, 40)], 0.1)  # of both signs: of the mean over all
+    assert [s.mean for s in several] == pytest.approx([-22, 11, 44])
 
 
 def test_games_that_all_searches_played_average_out_over_no_searches():

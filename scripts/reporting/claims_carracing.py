@@ -1,6 +1,7 @@
 """Table 1, and what the paper and others say of CarRacing."""
 
 from reporting.claims import Book
+from reporting.evidence import of_each
 from reporting.findings import (
     above,
     above_published,
@@ -113,7 +114,7 @@ def _methods(book: Book) -> None:
         "others: an M that was never trained does as well (870 against 860)",
         "another reproduction",
         f"the trained one at most a tenth better; {METHOD}",
-        lambda a, b: methods_not_above(a, b, 0.1, "trained to untrained, one M of each"),
+        lambda a, b: methods_not_above(a, b, 0.1, f"trained to untrained{of_each(a, b)}"),
         of["zh"],
         book.evidence.find(TASK, "real", "untrained", who="real-zh-s"),
     )

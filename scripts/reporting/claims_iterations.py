@@ -1,7 +1,7 @@
 """The claim of the paper's iterative procedure, of whichever task: the last iteration does better than the first."""
 
 from reporting.claims import Book
-from reporting.evidence import Evidence
+from reporting.evidence import Evidence, of_each
 from reporting.findings import methods_above
 
 METHOD = "two-level bootstrap over searches and episodes, at least 3 searches each"
@@ -17,16 +17,13 @@ def add_last_to_first(
     """
     evidence = evidence or book.evidence
     last = evidence.last_iteration(task, agents)
-    units = evidence.iteration(task, agents, last) if last else []
-    alone = len({played.run for played in units}) == 1
-    called = f"{last or 'second iteration'} to the first{', one V, M and data set of each' if alone else ''}"
     book.add(
         name,
         says,
         "paper, section 5, Iterative Training Procedure",
         f"{of}the last iteration above the first; {METHOD}",
-        lambda a, b: methods_above(a, b, called),
-        units,
+        lambda a, b: methods_above(a, b, f"{last or 'second iteration'} to the first{of_each(a, b)}"),
+        evidence.iteration(task, agents, last) if last else [],
         evidence.iteration(task, agents),
         data=True,
     )

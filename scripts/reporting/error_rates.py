@@ -114,7 +114,7 @@ def no_better(false: str, offset: float) -> Draw:
 
     def trial(rng: np.random.Generator) -> bool:
         a, b = sample(survivals(rng) + offset * 0.1 * SURVIVAL), sample(survivals(rng), 8)
-        return outcome(Between(difference(a, raised(b, 0.1)), high=0.0)) == false
+        return outcome(Between(difference(a, *raised([b], 0.1)), high=0.0)) == false
 
     return trial
 

@@ -81,15 +81,22 @@ def command(run: Path, evaluation: Evaluation, measure: str = "") -> str:
     words += [f"--controller {e.controller}"] if e.controller else [f"--policy {script}"]
     words += [f"--period {e.period}"] if e.period else []
     words += [f"--temperature {temperature_text(e.temperature)}"] if e.temperature is not None else []
-    words += [f"--set controller.precision={e.precision}"] if e.precision != "float32" and not measure else []
+    other = (e.controller or e.world == "dream") and not measure and e.precision != _own_precision(run)
+    words += [f"--set controller.precision={e.precision}"] if other else []
     return " ".join([*words, f"--episodes {e.episodes} --seed {e.seed}"])
+
+
+def _own_precision(run: Path) -> str:
+    """The precision that a run's agents play in unless they are told another one."""
+    file = run / "config.json"
+    return str(_stages(file)["controller"]["precision"]) if file.exists() else "float32"
 
 
 class Evidence:
     """All runs below a folder: itself, those in it, and those in its folders that are named as a task.
 
     What was played of tasks that no claim is about is passed over; `unclaimed` are their names. So is a search that is
-    there twice, in a run and in its release or copy, but for the one that played most; `copies` are (run, original).
+    there twice, in a run and in its release or copy, but for one of them; `copies` are (run, original).
     """
 
     def __init__(self, results: Path):
@@ -171,19 +178,21 @@ class Evidence:
 def _each_search_once(found: Sequence[Played]) -> tuple[list[Played], list[tuple[Path, Path]]]:
     """Return what was played without the copies of a search, and (run of a copy, run of what it is a copy of).
 
-    A copy has the same name and the same fitness in its first generation. Imported weights have none, and stay.
+    A copy has the same name and the same fitness in its first generation. Of all runs that hold a search, not set apart
+    from one another, one stands for it in every world: that of most episodes in float32, then of most episodes.
     """
-    kept: dict[tuple, Played] = {}
-    copies = []
-    for number, played in enumerate(sorted(found, key=lambda p: -len(p.sample))):
-        e = played.first
-        begin = _first_fitness(played)
-        key = (e.task, e.world, played.measure, e.temperature, e.who, begin) if begin else (number,)
-        if key in kept:
-            copies.append((played.run, kept[key].run))
-        kept.setdefault(key, played)
-    there = set(map(id, kept.values()))
-    return [p for p in found if id(p) in there], sorted(set(copies))
+    searches: dict[tuple, dict[Path, list[int]]] = {}
+    keys = []
+    for played in found:
+        e, begin = played.first, _first_fitness(played)
+        keys.append((e.task, e.who, apart(played.run), begin) if begin else None)  # imported weights have none
+        if begin:
+            counts = searches.setdefault(keys[-1], {}).setdefault(played.run, [0, 0])
+            counts[0] += len(played.sample) if e.made_in("float32") else 0
+            counts[1] += len(played.sample)
+    stands = {key: max(runs, key=lambda run: runs[run]) for key, runs in searches.items()}
+    kept = [p for p, key in zip(found, keys, strict=True) if key is None or p.run == stands[key]]
+    return kept, sorted({(run, stands[key]) for key, runs in searches.items() for run in runs if run != stands[key]})
 
 
 def _first_fitness(played: Played) -> tuple[float, ...]:
@@ -288,7 +297,9 @@ def differing(played: Sequence[Played]) -> list[str]:
 
     Where those who played differ among themselves, each value says whose it is.
     """
-    words = {played_one.first.who: _differing(played_one) for played_one in played}
+    words: dict[str, list[str]] = {}
+    for one in played:
+        words.setdefault(one.first.who, []).extend(_differing(one))
     shared = list(dict.fromkeys(word for each in words.values() for word in each))
     makers = {word: [who for who, each in words.items() if word in each] for word in shared}
     controllers = {p.first.who for p in played if p.first.controller}
@@ -299,13 +310,18 @@ def _differing(played: Played) -> list[str]:
     stages = cli.task(played.first.task).presets["paper"].stages
     paper = {f"{stage}.{key}": value for stage, config in vars(stages).items() for key, value in vars(config).items()}
     made = settings(played.run, played.first.world, played.first.controller)
+    precision = played.first.precision
+    rounded = [f"played in {precision} (float32)"] if precision != "float32" else []
     if not made:
-        return [f"unknown: no {played.run / 'config.json'}"]
+        return [f"unknown: no {played.run / 'config.json'}", *rounded]
     unread = {"controller.hidden_size"} if "-z_hidden-" not in str(played.first.controller) else set()
     names = [name for name in made if name not in unread and made[name] != paper.get(name)]
-    words = [f"{name} {made[name]} ({paper.get(name, 'not a setting of it')})" for name in names]
-    precision = played.first.precision
-    return words + ([f"played in {precision} (float32)"] if precision != "float32" else [])
+    return [*(f"{name} {made[name]} ({paper.get(name, 'not a setting of it')})" for name in names), *rounded]
+
+
+def of_each(*sides: Sequence[Played]) -> str:
+    """Return in words that each side's searches share one V and M, which the sides differ in, where that is so."""
+    return ", one V and M of each" if all(len({p.run for p in side}) == 1 for side in sides) else ""
 
 
 def data_policy(played: Played) -> str:

@@ -90,7 +90,7 @@ def _agents(
     if short := enough(len(a.sample), len(b.sample)):
         return Finding(f"{figures}; {short}", outcome=UNMEASURED)
     plain = _less(difference(a.sample, b.sample), a.sample.mean)
-    question = Between(difference(a.sample, raised(b.sample, allowed)), low, high)
+    question = Between(difference(a.sample, *raised([b.sample], allowed)), low, high)
     return Finding(f"{figures}, {plain}{_allowed(allowed * abs(b.sample.mean))}", question)
 
 
@@ -116,7 +116,7 @@ def _methods(a: Sequence[Played], b: Sequence[Played], what: str, low: float, sh
         return Finding(f"{figures}; {short}", outcome=UNMEASURED)
     ours, others = ([played.sample for played in side] for side in (a, b))
     plain, mean = method_difference(ours, others), float(np.mean([sample.mean for sample in others]))
-    bounded = method_difference(ours, [raised(sample, share) for sample in others]) if share else plain
+    bounded = method_difference(ours, raised(others, share)) if share else plain
     question = Between(bounded, low) if low == 0 else Between(bounded, high=0.0)
     return Finding(f"{figures}, {_less(plain, mean)}{_allowed(share * abs(mean))}", question)
 
