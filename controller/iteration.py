@@ -24,7 +24,7 @@ from controller.config import Stages
 from experiment.errors import InputError, command
 from experiment.files import atomic_write, check_manifest, read_file, read_sealed, write_manifest, write_sealed
 from experiment.provenance import digest
-from experiment.runs import Run, finished, is_begun, load_run, open_run, plan_run, save_run
+from experiment.runs import Run, finished, is_begun, open_run, plan_run, save_run
 from experiment.stages import made_from, refuse_other_networks, weights_digest
 from rnn.series import shard_path
 from vae.episodes import episode_path, list_episodes, split_episodes
@@ -129,19 +129,12 @@ def signature(old: Run[Stages], controller: Path, weights: np.ndarray) -> dict[s
     return {"controller": controller.name, "weights": digest(weights.tolist()), **digests}
 
 
-def refuse_other_making(run: Run[Stages]) -> None:
-    """Raise InputError where fields of `iterate` are not those that a begun stage of an iteration was made with."""
-    stored = load_run(run.path, run.stages, missing_ok=True)
-    if stored is None or not is_iteration(run.path):
-        return
+def made_with(run: Run[Stages]) -> list[str]:
+    """Return the ``stage.field`` of `iterate` that begun stages of an iteration were made with; of another run none."""
+    if not is_iteration(run.path):
+        return []
     begun = [s for s in MADE_WITH if is_begun(run.folder(s)) and (s != "vae" or vae_goes_on(run.path))]
-    old, new = vars(stored.stages.iterate), vars(run.stages.iterate)
-    names = dict.fromkeys(name for stage in begun for name in MADE_WITH[stage])
-    other = [f"iterate.{name} is {old[name]}, requested {new[name]}" for name in names if old[name] != new[name]]
-    if other:
-        raise InputError(
-            f"{run.path}: made with other settings ({'; '.join(other)}); leave them out, or begin another iteration"
-        )
+    return [f"iterate.{name}" for name in dict.fromkeys(name for stage in begun for name in MADE_WITH[stage])]
 
 
 def open_iteration(
@@ -156,8 +149,7 @@ def open_iteration(
         _begin(old, wanted, agent, controller)
     elif not is_iteration(wanted.path):
         raise InputError(f"--to {wanted.path}: already exists, and is no iteration of {old.path}; name another folder")
-    run = plan_run(wanted.path, wanted, explicit, preset_given=False)
-    refuse_other_making(run)
+    run = plan_run(wanted.path, wanted, explicit, preset_given=False, beside=made_with(wanted))
     signed = read_sealed(wanted.path / BEFORE / PLAYED_BY)
     if any(signed.get(key) != value for key, value in agent.items() if _plays(key, signed, run.stages)):
         raise InputError(f"--to {wanted.path}: another agent plays there, or this one has changed; name another folder")

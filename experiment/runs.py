@@ -52,19 +52,27 @@ def open_run(path: Path, wanted: Run[S], explicit: set[str], preset_given: bool)
     return run
 
 
-def plan_run(path: Path, wanted: Run[S], explicit: set[str], preset_given: bool, free: Sequence[str] = ()) -> Run[S]:
+def plan_run(
+    path: Path,
+    wanted: Run[S],
+    explicit: set[str],
+    preset_given: bool,
+    free: Sequence[str] = (),
+    beside: Sequence[str] = (),
+) -> Run[S]:
     """Return the run in `path`, to be made or continued with the `wanted` settings; nothing is written.
 
     `explicit` names the ``stage.field`` (and "seed") the command set itself: these, and all fields where the preset
     was given and differs from the stored one, must agree with what stages already begun were made with; otherwise
     InputError names the difference. What no stage depends on yet is updated. free: stages whose settings may differ.
+    beside: ``stage.field`` that what is begun was made with, too.
     """
     check_task(path, wanted.task)
     stored = load_run(path, wanted.stages, missing_ok=True)
     if stored is None:
         return wanted
     merged = _merge(stored, wanted, explicit, whole=preset_given and wanted.preset != stored.preset)
-    _refuse_differences(stored, merged, free)
+    _refuse_differences(stored, merged, free, beside)
     return merged
 
 
@@ -128,15 +136,15 @@ def _merge(stored: Run[S], wanted: Run[S], explicit: set[str], whole: bool) -> R
     return dataclasses.replace(stored, stages=type(stored.stages)(**stages), seed=seed)
 
 
-def _refuse_differences(stored: Run, merged: Run, free: Sequence[str]) -> None:
+def _refuse_differences(stored: Run, merged: Run, free: Sequence[str], beside: Sequence[str]) -> None:
     begun = [stage for stage in FOLDERS if is_begun(stored.folder(stage))]
     pinned = [name for stage in begun for name in PINNED[stage]]
     if begun or list((stored.path / "evaluation").glob("[!.]*.json")):
         pinned.insert(0, "env")  # also of a release, which holds no episodes: its scores are of this environment
-    differences = []
-    for name in dict.fromkeys(name for name in pinned if name not in free):
-        old, new = vars(getattr(stored.stages, name)), vars(getattr(merged.stages, name))
-        differences += [f"{name}.{k} is {old[k]}, requested {new[k]}" for k in old if old[k] != new[k]]
+    old, new = (_flat({name: vars(stage) for name, stage in vars(run.stages).items()}) for run in (stored, merged))
+    whole = dict.fromkeys(name for name in pinned if name not in free)
+    held = [key for name in whole for key in old if key.startswith(f"{name}.")] + list(beside)
+    differences = [f"{key} is {old[key]}, requested {new[key]}" for key in held if old[key] != new[key]]
     if begun and stored.seed != merged.seed:
         differences.append(f"seed is {stored.seed}, requested {merged.seed}")
     if differences:

@@ -116,15 +116,13 @@ def parser(
             "--preset", metavar="P", help="settings to start from, such as paper or quick (default: the run's own)"
         )
     made.add_argument("--seed", type=seed, default=None, help=seed_help)
-    made.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="STAGE.FIELD=VALUE",
-        help="change one setting (repeatable); --help after a TASK lists them",
-    )
+    add_set(made, "change one setting (repeatable); --help after a TASK lists them")
     return made
+
+
+def add_set(parser: argparse.ArgumentParser, help: str, metavar: str = "STAGE.FIELD=VALUE") -> None:
+    """Let a parser take ``--set``, any number of times, as `overrides`."""
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar=metavar, help=help)
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter):
@@ -210,7 +208,7 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[s
 
     own_seed: ``--seed`` is the script's own. free: stages whose settings may differ from those of what is there.
     """
-    from controller.iteration import refuse_other_making
+    from controller.iteration import made_with
 
     chosen = task(arguments.task)
     preset = getattr(arguments, "preset", None)
@@ -229,9 +227,7 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[s
     seed = 0 if own_seed or arguments.seed is None else arguments.seed
     explicit |= {"seed"} if arguments.seed is not None and not own_seed else set()
     wanted = Run(arguments.run, arguments.task, preset or "paper", seed, stages)
-    run = plan_run(arguments.run, wanted, explicit, preset is not None, free)
-    refuse_other_making(run)
-    return run
+    return plan_run(arguments.run, wanted, explicit, preset is not None, free, made_with(wanted))
 
 
 def overridden(stages: Stages, words: list[str]) -> tuple[Stages, set[str]]:

@@ -54,14 +54,8 @@ def main() -> None:
         default="authors",
         help="how V's frames were made: plain for weights that --export wrote (default authors)",
     )
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="env.FIELD=VALUE",
-        help="another setting of the environment that V was trained in (repeatable)",
-    )
+    words = "another setting of the environment that V was trained in (repeatable)"
+    cli.add_set(parser, words, "env.FIELD=VALUE")
     parser.add_argument("--export", action="store_true", help="write the run's weights into --source instead")
     arguments = parser.parse_args()
     if arguments.export and arguments.overrides:

@@ -27,14 +27,7 @@ def parse():
     parser.add_argument("--temperature", type=cli.temperature, help="of the dream (controller.temperature)")
     parser.add_argument("--episodes", type=cli.positive, help="of each policy and world (evaluate.probe_episodes)")
     parser.add_argument("--ranks", type=cli.positive, help="MPI ranks (one a core)")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="STAGE.FIELD=VALUE",
-        help="with this one setting changed, such as controller.death=sampled (repeatable)",
-    )
+    cli.add_set(parser, "with this one setting changed, such as controller.death=sampled (repeatable)")
     return parser.parse_args()
 
 

@@ -183,8 +183,9 @@ def _each_search_once(found: Sequence[Played]) -> tuple[list[Played], list[tuple
     """
     searches: dict[tuple, dict[Path, list[int]]] = {}
     keys = []
+    begins = {folder: _first_fitness(folder) for folder in dict.fromkeys(map(_controller_folder, found))}
     for played in found:
-        e, begin = played.first, _first_fitness(played)
+        e, begin = played.first, begins[_controller_folder(played)]
         keys.append((e.task, e.who, apart(played.run), begin) if begin else None)  # imported weights have none
         if begin:
             counts = searches.setdefault(keys[-1], {}).setdefault(played.run, [0, 0])
@@ -195,9 +196,14 @@ def _each_search_once(found: Sequence[Played]) -> tuple[list[Played], list[tuple
     return kept, sorted({(run, stands[key]) for key, runs in searches.items() for run in runs if run != stands[key]})
 
 
-def _first_fitness(played: Played) -> tuple[float, ...]:
+def _controller_folder(played: Played) -> Path:
+    """Where the controller of who played is; of a script, where none is."""
+    return played.run / "controller" / str(played.first.controller)
+
+
+def _first_fitness(folder: Path) -> tuple[float, ...]:
     """Return the fitness of each candidate of a search's first generation; empty where there is no search."""
-    rows = _fitness(played.run / "controller" / str(played.first.controller))
+    rows = _fitness(folder)
     return tuple(rows[0].get("fitness", ())) if rows else ()
 
 
@@ -215,9 +221,7 @@ def number_of(iteration: str) -> int:
 
 def _own_score(played: Played) -> float:
     """Return the best score of a search while it went on, by which its procedure picks who acts."""
-    rows = read_journal(
-        played.run / "controller" / str(played.first.controller) / "evaluations.jsonl", {"score": float}, ""
-    )
+    rows = read_journal(_controller_folder(played) / "evaluations.jsonl", {"score": float}, "")
     return max((row["score"] for row in rows), default=-math.inf)
 
 
