@@ -17,7 +17,7 @@ from experiment.runs import Run
 from experiment.stages import refuse_other_networks
 
 CHECKPOINTS = ("best", "last")
-CANDIDATES = "candidates.npz"
+CANDIDATES, MEANS = "candidates.npz", "means.npz"
 SETTINGS = "controller"  # in the record of a controller that was trained here; one of imported weights has none
 ADVICE = "run scripts/train_controller.py first, or again after deleting the folder"
 
@@ -41,6 +41,23 @@ def load_candidates(folder: Path, size: int) -> np.ndarray:
     weights = read_npz(path, {"weights": ArraySpec("float32", ("n", size))}, ADVICE)["weights"]
     check_finite(weights, "weights", path, ADVICE)
     return weights
+
+
+def save_mean(folder: Path, generation: int, mean: np.ndarray) -> None:
+    """Add CMA-ES's mean [P] at a generation to those that are kept, as rollouts use it."""
+    kept = dict(zip(*load_means(folder, len(mean)), strict=True)) if (folder / MEANS).exists() else {}
+    kept[generation] = rounded(mean)
+    numbers = sorted(kept)
+    write_npz(folder / MEANS, {"generation": np.array(numbers), "weights": np.stack([kept[n] for n in numbers])})
+
+
+def load_means(folder: Path, size: int) -> tuple[list[int], np.ndarray]:
+    """Return the generations at which CMA-ES's mean was evaluated, and its weights float32 [n, P = size] there."""
+    path = folder / MEANS
+    specs = {"generation": ArraySpec("int64", ("n",)), "weights": ArraySpec("float32", ("n", size))}
+    arrays = read_npz(path, specs, ADVICE)
+    check_finite(arrays["weights"], "weights", path, ADVICE)
+    return arrays["generation"].tolist(), arrays["weights"]
 
 
 def load_controller(folder: Path, checkpoint: str) -> tuple[PolicyShape, np.ndarray]:

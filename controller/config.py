@@ -122,6 +122,9 @@ class IterateConfig(Settings):
     explore_noise: float = setting(0.3, "std of the noise on C's outputs while exploring", least=0.0)
     # of CMA-ES's last generation, in turn; 1: the agent itself
     candidates: int = setting(1, "how many of the best candidates explore; 1: the agent", unit="candidates", least=1)
+    means: int = setting(
+        0, "how many of its search's latest evaluated means explore, too", unit="means", least=0, added=True
+    )
     new_share: float = setting(0.5, "share of new data in V's and M's batches; 0: as it comes", least=0.0)
     # of vae_max_frames frames where these are fewer than all
     vae_epochs: float = setting(0.0, "passes of V over all frames; 0: V is frozen", unit="passes", least=0.0)

@@ -14,19 +14,21 @@ import contextlib
 import dataclasses
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from controller.checkpoints import load_candidates
-from controller.config import Stages
+from controller.checkpoints import load_candidates, load_means
+from controller.config import IterateConfig, Stages
 from experiment.errors import InputError, command
 from experiment.files import atomic_write, check_manifest, read_file, read_sealed, write_manifest, write_sealed
 from experiment.provenance import digest
 from experiment.runs import Run, finished, is_begun, open_run, plan_run, save_run
 from experiment.stages import made_from, refuse_other_networks, weights_digest
 from rnn.series import shard_path
+from rollouts.rollout import Kind
 from vae.episodes import episode_path, list_episodes, split_episodes
 
 BEFORE = "before"
@@ -44,11 +46,11 @@ FOLLOWING = {  # settings of an iteration after the first, and the fields of `it
     "controller.generations": "generations",
 }
 MADE_WITH = {  # fields of `iterate` that a stage of an iteration is made with, beside its own settings
-    "collect": ("explore_share", "explore_noise", "candidates"),
+    "collect": ("explore_share", "explore_noise", "candidates", "means"),
     "vae": ("new_share",),
     "rnn": ("new_share",),
 }
-CANDIDATES = "candidates"  # in `PLAYED_BY`, what tells the explorers from all others
+CANDIDATES, MEANS = "candidates", "means"  # in `PLAYED_BY`, what tells the explorers from all others
 SHAPES = ("hidden_size", "mixtures", "done_head", "reward_head", "precision")  # of M, which goes on
 
 
@@ -118,14 +120,33 @@ def explores(attempt: int, share: float) -> bool:
     return int((attempt + 1) * share) > int(attempt * share)
 
 
+def who_plays(config: IterateConfig, folder: Path, weights: np.ndarray) -> Callable[[int], tuple[Kind, np.ndarray]]:
+    """Return what says who plays an attempt: the agent of weights [P] in `folder`, or an explorer.
+
+    Explorers are the agent, or the best candidates of its search's last generation, and its latest evaluated means.
+    """
+    explorers = load_candidates(folder, len(weights))[: config.candidates] if config.candidates > 1 else weights[None]
+    if config.means:
+        explorers = np.concatenate([explorers, load_means(folder, len(weights))[1][-config.means :]])
+
+    def player(attempt: int) -> tuple[Kind, np.ndarray]:
+        if not explores(attempt, config.explore_share):
+            return "record", weights
+        return "explore", explorers[int(attempt * config.explore_share) % len(explorers)]
+
+    return player
+
+
 def signature(old: Run[Stages], controller: Path, weights: np.ndarray) -> dict[str, Any]:
     """Return who plays: the controller's name, and what tells its weights [P] and those of V and M from all others.
 
-    Where its last generation is there and whole, the candidates in it [n, P] too.
+    Where its last generation is there and whole, the candidates in it [n, P] too, and so its evaluated means.
     """
     digests = {network: weights_digest(old.path, network) for network in ("vae", "rnn")}
     with contextlib.suppress(InputError):  # whoever plays them reads them again
         digests[CANDIDATES] = digest(load_candidates(controller, len(weights)).tolist())
+    with contextlib.suppress(InputError):
+        digests[MEANS] = digest(load_means(controller, len(weights))[1].tolist())
     return {"controller": controller.name, "weights": digest(weights.tolist()), **digests}
 
 
@@ -158,8 +179,9 @@ def open_iteration(
 
 
 def _plays(part: str, signed: dict[str, Any], stages: Stages) -> bool:
-    """Return whether a part of the `signature` plays: candidates only where several do; older records lack them."""
-    return part != CANDIDATES or (part in signed and stages.iterate.candidates > 1)
+    """Return whether a part of the `signature` plays: explorers only where they do; older records lack them."""
+    explorers = {CANDIDATES: stages.iterate.candidates > 1, MEANS: stages.iterate.means > 0}
+    return part not in explorers or (part in signed and explorers[part])
 
 
 def _refuse_other_shapes(old: Run[Stages], wanted: Run[Stages]) -> None:

@@ -2,7 +2,8 @@
 
 A controller's folder holds ``fitness.jsonl`` (a row a generation: fitness and a hash of its candidates),
 ``outcomes.jsonl`` (returns of the generation under way), ``evaluations.jsonl`` (scores of the mean), ``best`` and
-``last`` (weights with their configuration), ``metrics.jsonl`` and ``timing.jsonl``.
+``last`` (weights with their configuration), ``candidates.npz`` (the last generation), ``means.npz`` (the evaluated
+means), ``metrics.jsonl`` and ``timing.jsonl``.
 """
 
 import math
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from controller.checkpoints import save_candidates, save_controller
+from controller.checkpoints import save_candidates, save_controller, save_mean
 from controller.cma_es import CMAES, fingerprint
 from controller.config import ControllerConfig
 from controller.outcomes import OutcomeJournal
@@ -221,6 +222,7 @@ class ControllerTrainer:
         row = {"generation": generation, "score": means[worlds[-1]], **means, **errors}
         if not evaluations or row["score"] > max(other["score"] for other in evaluations):
             self._save("best", self.es.mean, generation, row["score"])
+        save_mean(self.folder, generation, self.es.mean)
         append_row(self.folder / "evaluations.jsonl", row)
         evaluations.append(row)
         self.table.clear()

@@ -19,9 +19,9 @@ import cli
 
 cli.one_thread_a_rank()
 
-from controller.checkpoints import find_controller, load_candidates, load_controller, training_config
+from controller.checkpoints import find_controller, load_controller, training_config
 from controller.evaluation import evaluations_of
-from controller.iteration import explores, following_stages, open_iteration, signature, vae_goes_on
+from controller.iteration import following_stages, open_iteration, signature, vae_goes_on, who_plays
 from controller.workers import Setup, TaskPlayers, play_setup
 from experiment.errors import InputError
 from experiment.runs import Run
@@ -57,19 +57,6 @@ def main() -> None:
             following = "train_vae.py" if vae_goes_on(new.path) else "encode_series.py"
             collect_all(new, players, length, farm, task.frame_bytes, following)
     return None
-
-
-def who_plays(config, folder: Path, weights):
-    """Return who plays each attempt: the agent of weights [P], or an explorer (it too, or one of its generation)."""
-    several = config.candidates > 1
-    explorers = load_candidates(folder, len(weights))[: config.candidates] if several else weights[None]
-
-    def player(attempt: int):
-        if not explores(attempt, config.explore_share):
-            return "record", weights
-        return "explore", explorers[int(attempt * config.explore_share) % len(explorers)]
-
-    return player
 
 
 def iteration_setup(old, new, shape) -> Setup:

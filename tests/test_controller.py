@@ -27,7 +27,16 @@ from rollouts.rollout import Kind, Outcome, Rollout
 SHAPE = PolicyShape("z", 6, 1, 1, bias=False)
 TARGET = np.array([1.0, -1, 0.5, 0, 0.3, -0.2])
 CONFIG = ControllerConfig(popsize=6, rollouts=3, sigma_init=0.3, generations=7, evaluate_every=3, evaluate_rollouts=5)
-NAMES = ("fitness.jsonl", "evaluations.jsonl", "metrics.jsonl", "best.npz", "best.json", "last.npz", "last.json")
+NAMES = (
+    "fitness.jsonl",
+    "evaluations.jsonl",
+    "metrics.jsonl",
+    "best.npz",
+    "best.json",
+    "last.npz",
+    "last.json",
+    "means.npz",
+)
 
 
 class Hill:

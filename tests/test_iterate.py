@@ -10,6 +10,9 @@ import pytest
 from commands import assert_refused, ranked, run
 
 import rnn.training
+from controller.checkpoints import load_candidates, load_controller, load_means
+from controller.config import IterateConfig
+from controller.iteration import who_plays
 from doomrnn.presets import PAPER
 from experiment.checkpoints import save_model
 from experiment.errors import command
@@ -95,7 +98,7 @@ def test_again_it_does_nothing(smoke, iteration, inside):
     done = inside("collect_rollouts.py", "doomrnn", "--run", target)
     assert done.returncode == 0 and "already finished" in done.stdout, done.stderr
     signed = read_sealed(target / "before" / "played_by.json")
-    assert set(signed) - {"crc"} == {"controller", "weights", "vae", "rnn", "candidates", "run"}
+    assert set(signed) - {"crc"} == {"controller", "weights", "vae", "rnn", "candidates", "means", "run"}
 
 
 def test_unfinished_episodes_are_not_taken_for_all(smoke, iteration, tmp_path, inside):
@@ -198,6 +201,21 @@ def test_other_explorers_are_refused(smoke, iteration, tmp_path, inside):
     run = load_run(there, PAPER)
     save_run(replace(run, stages=replace(run.stages, iterate=replace(run.stages.iterate, candidates=2))))
     assert_refused(inside(*words), 2, "another agent plays there")
+
+
+def test_who_explores(smoke):
+    """The agent or its search's candidates, and with `means` the latest means that were evaluated, in turn."""
+    folder = next((smoke.path / "controller").iterdir())
+    weights = load_controller(folder, "best")[1]
+    generations, means = load_means(folder, len(weights))
+    assert generations == [1, 2] and len(np.unique(means, axis=0)) == 2
+    who = who_plays(IterateConfig(means=5, explore_share=1.0), folder, weights)
+    assert [who(attempt)[0] for attempt in range(4)] == ["explore"] * 4
+    assert np.array_equal([who(attempt)[1] for attempt in range(4)], [weights, *means, weights])
+    few = who_plays(IterateConfig(means=1, candidates=2, explore_share=0.5), folder, weights)
+    played = [few(attempt) for attempt in range(6)]
+    assert [kind for kind, _ in played] == ["record", "explore"] * 3
+    assert np.array_equal([found for _, found in played[1::2]], [*load_candidates(folder, len(weights))[:2], means[1]])
 
 
 def test_an_ms_share_of_new_data_is_the_one_it_was_begun_with(iteration, inside):
