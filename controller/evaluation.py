@@ -276,8 +276,13 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> Path:
     return path
 
 
-def load_evaluations(folder: Path, precision: str | None = None) -> list[Evaluation]:
-    """Return all evaluations of a run, or those of one precision; InputError where a file is not one."""
+def load_evaluations(
+    folder: Path, precision: str | None = None, advice: str = "delete it and evaluate again"
+) -> list[Evaluation]:
+    """Return all evaluations in a folder, or those of one precision.
+
+    Raises InputError, with `advice`, where a file is not one.
+    """
     found = []
     for path in sorted(Path(folder).glob("[!.]*.json")):
         values = read_json(path)
@@ -285,7 +290,7 @@ def load_evaluations(folder: Path, precision: str | None = None) -> list[Evaluat
             found.append(Evaluation(**values))
             _check(found[-1])
         except TypeError as error:
-            raise InputError(f"{path}: not an evaluation ({first_line(error)}); delete it and evaluate again") from None
+            raise InputError(f"{path}: not an evaluation ({first_line(error)}); {advice}") from None
     return [evaluation for evaluation in found if precision is None or evaluation.made_in(precision)]
 
 

@@ -1,4 +1,6 @@
-"""Take cover's presets: `paper` is the paper's run; `quick` and `smoke` name only what they change.
+"""Take cover's presets: `paper` is the paper's run; the others name only what they change.
+
+`authors` is what the authors' released code does where that is something else.
 
 `release` is the next release's: rule 1 of docs/doom.md still decides its frames.
 """
@@ -21,6 +23,17 @@ PAPER = Stages(
 )
 
 SOURCES = {"env.width": "authors' code", "env.preprocess": "as the published frames"}
+
+AUTHORS = replace(
+    PAPER,
+    vae=VAEConfig(epochs=10.0),
+    rnn=RNNConfig(epochs=400.0, train_across_seam=True),
+    controller=ControllerConfig(temperature=1.25),
+)
+
+AUTHORS_SOURCES = dict.fromkeys(
+    ("vae.epochs", "rnn.epochs", "rnn.train_across_seam", "controller.temperature"), "authors' code"
+)
 
 QUICK = replace(
     PAPER,
@@ -69,6 +82,7 @@ SMOKE = replace(
 
 PRESETS = {
     "paper": Preset("paper", PAPER, variants=("zch",), sources=SOURCES),
+    "authors": Preset("authors", AUTHORS, variants=("zch",), sources=AUTHORS_SOURCES),
     "quick": Preset("quick", QUICK, variants=("zch",)),
     "release": Preset("release", RELEASE, variants=("zch",)),
     "smoke": Preset("smoke", SMOKE, variants=("zch",)),

@@ -2,7 +2,7 @@
 
 A kill leaves what a file held before or all of what was written, never a part of it. Damage is found when a file is
 read: a finished stage's ``manifest.json`` lists the size and SHA-256 of its files, and every reader here holds what it
-reads against it. No file is read by pickle or eval.
+reads against it. No file of a run is read by pickle or eval.
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """The dream of the pendulum as a Gymnasium environment.
 
-    env = gymnasium.make("WorldModels/PendulumDream-v0", run="runs/pendulum", temperature=1.0)
+    env = gymnasium.make("WorldModels/PendulumDream-v0", run="runs/pendulum", temperature=0.3)
 
 Observations are [z, c, h] (Z + 2 H numbers), actions float32 [1], a torque in [-2, 2].
 """

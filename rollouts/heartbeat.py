@@ -38,7 +38,7 @@ class HeartbeatMonitor:
         return lost
 
     def heard(self, rank: int) -> float | None:
-        """Return a rank has answered; the seconds it took if it had been given up, else None."""
+        """Note that a rank has answered; return the seconds it took if it had been given up, else None."""
         self._since.pop(rank, None)
         since = self._silent.pop(rank, None)
         return None if since is None else self._now - since

@@ -81,7 +81,9 @@ def main() -> None:
         for file in (arguments.json, arguments.page):
             check_file_writable(file, "name another file")
         if arguments.source:
-            results = read_json(arguments.source, "make it with scripts/benchmark.py --json")
+            results = figures_there(arguments.source)
+            if arguments.page and "measures" not in results:
+                raise InputError(f"{arguments.source}: holds no measures, which the page shows; measure first")
         elif arguments.shares:
             results = add_shares(arguments)
         else:
@@ -151,11 +153,21 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 def earlier_results(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what an earlier run left in the file of the measures that are not asked for now; nothing where all are."""
     found: dict[str, Any] = {"measures": {}, "targets": [], "commands": [], "minutes": 0.0}
-    if arguments.only and arguments.json and arguments.json.exists():
-        earlier = read_json(arguments.json)
+    earlier = figures_there(arguments.json) if arguments.json and arguments.json.exists() else {}
+    if "shares" in earlier:
+        found["shares"] = earlier["shares"]  # of runs, which no measure changes
+    if arguments.only and "measures" in earlier:
         found["measures"] = {k: v for k, v in earlier["measures"].items() if k not in arguments.only}
         found["targets"] = [t for t in earlier["targets"] if t["name"].split(":")[0] not in arguments.only]
         found |= {"commands": [earlier["command"]], "minutes": earlier["minutes"]}
+    return found
+
+
+def figures_there(path: Path) -> dict[str, Any]:
+    """Return the figures of a file; InputError where it holds none of this script's."""
+    found = read_json(path, "make it with scripts/benchmark.py --json")
+    if not isinstance(found, dict) or not {"measures", "shares"} & set(found):
+        raise InputError(f"{path}: holds no figures of scripts/benchmark.py; name another file")
     return found
 
 

@@ -62,6 +62,8 @@ def parse():
     for policy in arguments.policy:
         if policy not in ("agent", COLLECTOR, *(known := cli.task(arguments.task).policies)):
             parser.error(f"argument --policy: {policy} is not one of agent, {COLLECTOR}, {', '.join(known)}")
+    if arguments.temperature and "dream" not in arguments.world:
+        parser.error("argument --temperature: is of the dream; add --world dream, or leave it out")
     return arguments
 
 
@@ -129,7 +131,8 @@ def not_evaluated(
     known: list[tuple[Subject, Conditions]], folder: Path, own: Path, episodes: int
 ) -> list[tuple[Subject, Conditions]]:
     """Return those that neither the folder of the scores nor the run's own holds yet, and say which are there."""
-    before = [e for place in {folder, own} for e in load_evaluations(place)]
+    before = load_evaluations(folder, advice="name another folder with --to") if folder != own else []
+    before += load_evaluations(own)
     there = {(e.made_with, e.controller): e for e in before}  # two controllers may have the same weights
     todo: list[tuple[Subject, Conditions]] = []
     for subject, of in known:

@@ -99,7 +99,7 @@ class Inside(Launcher):
         self.alone(script, *flags)
 
     def _call(self, command: list[str], settings: dict[str, str]) -> None:
-        print(f"\n$ {' '.join([Path(command[0]).name, *command[1:]])}", flush=True)
+        print(f"\n$ {shlex.join([Path(command[0]).name, *command[1:]])}", flush=True)
         stop_if_requested()
         before, sys.argv = sys.argv, command
         try:

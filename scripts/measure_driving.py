@@ -43,6 +43,7 @@ def main() -> None:
         from controller.checkpoints import find_controller, load_controller
         from controller.evaluation import Subject, conditions, save_evaluation, summarise
         from experiment.errors import InputError
+        from experiment.files import check_writable
         from rollouts.rollout import Outcome
 
         run, task = cli.open_existing(arguments.run), cli.task("carracing")
@@ -54,6 +55,7 @@ def main() -> None:
         shape, weights = load_controller(folder, "best")
         temperature = arguments.temperature or run.stages.controller.temperature
         measure: Callable = in_the_game if arguments.world == "real" else in_the_dream
+        check_writable(run.path / "measures", "copy the run to where it can be written")
         for policy in arguments.policy:
             agent = Subject("agent", weights, folder.name, "best")
             subject = agent if policy == "agent" else Subject(policy, task.script(policy, None))
@@ -63,8 +65,8 @@ def main() -> None:
             for name, values in found.items():
                 outcomes = [Outcome(n, v, k) for n, (v, k) in enumerate(zip(values, lengths, strict=True))]
                 evaluation = summarise(outcomes, known)
-                path = save_evaluation(run.path / "measures" / name, evaluation)
-                print(f"{policy}, {name}: {evaluation.mean:.2f} ± {evaluation.std:.2f}; wrote {path}", flush=True)
+                print(f"{policy}, {name}: {evaluation.mean:.2f} ± {evaluation.std:.2f}", flush=True)
+                print(f"wrote {save_evaluation(run.path / 'measures' / name, evaluation)}", flush=True)
 
 
 def own_precision(run, world: str) -> str | None:

@@ -51,13 +51,10 @@ def main() -> None:
     arguments = parse()
     with cli.ending_well():
         several = len(set(arguments.temperature or [])) > 1
-        if several and (arguments.iterations or cli.task(arguments.task).world != "dream"):
-            why = (
-                "--iterations takes only one"
-                if arguments.iterations
-                else f"{arguments.task}'s C is trained in no dream"
-            )
-            raise InputError(f"--temperature: several are named, and {why}")
+        if arguments.temperature and cli.task(arguments.task).world != "dream":
+            raise InputError(f"--temperature: {arguments.task}'s C is trained in no dream; leave it out")
+        if several and arguments.iterations:
+            raise InputError("--temperature: several are named, and --iterations takes only one")
         if arguments.iterations:
             from running.procedure import iterate
 

@@ -12,7 +12,10 @@ from commands import assert_refused, python, run
     ("words", "said"),
     [
         (("reproduce.py", "doomrnn", "--run", "R", "--preset", "quick", "--ranks", "0"), "at least 1"),
-        (("reproduce.py", "doomrnn", "--run", "R", "--preset", "huge"), "unknown; one of paper, quick, release, smoke"),
+        (
+            ("reproduce.py", "doomrnn", "--run", "R", "--preset", "huge"),
+            "unknown; one of paper, authors, quick, release, smoke",
+        ),
         (("reproduce.py", "chess", "--run", "R"), "chess"),
         (("collect_rollouts.py", "doomrnn", "--run", "R", "--preset", "smoke", "--set", "collect.games=3"), "no field"),
         (("collect_rollouts.py", "doomrnn", "--run", "R", "--preset", "smoke", "--set", "song.x=3"), "unknown stage"),
@@ -42,6 +45,11 @@ from commands import assert_refused, python, run
             ("reproduce.py", "carracing", "--run", "R", "--preset", "smoke", "--temperature", "1", "2"),
             "carracing's C is trained in no dream",
         ),
+        (
+            ("reproduce.py", "carracing", "--run", "R", "--preset", "smoke", "--temperature", "0.5"),
+            "carracing's C is trained in no dream",
+        ),
+        (("evaluate.py", "doomrnn", "--run", "R", "--world", "real", "--temperature", "1"), "add --world dream"),
     ],
 )
 def test_wrong_words_are_refused(tmp_path, words, said):

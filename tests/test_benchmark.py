@@ -237,8 +237,23 @@ def test_what_is_measured_again_replaces_itself_alone(tmp_path, monkeypatch):
     benchmark.order(found)
     assert list(found["measures"]) == ["dream", "series"]
     assert [target["name"] for target in found["targets"]][-1] == "dream: ours / PyTorch"
+    path.write_text(json.dumps(results() | {"shares": {"doomrnn": []}}))
+    for words, measures in (("--only", "dream"), ()), ((), ()), (("--only", "series"), ("dream",)):
+        monkeypatch.setattr(sys, "argv", ["benchmark.py", *words, "--json", str(path)])
+        kept = benchmark.earlier_results(benchmark.parse())
+        assert tuple(kept["measures"]) == measures and kept["shares"] == {"doomrnn": []}
+    path.write_text('{"shares": {}}')  # what --shares alone makes
     monkeypatch.setattr(sys, "argv", ["benchmark.py", "--only", "dream", "--json", str(path)])
-    assert benchmark.earlier_results(benchmark.parse())["measures"] == {}
+    assert benchmark.earlier_results(benchmark.parse())["commands"] == []
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", '{"table": []}', '{"shares": {}}'])
+def test_other_figures_are_refused(tmp_path, content):
+    """A file of something else, or without measures, makes no page."""
+    (tmp_path / "other.json").write_text(content)
+    done = run(python("benchmark.py", "--from", tmp_path / "other.json", "--page", tmp_path / "page.md"))
+    assert_refused(done, 2, "other.json: holds no")
+    assert not (tmp_path / "page.md").exists()
 
 
 def test_an_unknown_measure_is_refused():

@@ -1,6 +1,7 @@
 """The list of claims over whole folders of made-up results: verdicts, settings, what is pooled, what is set apart."""
 
 import json
+import shlex
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -255,6 +256,21 @@ def test_commands_name_a_precision_that_is_not_the_runs(tmp_path, claims):
     shutil.copy(ROOT / "results" / "pendulum" / "seed-0" / "iteration-01" / "config.json", tmp_path / "carracing")
     (command,) = claims(tmp_path)["table 1: zh"]["commands"]
     assert command.endswith("--set controller.precision=float32 --episodes 100 --seed 7")
+
+
+def test_a_command_survives_a_shell(tmp_path, claims):
+    """Also of a folder with a blank in its name."""
+    put(tmp_path, evaluation("carracing", "real", "real-zh-s0", scores(800, 90)), run="my run")
+    (command,) = claims(tmp_path)["table 1: zh"]["commands"]
+    words = shlex.split(command)
+    assert words[words.index("--run") + 1] == str(tmp_path / "carracing" / "my run")
+
+
+def test_the_first_search_is_that_of_the_lowest_seed(tmp_path, claims):
+    """Whatever the order of their names: -s2 comes before -s10."""
+    for seed, mean in ((10, 1000), (2, 900)):
+        put(tmp_path, evaluation("doomrnn", "real", HOT.replace("-s0", f"-s{seed}"), scores(mean, 300)))
+    assert claims(tmp_path)["doomrnn: solved"]["figures"].startswith("900 ")
 
 
 def test_the_settings_of_a_run_are_said(tmp_path, claims):

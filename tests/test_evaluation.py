@@ -283,6 +283,17 @@ def test_a_period_of_a_policy_that_has_none(tmp_path, inside):
     assert done.returncode == 0 and (tmp_path / "pendulum/evaluation/real-sweep5-seed0-n2.json").exists(), done.stderr
 
 
+def test_a_stranger_among_the_scores(tmp_path, inside):
+    """In a folder of --to a file of something else is left alone, and its name said."""
+    shutil.copy(ROOT / "results" / "pendulum" / "seed-0" / "iteration-01" / "config.json", tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "b.json").write_text('{"a": 1}')
+    words = ("evaluate.py", "pendulum", "--run", tmp_path, "--policy", "random", "--episodes", 2)
+    refused = inside(*words, "--to", tmp_path / "mine")
+    assert_refused(refused, 2, "b.json: not an evaluation", "name another folder with --to")
+    assert (tmp_path / "mine" / "b.json").read_text() == '{"a": 1}'
+
+
 def test_the_command_goes_on_after_an_interruption(tmp_path, inside, monkeypatch):
     """Two policies stopped after 5 of 8 episodes: three are left, the files are the same, and nothing else stays."""
     shutil.copy(ROOT / "results" / "pendulum" / "seed-0" / "iteration-01" / "config.json", tmp_path)

@@ -77,6 +77,7 @@ def test_a_pytorch_projects_recordings(tmp_path):
         ({"reward": np.array([0, 0, 1e39, 0])}, r"reward must be 4 numbers that float32 can hold; one is 1e\+39"),
         ({"reward": np.array([0, np.nan, 0, 0])}, "one is nan"),
         ({"done": np.array([0, 1, 0, 1])}, "ended before its last step"),
+        ({"done": np.zeros(4), "truncated": np.array([0, 1, 0, 1])}, "ended before its last step"),
         ({"obs": np.zeros((1, 64, 64, 3), np.uint8), "action": np.zeros(1)}, "of 1 steps"),
     ],
 )

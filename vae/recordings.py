@@ -44,13 +44,15 @@ def read_recording(
     steps = len(obs)
     reward = _column(path, arrays, "reward", steps, np.float32)
     terminated = _column(path, arrays, "terminated", steps, bool)
+    truncated = _column(path, arrays, "truncated", steps, bool)
     if len(action) != steps:
         raise InputError(f"{path}: {steps} frames and {len(action)} actions; an episode has one for each")
     if not frame_first:
-        obs, action, reward, terminated = obs[:-1], action[1:], reward[1:], terminated[1:]
+        obs, action = obs[:-1], action[1:]
+        reward, terminated, truncated = reward[1:], terminated[1:], truncated[1:]
     if len(obs) < 2:
         raise InputError(f"{path}: an episode of {len(obs)} steps teaches nothing")
-    if terminated[:-1].any():
+    if (terminated | truncated)[:-1].any():
         raise InputError(f"{path}: says that it ended before its last step; split it into episodes")
     last = np.arange(len(obs)) == len(obs) - 1
     return Episode(obs, action, reward, terminated, last & ~terminated)

@@ -215,7 +215,12 @@ def train(arguments: argparse.Namespace, task: Task) -> tuple[PPO, dict[str, Any
     model.save(arguments.to / "ppo.zip")
     print(f"{model.num_timesteps:,} dream steps in {seconds:,.0f} s; wrote {arguments.to / 'ppo.zip'}", flush=True)
     names = ("temperature", "seed", "envs", "dreams", "games", "evaluation_seed")
-    record = {"task": task.name, **{name: getattr(arguments, name) for name in names}, "ppo": SETTINGS}
+    record = {
+        "task": task.name,
+        **{name: getattr(arguments, name) for name in names},
+        "seed": arguments.seed or 0,
+        "ppo": SETTINGS,
+    }
     return model, record | {"steps": model.num_timesteps, "seconds": seconds, "curve": progress.curve}
 
 

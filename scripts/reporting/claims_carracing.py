@@ -1,6 +1,7 @@
 """Table 1, and what the paper and others say of CarRacing."""
 
 from reporting.claims import Book
+from reporting.claims_iterations import METHOD
 from reporting.evidence import of_each
 from reporting.findings import (
     above,
@@ -16,7 +17,6 @@ from controller.verdicts import MARGIN
 
 TASK = "carracing"
 SOLVED = 900
-METHOD = "two-level bootstrap over searches and episodes, at least 3 searches each"
 AGENT = "the agent's own episodes; the same tracks are paired"
 
 

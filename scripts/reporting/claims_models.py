@@ -19,8 +19,7 @@ def add_claims(book: Book) -> None:
     """Add the claims about models."""
     cli.load_tensorflow()
     for name in (task for task in cli.TASKS if task in book.paper):
-        if name in book.paper:
-            _sizes(book, name)
+        _sizes(book, name)
     _vision(book)
 
 

@@ -4,10 +4,10 @@ Letters: Z, A, H, K as elsewhere.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reporting.claims import PAPER
 from reporting.dream_words import as_values, words_of
 from reporting.real_frames import RealFrames, real_frames
 
@@ -18,7 +18,6 @@ from controller.policy_spec import PolicyShape
 from experiment.errors import InputError
 from experiment.files import read_json
 
-PAPER = Path(__file__).parents[2] / "results" / "paper.json"
 POINTS = 257  # of C's outputs in [-1, 1], between which an action is a straight line
 LOWEST, HIGHEST = 0.10, 2.00  # temperatures of the page's slider
 

@@ -13,6 +13,7 @@ from controller.evaluation import Evaluation, largest, load_evaluations
 from controller.statistics import Sample
 from controller.task import temperature_text
 from experiment.errors import InputError
+from experiment.errors import command as shell_line
 from experiment.files import read_json
 from experiment.jsonl import read_journal
 
@@ -76,14 +77,14 @@ class Played:
 def command(run: Path, evaluation: Evaluation, measure: str = "") -> str:
     """Return the command that makes an evaluation, or a measure of driving, again."""
     e, script = evaluation, "measure_driving.py" if measure else f"evaluate.py {evaluation.task}"
-    words = [f"python scripts/{script} --run {run} --world {evaluation.world}"]
-    script = e.policy if e.policy in cli.task(e.task).policies else "collector"
-    words += [f"--controller {e.controller}"] if e.controller else [f"--policy {script}"]
-    words += [f"--period {e.period}"] if e.period else []
-    words += [f"--temperature {temperature_text(e.temperature)}"] if e.temperature is not None else []
+    words = ["--run", run, "--world", e.world]
+    policy = e.policy if e.policy in cli.task(e.task).policies else "collector"
+    words += ["--controller", e.controller] if e.controller else ["--policy", policy]
+    words += ["--period", e.period] if e.period else []
+    words += ["--temperature", temperature_text(e.temperature)] if e.temperature is not None else []
     other = (e.controller or e.world == "dream") and not measure and e.precision != _own_precision(run)
-    words += [f"--set controller.precision={e.precision}"] if other else []
-    return " ".join([*words, f"--episodes {e.episodes} --seed {e.seed}"])
+    words += ["--set", f"controller.precision={e.precision}"] if other else []
+    return f"python scripts/{script} {shell_line(*words, '--episodes', e.episodes, '--seed', e.seed)}"
 
 
 def _own_precision(run: Path) -> str:
@@ -139,7 +140,7 @@ class Evidence:
             and (apart(p.run) == apart_as if apart_as else p.run in self.kept[task])
             and all(p.first.who.startswith(v) if k == "who" else getattr(p.first, k) == v for k, v in wanted.items())
         ]
-        return sorted(fitting, key=lambda p: (str(p.run), p.first.who))
+        return sorted(fitting, key=lambda p: (str(p.run), in_order(p.first.who)))
 
     def last_iteration(self, task: str, who: str) -> str:
         """Return how the last run is called in which agents whose names begin so went on; empty where there is none."""
@@ -173,6 +174,12 @@ class Evidence:
         """Return a scripted policy: among several (sweeps) that of most episodes, of these the highest mean."""
         found = self.find(task, world, policy=policy, controller=None, **wanted)
         return max(found, key=lambda p: (len(p.sample), p.sample.mean), default=None)
+
+
+def in_order(who: str) -> tuple[str, int]:
+    """Return what sorts the searches of a controller by their seeds, of whose names the last part is one."""
+    name, _, seed = who.rpartition("-s")
+    return (name, int(seed)) if seed.isdigit() else (who, 0)
 
 
 def _each_search_once(found: Sequence[Played]) -> tuple[list[Played], list[tuple[Path, Path]]]:

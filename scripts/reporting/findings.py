@@ -38,7 +38,7 @@ from controller.verdicts import (
 class Finding:
     """What was found: the figures, and either a question still to be decided with all others, or an outcome.
 
-    different: two-sided p of "equal to the published mean", a statement of its own. margin: what a row may differ by.
+    different: two-sided p of "equal to the published mean", a statement of its own.
     """
 
     figures: str

@@ -9,7 +9,7 @@ import cli
 import gymnasium
 import numpy as np
 from reporting import figures, survival
-from reporting.claims import CORRECTION, all_claims
+from reporting.claims import CORRECTION, PAPER, all_claims
 from reporting.claims_page import page_entry
 from reporting.page import Page
 
@@ -40,7 +40,6 @@ from vae.episodes import list_episodes, read_episode, split_episodes
 from vae.model import VAE
 from vae.training import load_vae
 
-PAPER = Path(__file__).parents[2] / "results" / "paper.json"
 TEMPERATURES = (0.1, 0.5, 1.0, 1.15, 1.3)
 STRIP, STRIDE, STEPS = 12, 20, 400  # frames in a strip, steps between them, steps of the longest video
 
@@ -95,7 +94,8 @@ class Report:
         real = largest((e for e in found if e.world == "real"), lambda e: (e.who, e.seed))
         dreamt = largest((e for e in found if e.world == "dream"), lambda e: (e.who, e.seed, e.temperature))
         lone = [(*key, None) for key in real if not any(key == other[:2] for other in dreamt)]
-        keys = sorted([*dreamt, *lone], key=lambda key: (key[0] in self.task.policies, str(key)))
+        scripted = {e.who: e.controller is None for e in found}
+        keys = sorted([*dreamt, *lone], key=lambda key: (scripted[key[0]], str(key)))
         rows = [
             (
                 f"{who}, seed {seed}",
@@ -148,9 +148,9 @@ class Report:
         if self.task.world != "dream" or not lasting:
             return
         self.page.heading("Survival", "Equal means can hide opposite errors. Bands, intervals: 95 %.")
-        limit, policies = self.run.stages.env.time_limit, self.task.policies
+        limit = self.run.stages.env.time_limit
         for tau in sorted({e.temperature for e in lasting if e.temperature is not None}, reverse=True):
-            lengths = survival.both_worlds(lasting, tau, lambda who: who in policies)
+            lengths = survival.both_worlds(lasting, tau)
             if not lengths:
                 continue
             panels = [

@@ -1,6 +1,6 @@
 """Survival in the dream beside the real task, as lines of text and rows of a table."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from controller.evaluation import Evaluation, largest
 from controller.survival import Hazard, distance, hazards, lives_to, outside, windows_within
@@ -9,18 +9,17 @@ WORLDS = ("dream", "real task")
 Lengths = Mapping[str, tuple[Sequence[int], Sequence[int]]]  # by who: (in the dream, in the real task); may be empty
 
 
-def both_worlds(
-    evaluations: Iterable[Evaluation], temperature: float, scripted: Callable[[str], bool]
-) -> dict[str, tuple[list[int], list[int]]]:
+def both_worlds(evaluations: Iterable[Evaluation], temperature: float) -> dict[str, tuple[list[int], list[int]]]:
     """Return the lengths of everybody who played in the dream of a temperature and in the real task, agents first.
 
     Several evaluations of the same policy pool, but of one seed only the longest counts.
     """
     fitting = [e for e in evaluations if e.world == "real" or e.temperature == temperature]
     found: dict[str, tuple[list[int], list[int]]] = {}
+    scripted = {e.who: e.controller is None for e in fitting}
     for (who, world, _), e in largest(fitting, lambda e: (e.who, e.world, e.seed)).items():
         found.setdefault(who, ([], []))[world == "real"].extend(e.lengths)
-    return {who: found[who] for who in sorted(found, key=lambda who: (scripted(who), who)) if all(found[who])}
+    return {who: found[who] for who in sorted(found, key=lambda who: (scripted[who], who)) if all(found[who])}
 
 
 def hazard_rows(lengths: Lengths, limit: int) -> list[tuple[str, ...]]:

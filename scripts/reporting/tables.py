@@ -1,11 +1,11 @@
 """The tables that `reproduce.py` prints, and which baselines each agent is shown to beat."""
 
+from running.searches import SEED
+
 from controller.config import World
 from controller.evaluation import Evaluation, evaluations_of, largest, row, table
 from controller.task import Task, temperature_text
 from experiment.runs import Run
-
-SEED = 7  # of the evaluations in the tables; training and validation use streams of other purposes
 
 
 def print_table(run: Run, task: Task, controllers: list[str], temperature: float, episodes: int | None = None) -> None:

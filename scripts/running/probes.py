@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from launch import Launcher
 from reporting import tables
+from running import searches
 
 from controller.task import Task
 
-SEED = str(tables.SEED)  # of the evaluations
+SEED = str(searches.SEED)  # of the evaluations
 
 
 def probe(

@@ -45,7 +45,7 @@ def one_thread_a_rank() -> None:
 
 
 def rank() -> int:
-    """Return This process's MPI rank as its launcher tells it, 0 without one."""
+    """Return this process's MPI rank as its launcher tells it, 0 without one."""
     return launched()[0]
 
 
