@@ -25,15 +25,15 @@ from rollouts.gymnasium_games import GymnasiumGames, action_size
 def gymnasium_task(
     environment: str | Callable[[], Any],
     *,
-    crop: Callable[[np.ndarray], np.ndarray] = lambda picture: picture,
+    crop: Callable[[np.ndarray], np.ndarray] = lambda frame: frame,
     ends: bool = True,
     pays: bool = True,
     **changes: Any,
 ) -> Task:
-    """Return a Gymnasium environment as a task, seen as its rendered pictures shrunk to 64 x 64.
+    """Return a Gymnasium environment as a task, seen as its rendered frames shrunk to 64 x 64.
 
     environment: a registered id, or a function that makes one which renders to "rgb_array".
-    crop: what of a picture is kept before it is shrunk, uint8 [height, width, 3].
+    crop: what of a frame is kept before it is shrunk, uint8 [height, width, 3].
     ends, pays: see `default_presets`. changes: fields of `Task` to set otherwise.
 
     Actions: those of a Box are its numbers, in its own range; of a Discrete(n), the largest of n numbers in [-1, 1]
@@ -76,7 +76,7 @@ def _maker(environment: str | Callable[[], Any]) -> Callable[[], Any]:
 
 
 def _check(env: Any, name: Any, crop: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Raise InputError where an environment, or what is kept of its pictures, does not fit."""
+    """Raise InputError where an environment, or what is kept of its frames, does not fit."""
     try:
         action_size(env.action_space)
     except ValueError as error:
@@ -85,15 +85,15 @@ def _check(env: Any, name: Any, crop: Callable[[np.ndarray], np.ndarray]) -> Non
         raise InputError(f"environment {name}: its render_mode is {env.render_mode!r}, and must be 'rgb_array'")
     try:
         env.reset(seed=0)
-        picture = env.render()
+        frame = env.render()
     except Exception as error:  # whatever an environment of somebody else's raises
         raise InputError(f"environment {name}: cannot be reset and rendered ({first_line(error)})") from None
-    _check_picture(picture, f"environment {name}: its render()")
-    _check_picture(crop(picture), f"environment {name}: crop, of a picture {described(picture)},")
+    _check_frame(frame, f"environment {name}: its render()")
+    _check_frame(crop(frame), f"environment {name}: crop, of a frame {described(frame)},")
 
 
-def _check_picture(picture: Any, whose: str) -> None:
-    """Raise InputError where a picture is not uint8 [height, width, 3], or empty."""
-    array = isinstance(picture, np.ndarray) and picture.dtype == np.uint8
-    if not (array and picture.ndim == 3 and picture.shape[2] == 3 and picture.size):
-        raise InputError(f"{whose} returns {described(picture)}, and must return uint8 [height, width, 3]")
+def _check_frame(frame: Any, whose: str) -> None:
+    """Raise InputError where a frame is not uint8 [height, width, 3], or empty."""
+    array = isinstance(frame, np.ndarray) and frame.dtype == np.uint8
+    if not (array and frame.ndim == 3 and frame.shape[2] == 3 and frame.size):
+        raise InputError(f"{whose} returns {described(frame)}, and must return uint8 [height, width, 3]")

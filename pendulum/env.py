@@ -97,7 +97,7 @@ class Pendulum64(gymnasium.Env):
     seed s, and without a seed one drawn from `np_random`; its info names it: {"seed": int}.
 
     Args:
-        render_mode: None, or "rgb_array": `render` returns Gymnasium's picture, uint8 [500, 500, 3].
+        render_mode: None, or "rgb_array": `render` returns Gymnasium's frame, uint8 [500, 500, 3].
         settings: see `PendulumGame`.
     """
 
@@ -123,7 +123,7 @@ class Pendulum64(gymnasium.Env):
         return *self.game.step(action), {}
 
     def render(self) -> np.ndarray | None:
-        """Return Gymnasium's picture uint8 [500, 500, 3], or None without a render_mode."""
+        """Return Gymnasium's frame uint8 [500, 500, 3], or None without a render_mode."""
         return self.game.physics.render() if self.render_mode == "rgb_array" else None
 
     def close(self) -> None:

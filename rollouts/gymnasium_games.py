@@ -12,13 +12,13 @@ from vae.preprocessing import shrink
 
 
 class GymnasiumGames:
-    """A fixed number of copies of an environment, seen as its rendered pictures shrunk to 64 x 64.
+    """A fixed number of copies of an environment, seen as its rendered frames shrunk to 64 x 64.
 
     Args:
         count: of games, at least 1.
         make: makes one environment whose `render` returns uint8 [height, width, 3], without a time limit of its own.
         time_limit: steps after which an episode is truncated.
-        crop: what of a picture is kept, before it is shrunk.
+        crop: what of a frame is kept, before it is shrunk.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class GymnasiumGames:
         count: int,
         make: Callable[[], gymnasium.Env],
         time_limit: int,
-        crop: Callable[[np.ndarray], np.ndarray] = lambda picture: picture,
+        crop: Callable[[np.ndarray], np.ndarray] = lambda frame: frame,
     ):
         if count < 1:
             raise ValueError(f"count must be at least 1, not {count}")

@@ -33,7 +33,6 @@ from benchmarking.figures import (
     growth_row,
     judged,
     paired,
-    shown,
     spread_text,
 )
 from benchmarking.measures import BENCHMARKS, BenchmarkRun
@@ -205,8 +204,8 @@ def row(name: str, measured: BenchmarkRun) -> dict[str, Any]:
     growth = {
         key: growth_row(measure.growths[key].along, *found, LARGEST_EXPONENT) for key, found in measured.growth.items()
     }
-    figures = {"what": measure.what, "unit": measure.unit, "contestants": implementations, "series": series}
-    return figures | {"growth": growth, "missing": measured.missing, "pieces": measured.layers()}
+    figures = {"what": measure.what, "unit": measure.unit, "implementations": implementations, "series": series}
+    return figures | {"growth": growth, "missing": measured.missing, "products": measured.layers()}
 
 
 def compared(series: dict[str, Any], who: str, what: str) -> dict[str, Any]:
@@ -223,7 +222,7 @@ def show(name: str, results: dict[str, Any]) -> None:
     """Print a measure."""
     measure = results["measures"][name]
     print(f"\n{name}: {measure['what']} ({measure['unit']}; {measure['minutes']:.1f} minutes)")
-    for who, found in measure["contestants"].items():
+    for who, found in measure["implementations"].items():
         if found["rate"]:
             over = f"; ours is {spread_text(**found['ours_over'])} times that" if found["ours_over"] else ""
             print(f"  {who:16} {spread_text(**found['rate']):>32}{over}  ({found['what']})")
@@ -231,7 +230,7 @@ def show(name: str, results: dict[str, Any]) -> None:
         print(f"  {who:16} {why}")
     for found in measure["growth"].values():
         grows = spread_text(found["exponent"], found["low"], found["high"])
-        print(f"  time over {found['along']}: exponent {grows}, at most {found['bound']}: {shown(found['verdict'])}")
+        print(f"  time over {found['along']}: exponent {grows}, at most {found['bound']}: {found['verdict']}")
     sys.stdout.flush()
 
 
@@ -241,10 +240,10 @@ def verdicts(results: dict[str, Any]) -> None:
     for target in results["targets"]:
         value = "?" if target["value"] is None else spread_text(target["value"], target["low"], target["high"])
         bound = f"{target['sense']} {target['bound']:,}"
-        print(f"{shown(target['verdict']):12} {target['name']}: {value} {target['unit']}; {bound}")
+        print(f"{target['verdict']:12} {target['name']}: {value} {target['unit']}; {bound}")
     found = [t["verdict"] for t in results["targets"]]
     found += [growth["verdict"] for m in results["measures"].values() for growth in m["growth"].values()]
-    counts = ", ".join(f"{found.count(v)} {shown(v)}" for v in (REACHED, SHORT, OPEN) if v in found)
+    counts = ", ".join(f"{found.count(v)} {v}" for v in (REACHED, SHORT, OPEN) if v in found)
     print(f"{counts}; {results['minutes']:.1f} minutes")
 
 

@@ -91,8 +91,8 @@ def test_processes_side_by_side_add_up():
     one, other = {"rate": 3.0, "seconds": 1.0}, {"rate": 4.0, "seconds": 3.0}
     assert join([one]) == one
     assert join([one, other]) == {"rate": 7.0, "seconds": 2.0}
-    kernels = [{"pieces": {"a": {"seconds": seconds, "operations": 6.0}}} for seconds in (0.2, 0.4)]
-    assert join(kernels)["pieces"]["a"] == {"seconds": pytest.approx(1 / (1 / 0.2 + 1 / 0.4)), "operations": 6.0}
+    kernels = [{"products": {"a": {"seconds": seconds, "operations": 6.0}}} for seconds in (0.2, 0.4)]
+    assert join(kernels)["products"]["a"] == {"seconds": pytest.approx(1 / (1 / 0.2 + 1 / 0.4)), "operations": 6.0}
 
 
 def made_up(**implementations: Implementation) -> Benchmark:
@@ -162,11 +162,11 @@ def results() -> dict:
         "what": "steps",
         "unit": "steps/s",
         "minutes": 1.0,
-        "contestants": implementations,
+        "implementations": implementations,
         "series": series,
         "growth": {"rows": growth_row("rows", [1, 2, 4, 8], [[1, 4, 16, 64]], 1.05)},
         "missing": {"one at a time": "numpty: not installed; pip install -e .[bench]"},
-        "pieces": {"head": {"operations": 2e6, "pieces": 5e10, "pieces by PyTorch": 6e10}},
+        "products": {"head": {"operations": 2e6, "products": 5e10, "products by PyTorch": 6e10}},
     }
     versions = dict.fromkeys(("python", "tensorflow", "numpy", "vizdoom"), "1.2.3")
     machine = {"cpu": "Abacus", "cores": 2, "versions": versions, "commit": "abc", "peers": {"torch": "not installed"}}

@@ -195,6 +195,17 @@ def test_a_presets_own_values_name_it():
     assert presets["paper"].all_sources(presets["paper"]) == presets["paper"].sources
 
 
+def test_what_the_authors_code_does():
+    """V 10 passes; M 400 of Doom's, 4,000 updates of CarRacing's; tau 1.25; all of it by the authors' code."""
+    doom, car = PRESETS["authors"], carracing.task.TASK.presets["authors"]
+    assert (doom.stages.vae.epochs, doom.stages.rnn.epochs, doom.stages.controller.temperature) == (10, 400, 1.25)
+    assert doom.stages.rnn.train_across_seam and car.stages.vae.epochs == 10
+    held_in = car.stages.collect.episodes * 19 // 20
+    assert round(car.stages.rnn.epochs * (held_in // car.stages.rnn.batch_size)) == 4000
+    for preset, paper in ((doom, PRESETS["paper"]), (car, carracing.task.TASK.presets["paper"])):
+        assert set(preset.all_sources(paper).values()) <= {*paper.sources.values(), "authors' code"}
+
+
 def test_a_record_older_than_a_field_means_its_default():
     """What was stored before `controller.stall_limit` existed is read as made without it."""
     stored = {name: value for name, value in vars(ControllerConfig()).items() if name != "stall_limit"}

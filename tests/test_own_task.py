@@ -124,7 +124,7 @@ def test_environments_that_do_not_fit_are_refused():
         gymnasium_task(lambda: gymnasium.make("CartPole-v1"))
     with pytest.raises(InputError, match="Discrete or a bounded Box"):
         gymnasium_task(Unbounded)
-    with pytest.raises(InputError, match=r"crop, of a picture uint8 \[400, 600, 3\], returns uint8 \[0, 600, 3\]"):
+    with pytest.raises(InputError, match=r"crop, of a frame uint8 \[400, 600, 3\], returns uint8 \[0, 600, 3\]"):
         gymnasium_task("CartPole-v1", crop=lambda picture: picture[500:])
     with pytest.raises(InputError, match="'paper'"):
         Task(games=None, action_size=1, presets={})

@@ -1,4 +1,4 @@
-"""The iterative procedure as one command, and the pieces it is made of."""
+"""The iterative procedure as one command, and the parts it is made of."""
 
 import argparse
 import json
@@ -171,7 +171,7 @@ def test_later_settings_reach_later_iterations(whole, tmp_path, inside):
     assert not [name for name in before if after[name] != before[name] and name != "iteration-03/timing.jsonl"]
 
 
-# --- pieces ---
+# --- parts ---
 
 
 @pytest.fixture

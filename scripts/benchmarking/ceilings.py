@@ -163,7 +163,7 @@ def _measure(step: str, library: Any) -> Measure:
             each = min(sustained(form) for form in forms(library, work)) * times / units
             if name not in found or each < found[name]["seconds"]:
                 found[name] = {"seconds": each, "operations": work.operations * times / units}
-        return {"pieces": found}
+        return {"products": found}
 
     return measure
 

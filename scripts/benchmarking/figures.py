@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-REACHED, SHORT, OPEN = "reached", "falls short", "not measured"  # as stored; see `shown`
+REACHED, SHORT, OPEN = "reached", "missed", "not measured"
 AT_LEAST, AT_MOST = "at least", "at most"
 
 
@@ -83,11 +83,6 @@ def ceiling(libraries: list[dict[str, dict[str, float]]]) -> float:
     libraries: of each, {kernel: {"seconds": of one unit of work}}.
     """
     return 1 / sum(min(kernels[name]["seconds"] for kernels in libraries) for name in libraries[0])
-
-
-def shown(verdict: str) -> str:
-    """A stored verdict as people read it."""
-    return "missed" if verdict == SHORT else verdict
 
 
 def text(value: float) -> str:

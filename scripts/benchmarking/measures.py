@@ -43,8 +43,10 @@ class Benchmark:
 def ceilings(step: str, place: str = "all") -> dict[str, Implementation]:
     """Who measures the kernels of a step."""
     return {
-        "pieces": Implementation("benchmarking.ceilings.tensorflow", "TensorFlow's products", place, step),
-        "pieces by PyTorch": Implementation("benchmarking.ceilings.torch", "PyTorch's products", place, step, "torch"),
+        "products": Implementation("benchmarking.ceilings.tensorflow", "TensorFlow's products", place, step),
+        "products by PyTorch": Implementation(
+            "benchmarking.ceilings.torch", "PyTorch's products", place, step, "torch"
+        ),
     }
 
 
@@ -288,8 +290,8 @@ class BenchmarkRun:
 
     def note(self, name: str, result: dict[str, Any]) -> None:
         """Keep a repetition's result."""
-        if "pieces" in result:
-            self.kernels.setdefault(name, []).append(result["pieces"])
+        if "products" in result:
+            self.kernels.setdefault(name, []).append(result["products"])
             return
         for key, value in result.items():
             main = key == "rate" or len(result) == 1

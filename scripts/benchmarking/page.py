@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarking.figures import OPEN, SHORT, shown, spread_text, text
+from benchmarking.figures import OPEN, SHORT, spread_text, text
 from reporting.stage_times import times_table
 
 HEAD = """# Performance
@@ -97,7 +97,7 @@ def found(row: dict[str, Any]) -> str:
 
 def bold(verdict: str) -> str:
     """A verdict as the page says it, in bold where a target is missed or not measured."""
-    return f"**{shown(verdict)}**" if verdict in (SHORT, OPEN) else verdict
+    return f"**{verdict}**" if verdict in (SHORT, OPEN) else verdict
 
 
 def short(results: dict[str, Any]) -> list[str]:
@@ -140,7 +140,7 @@ def rate_tables(results: dict[str, Any]) -> Iterator[str]:
     """A table of every measure: who, how fast, and how ours compares."""
     for name, measure in results["measures"].items():
         rows = []
-        for who, one in measure["contestants"].items():
+        for who, one in measure["implementations"].items():
             if one["rate"]:
                 over = spread_text(**one["ours_over"]) if one["ours_over"] else ""
                 rows.append((who, one["what"], spread_text(**one["rate"]), over))
@@ -177,7 +177,7 @@ def growth_table(results: dict[str, Any]) -> list[str]:
 
 def ceiling_tables(results: dict[str, Any]) -> Iterator[str]:
     """For every step with a ceiling, its kernels."""
-    steps = {name: measure["pieces"] for name, measure in results["measures"].items() if measure["pieces"]}
+    steps = {name: measure["products"] for name, measure in results["measures"].items() if measure["products"]}
     if steps:
         yield CEILING
     for name, kernels in steps.items():

@@ -188,7 +188,7 @@ def join(results: list[dict[str, Any]]) -> dict[str, Any]:
     joined: dict[str, Any] = {}
     for name in results[0]:
         values = [result[name] for result in results]
-        if name == "pieces":
+        if name == "products":
             joined[name] = {kernel: side_by_side([value[kernel] for value in values]) for kernel in values[0]}
         else:
             joined[name] = sum(values) if name.endswith("rate") else sum(values) / len(values)
