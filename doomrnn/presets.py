@@ -59,9 +59,23 @@ RELEASE = replace(
     env=DoomEnvConfig(),
     vae=VAEConfig(batch_size=32, learning_rate=1e-3, final_learning_rate=1e-4, epochs=1.03),  # 3 million frames
     # a validation every half pass or so; it stops after two passes without a gain
-    rnn=RNNConfig(batch_size=32, sequence_length=128, patience=5, validate_every=300),
-    controller=ControllerConfig(generations=40, patience=20, evaluate_every=10, validation_games=256),
+    rnn=RNNConfig(batch_size=32, sequence_length=128, patience=5, validate_every=300, precision="bfloat16"),
+    controller=ControllerConfig(
+        generations=40, patience=20, evaluate_every=10, validation_games=256, precision="bfloat16"
+    ),
     evaluate=EvaluateConfig(probe_episodes=256),
+    # half of V's and M's frames are new; each C anew, so that iterations differ in V and M alone
+    iterate=IterateConfig(
+        candidates=8,
+        means=4,
+        vae_epochs=1.0,
+        vae_max_frames=600_000,
+        vae_learning_rate=1e-4,
+        rnn_epochs=3.0,
+        generations=40,
+        keep_mean=False,
+        searches=3,
+    ),
 )
 
 SMOKE = replace(

@@ -33,6 +33,8 @@ from experiment.runs import Run, check_task, load_run, plan_run
 from experiment.stages import need
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from controller.config import Stages
     from controller.task import Task
 
@@ -230,18 +232,19 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[s
     return plan_run(arguments.run, wanted, explicit, preset is not None, free, made_with(wanted))
 
 
-def overridden(stages: Stages, words: list[str]) -> tuple[Stages, set[str]]:
+def overridden(stages: Stages, words: Sequence[str]) -> tuple[Stages, set[str]]:
     """Return the stages with the words of ``--set`` applied, and the ``stage.field`` these name."""
     return override(stages, *words), {word.partition("=")[0] for word in words}
 
 
-def open_existing(path: Path) -> Run:
-    """Return the run in a folder, whatever its task; InputError where there is none."""
+def open_existing(path: Path, overrides: Sequence[str] = ()) -> Run:
+    """Return the run in a folder, whatever its task, with words of ``--set``; InputError where there is none."""
     stored = read_json(path / "config.json", "name a run's folder with --run")
     name = stored.get("task") if isinstance(stored, dict) else None
     if not isinstance(name, str) or not (name in TASKS or OWN_TASK.fullmatch(name)):
         raise InputError(f"{path / 'config.json'}: not a run's configuration (task {name!r})")
-    return load_run(path, task(name).presets["paper"].stages)
+    run = load_run(path, task(name).presets["paper"].stages)
+    return replace(run, stages=overridden(run.stages, overrides)[0])
 
 
 def need_telling_dream(run: Run) -> None:

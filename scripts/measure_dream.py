@@ -5,11 +5,11 @@
 
 V and M must be trained. Prints the scores, deaths by window of steps, and the distance of the dream's hazards from the
 real task's (docs/doom.md, rule 1); scores are kept as those of scripts/evaluate.py. reproduce.py does the same with
-scripted policies alone. An agent of another run plays here once its folder is copied into controller/.
+scripted policies alone. An agent made with another V and M plays here once its best.npz and best.json, without the
+record of what it was made with, are copied into a folder in controller/.
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import cli
@@ -35,9 +35,8 @@ def main() -> None:
     """Parse, play and print."""
     arguments = parse()
     with cli.ending_well():
-        run = cli.open_existing(arguments.run)
+        run = cli.open_existing(arguments.run, arguments.overrides)
         task = cli.task(run.task)
-        run = replace(run, stages=cli.overridden(run.stages, arguments.overrides)[0])
         cli.need_models(run)
         cli.need_telling_dream(run)
         for name in arguments.controller:

@@ -29,7 +29,7 @@ def main() -> None:
         from experiment.files import check_file_writable, write_json
 
         check_file_writable(arguments.json, "name another file")
-        run = cli.open_existing(arguments.run)
+        run = cli.open_existing(arguments.run, arguments.overrides)
         task = cli.task(run.task)
         cli.need_models(run)
         for name in arguments.controller:

@@ -35,7 +35,7 @@ def main() -> None:
         from experiment.stages import need
 
         check_file_writable(arguments.json, "name another file")
-        run, task = cli.open_existing(arguments.run), cli.task(TASK)
+        run, task = cli.open_existing(arguments.run, arguments.overrides), cli.task(TASK)
         if run.task != task.name:
             raise InputError(f"{arguments.run}: belongs to task {run.task}; monsters and fireballs are of {task.name}")
         if arguments.controller:

@@ -19,6 +19,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made.add_argument("--episodes", type=cli.positive, default=20, help="episodes, of each who plays (20)")
     made.add_argument("--seed", type=cli.seed, default=7, help="seed of the episodes (7)")
     made.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    cli.add_set(made, "with this one setting changed, such as collect.max_hold=10 (repeatable)")
     return made
 
 
