@@ -24,6 +24,10 @@ def test_costs_of_v_and_m_on_what_is_played(smoke, inside, tmp_path, monkeypatch
     assert done.returncode == 0, done.stderr
     one = json.loads(file.read_text())["collecting policy"]  # of which there is no error
     assert one["V"]["error"] is None and f"{one['frames']} | {one['V']['mean']:.2f} |" in done.stdout
+    kept, other = (smoke.path / "config.json").read_bytes(), ("--set", "collect.max_hold=1", "--json", file)
+    done = inside("measure_models.py", "--run", smoke.path, "--episodes", 1, *other)
+    assert done.returncode == 0 and json.loads(file.read_text())["collecting policy"] != one, done.stderr
+    assert (smoke.path / "config.json").read_bytes() == kept
 
     monkeypatch.syspath_prepend(str(SCRIPTS))
     from measure_models import costs
