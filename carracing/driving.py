@@ -101,7 +101,7 @@ class _Drive:
         self.spun = self.spun or self._spins()
 
     def _spins(self) -> bool:
-        """Whether all wheels are beside the road and the car looks across it or back."""
+        """Return whether all wheels are beside the road and the car looks across it or back."""
         car = self.game.circuit.car
         if any(wheel.tiles for wheel in car.wheels):
             return False
@@ -110,7 +110,7 @@ class _Drive:
         return bool(abs(off) > AGAINST)
 
     def measured(self) -> dict[str, float]:
-        """The episode's measures."""
+        """Return the episode's measures."""
         visited = np.array([tile.road_visited for tile in self.game.circuit.road])
         sharp, gentle = by_curvature(self.headings, visited)
         return {

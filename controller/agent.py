@@ -13,6 +13,7 @@ from controller.checkpoints import find_controller, load_controller
 from controller.policies import Policy
 from controller.task import Task
 from experiment.arrays import checked_frame, described
+from experiment.config import check_precision
 from experiment.errors import InputError, NumericalError
 from experiment.random_streams import Purpose, Stream
 from experiment.runs import check_task, existing_run
@@ -140,24 +141,34 @@ class PlayingAgent:
         return self._actor.act([0], checked_frame("observation", observation)[None])[0]
 
 
-def load_agent(task: Task, run: str | Path, controller: str | None = None, checkpoint: str = "best") -> PlayingAgent:
+def load_agent(
+    task: Task,
+    run: str | Path,
+    controller: str | None = None,
+    checkpoint: str = "best",
+    precision: str = "float32",
+) -> PlayingAgent:
     """Return the agent of a run of a task, with the controller named, its only one, or the task's usual one.
+
+    precision: of V's and M's products, "float32", in which released scores are played, or "bfloat16".
 
     It knows only frames that are made as V's were: with the settings `env` in the run's config.json (the view, the
     preprocessing, the width of the screen), which the environment it plays in has to be made with.
 
     Raises:
         TypeError: `task` is none.
+        ValueError: there is no such precision.
         InputError: a file is missing or damaged, the run is of another task, its parts do not fit together, or it has
             no controller, or several, none of which is meant.
     """
     if not isinstance(task, Task):
         raise TypeError(f"task must be a Task, such as doomrnn.task.TASK, not {described(task)}")
+    check_precision(precision)
     run = existing_run(run)
     check_task(run, task.name)
     folder = find_controller(run, controller, task.usual_controller)
     shape, weights = load_controller(folder, checkpoint)
-    vae, rnn = load_vae(run / "vae"), load_rnn(run / "rnn")
+    vae, rnn = load_vae(run / "vae", precision), load_rnn(run / "rnn", precision)
     found = (vae.z_size, rnn.z_size, shape.z_size, rnn.action_size, shape.outputs, rnn.hidden_size)
     wanted = (shape.z_size, shape.z_size, shape.z_size, task.action_size, task.action_size, shape.state_size)
     if found != wanted:

@@ -130,9 +130,9 @@ class IterateConfig(Settings):
     vae_epochs: float = setting(0.0, "passes of V over all frames; 0: V is frozen", unit="passes", least=0.0)
     # new_share of them are new only where there are so many new ones
     vae_max_frames: int = setting(0, "frames of a pass of V; 0: vae.max_frames", unit="frames", least=0, added=True)
-    vae_learning_rate: float = setting(3e-4, "V's Adam step size", above=0.0)
+    vae_learning_rate: float = setting(3e-4, "V's Adam learning rate", above=0.0)
     rnn_epochs: float = setting(2.0, "passes of M over all series", unit="passes", above=0.0)
-    rnn_learning_rate: float = setting(3e-4, "M's first Adam step size", above=0.0)
+    rnn_learning_rate: float = setting(3e-4, "M's first Adam learning rate", above=0.0)
     generations: int = setting(100, "generations of CMA-ES", unit="generations", least=1)
     keep_mean: bool = setting(True, "CMA-ES starts from the agent, not from 0", source="paper, section 5")
     # all but the first begin at 0, whatever keep_mean says

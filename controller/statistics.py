@@ -154,7 +154,7 @@ class Estimate:
         return self._bound(quantile), self._bound(-quantile)
 
     def _bound(self, t: float) -> float:
-        """The bound that lies at this t: the transformation backwards."""
+        """Return the bound that lies at this t: the transformation backwards."""
         if abs(self.skew) >= FLAT:
             t = 3 * (np.cbrt(1 + self.skew * (t - self.skew / 6)) - 1) / self.skew
         return float(self.value - t * self.error)

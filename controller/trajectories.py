@@ -128,7 +128,7 @@ def predict(vae: VAE, rnn: MDNRNN, trajectory: Trajectory, points: int = 120) ->
 
 
 def prediction_errors(vae: VAE, rnn: MDNRNN, trajectory: Trajectory) -> np.ndarray:
-    """Return how far V's picture of M's expected next z is from the frame that came, float [T - 1].
+    """Return how far V's decoding of M's expected next z is from the frame that came, float [T - 1].
 
     Squared differences of pixels in [0, 1], summed over a frame as in V's loss, so that pairs of V and M whose latents
     have nothing in common can be compared.
@@ -138,7 +138,7 @@ def prediction_errors(vae: VAE, rnn: MDNRNN, trajectory: Trajectory) -> np.ndarr
 
 
 def dream_on(vae: VAE, rnn: MDNRNN, trajectory: Trajectory, start: int, steps: int) -> np.ndarray:
-    """Return V's pictures uint8 [steps, 64, 64, 3] of what M expects after the first `start` steps, at least 1.
+    """Return V's frames uint8 [steps, 64, 64, 3] of what M expects after the first `start` steps, at least 1.
 
     Up to there M is fed what came; from there on its own most likely z, and its actions.
     """

@@ -34,7 +34,7 @@ class Question(Protocol):
         """One-sided p of "the claim is true"."""
 
     def further(self, level: float) -> str:
-        """What would decide it at a level, in words, if the estimates stayed as they are."""
+        """Return what would decide it at a level, in words, if the estimates stayed as they are."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def setting(
     even: bool = False,
     added: bool = False,
 ) -> Any:
-    """A dataclass field that knows its help line, unit, source and bounds (`least`: >=, `above`: >, `most`: <=).
+    """Return a dataclass field that knows its help line, unit, source and bounds (`least`: >=, `above`: >, `most`: <=).
 
     even: it must be an even number.
 
@@ -165,12 +165,12 @@ def describe(stages: Any, sources: dict[str, str] | None = None) -> str:
 
 
 def _title(config: Settings) -> str:
-    """The first sentence of a configuration's docstring."""
+    """Return the first sentence of a configuration's docstring."""
     return (type(config).__doc__ or "").strip().partition(". ")[0].rstrip(".")
 
 
 def _row(stage: str, config: Settings, item: dataclasses.Field, sources: dict[str, str]) -> tuple[str, ...]:
-    """The columns of `HEADS` for a field; a field with choices names them in place of a unit."""
+    """Return the columns of `HEADS` for a field; a field with choices names them in place of a unit."""
     name, meta = f"{stage}.{item.name}", item.metadata
     unit = "|".join(map(str, meta["choices"])) or meta["unit"]
     return name, str(getattr(config, item.name)), unit, meta["help"], sources.get(name, meta["source"])

@@ -21,7 +21,7 @@ TEMPORARY = "make one of them writable (docker run --tmpfs /tmp:exec), or name a
 
 
 def command(*words: object) -> str:
-    """The line that runs these words in a shell, which a path with a blank or a quote in it must survive."""
+    """Return the line that runs these words in a shell, which a path with a blank or a quote in it must survive."""
     return shlex.join(map(str, words))
 
 
@@ -49,7 +49,7 @@ def check_losses(values: dict[str, float], where: str, advice: str) -> dict[str,
 
 
 def disk_trouble(error: OSError) -> str | None:
-    """The line for trouble with files: a disk that is full, read-only or broken, a limit; None for any other error."""
+    """Return the line for trouble with files: a disk that is full, read-only or broken, a limit; None for others."""
     if str(error.strerror).startswith("No usable temporary directory"):  # as tempfile says it, naming all it tried
         return f"{error.strerror}; {TEMPORARY}"
     if error.errno not in TROUBLE:

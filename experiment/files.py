@@ -85,7 +85,7 @@ def read_file(path: Path, advice: str = "") -> bytes:
 
 
 def check_writable(folder: Path, advice: str = "") -> None:
-    """InputError where no file can be written in a folder, or where it could not be made: asked before long work."""
+    """Raise InputError where no file can be written in a folder, or it could not be made: asked before long work."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=there):
@@ -95,7 +95,7 @@ def check_writable(folder: Path, advice: str = "") -> None:
 
 
 def check_file_writable(path: Path | None, advice: str = "") -> None:
-    """InputError where a file cannot be written at this place; None: none is wanted."""
+    """Raise InputError where a file cannot be written at this place; None: none is wanted."""
     if path is None:
         return
     if path.is_dir():
@@ -219,6 +219,6 @@ def then(advice: str, path: Path | None = None) -> str:
 
 
 def _in_release(path: Path) -> bool:
-    """Whether a file is in a run that holds no episodes, nor ever began to: a release, or imported weights."""
+    """Return whether a file is in a run that holds no episodes, nor ever began to: a release, or imported weights."""
     runs = [folder for folder in list(path.absolute().parents)[:4] if (folder / "config.json").exists()]
     return bool(runs) and not (runs[0] / "rollouts").exists()

@@ -16,12 +16,14 @@ PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy", "vizdoom",
 
 
 def environment() -> dict[str, Any]:
-    """Return versions, commit, CPU model and usable cores, for ``config.json``."""
+    """Return versions, commit, CPU model, usable cores and a process's threads, for ``config.json``."""
+    cores, threads = usable_cores(), os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "commit": commit(),
         "cpu": _cpu_model(),
-        "cores": usable_cores(),
+        "cores": cores,
+        "threads": int(threads) if threads.isdigit() else cores,
     }
 
 

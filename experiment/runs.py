@@ -28,13 +28,17 @@ PINNED = {"collect": ("env", "collect"), "vae": ("vae",), "series": ("series",),
 
 @dataclasses.dataclass(frozen=True)
 class Run(Generic[S]):
-    """One run: its folder, task, preset, seed and the resolved settings of every stage."""
+    """One run: its folder, task, preset, seed and the resolved settings of every stage.
+
+    overrides: the ``stage.field`` that commands set themselves, and their values, which are in `stages` too.
+    """
 
     path: Path
     task: str
     preset: str
     seed: int
     stages: S
+    overrides: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
 
     def folder(self, stage: str) -> Path:
         """Return where a stage keeps its files."""
@@ -46,7 +50,7 @@ class Run(Generic[S]):
 
 
 def open_run(path: Path, wanted: Run[S], explicit: set[str], preset_given: bool) -> Run[S]:
-    """The run in `path`, made or continued with the `wanted` settings, as `plan_run` has it, and saved so."""
+    """Return the run in `path`, made or continued with the `wanted` settings, as `plan_run` has it, and saved so."""
     run = plan_run(path, wanted, explicit, preset_given)
     save_run(run)
     return run
@@ -69,6 +73,8 @@ def plan_run(
     """
     check_task(path, wanted.task)
     stored = load_run(path, wanted.stages, missing_ok=True)
+    said = {name: _field(wanted, name) for name in sorted(explicit) if "." in name}
+    wanted = dataclasses.replace(wanted, overrides=said)
     if stored is None:
         return wanted
     merged = _merge(stored, wanted, explicit, whole=preset_given and wanted.preset != stored.preset)
@@ -78,7 +84,8 @@ def plan_run(
 
 def save_run(run: Run) -> None:
     """Write ``config.json`` where the run's settings are not those it holds already."""
-    if load_run(run.path, run.stages, missing_ok=True) != run:
+    stored = load_run(run.path, run.stages, missing_ok=True)
+    if stored != run or stored.overrides != run.overrides:
         _write_config(run)
 
 
@@ -92,7 +99,7 @@ def existing_run(run: str | Path) -> Path:
 
 
 def check_task(path: Path, task: str) -> None:
-    """InputError where the run in `path` is another task's: first of all, since nothing else of it would fit."""
+    """Raise InputError where the run in `path` is another task's: first of all, since nothing else of it would fit."""
     file = path / "config.json"
     stored = read_json(file) if file.exists() else {}
     found = stored.get("task", task) if isinstance(stored, dict) else task
@@ -118,7 +125,8 @@ def load_run(path: Path, like: S, missing_ok: bool = False) -> Run[S] | None:
         }
         if type(values["seed"]) is not int or values["seed"] < 0:
             raise ValueError(f"seed {values['seed']!r}")
-        return Run(path, str(values["task"]), str(values["preset"]), values["seed"], type(like)(**stages))
+        known = str(values["task"]), str(values["preset"]), values["seed"], type(like)(**stages)
+        return Run(path, *known, dict(values.get("overrides", {})))  # which older records lack
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"{file}: not a run's configuration ({error!r})") from None
 
@@ -127,13 +135,20 @@ def _merge(stored: Run[S], wanted: Run[S], explicit: set[str], whole: bool) -> R
     """Return the stored run with this command's settings over it."""
     if whole:
         return dataclasses.replace(wanted, seed=wanted.seed if "seed" in explicit else stored.seed)
+    overrides = stored.overrides | wanted.overrides
     stages = {}
     for name, config in vars(stored.stages).items():
         said = {w.split(".")[1] for w in explicit if w.startswith(f"{name}.")}
         values = {key: getattr(getattr(wanted.stages, name), key) for key in said}
         stages[name] = dataclasses.replace(config, **values)
     seed = wanted.seed if "seed" in explicit else stored.seed
-    return dataclasses.replace(stored, stages=type(stored.stages)(**stages), seed=seed)
+    return dataclasses.replace(stored, stages=type(stored.stages)(**stages), seed=seed, overrides=overrides)
+
+
+def _field(run: Run, name: str) -> Any:
+    """Return the value of a ``stage.field``."""
+    stage, field = name.split(".")
+    return getattr(getattr(run.stages, stage), field)
 
 
 def _refuse_differences(stored: Run, merged: Run, free: Sequence[str], beside: Sequence[str]) -> None:
@@ -184,6 +199,7 @@ def _write_config(run: Run) -> None:
             "task": run.task,
             "preset": run.preset,
             "seed": run.seed,
+            "overrides": run.overrides,
             "stages": dataclasses.asdict(run.stages),  # type: ignore[call-overload]
             **environment(),
         },
@@ -191,7 +207,7 @@ def _write_config(run: Run) -> None:
 
 
 def is_begun(folder: Path) -> bool:
-    """Whether a stage has come so far that its settings cannot change: it has a checkpoint, a row or a file.
+    """Return whether a stage has come so far that its settings cannot change: it has a checkpoint, a row or a file.
 
     One that was refused or killed before that is not begun, whatever it was asked to be.
     """

@@ -27,7 +27,8 @@ class Schedule:
     updates: of the whole training; 0 validates the initial weights and keeps them. frames: read by each update.
     log_every, validate_every: updates between records of the losses, and between validations (both are also due after
     the last update). checkpoint_seconds: between checkpoints. patience: stop after so many validations without a lower
-    held-out loss, and keep the weights of the lowest; 0 trains to the end and keeps the last.
+    held-out loss, and keep the weights of the lowest; 0 trains to the end and keeps the last. trained_before: with
+    `patience` the weights that it begins with are validated, too, and kept where none is better.
     """
 
     updates: int
@@ -36,6 +37,12 @@ class Schedule:
     validate_every: int
     checkpoint_seconds: float
     patience: int = 0
+    trained_before: bool = False
+
+
+def updates_of(epochs: float, per_epoch: int) -> int:
+    """Return the updates of so many passes of `per_epoch` each: at least one, but for no pass at all."""
+    return max(1, round(epochs * per_epoch)) if epochs else 0
 
 
 class Trainee(Protocol):
@@ -94,6 +101,8 @@ class _Loop:
             if total == 0:
                 self.metrics.log(0, self._validate())
             elif not self._stopped:
+                if self.done == 0 and self.schedule.patience and self.schedule.trained_before:
+                    self.metrics.log(0, self._validate())
                 self._updates(progress, interrupt)
         return self._finish()
 
@@ -119,8 +128,8 @@ class _Loop:
         if counters:
             self.done = int(counters["update"])
             self.best, self.worse = counters.get("best", self.best), int(counters.get("worse", self.worse))
-        before_all = -1  # without updates the only record is of step 0, and a resume writes it again
-        self.metrics = Metrics(self.folder, self.done if self.schedule.updates else before_all)
+        before_all = -1  # the only record before the first update is of step 0, and a resume there writes it again
+        self.metrics = Metrics(self.folder, self.done or before_all)
 
     def _update(self, batch: Any, progress: Progress) -> None:
         """Make one update and record what is due after it."""
@@ -150,7 +159,7 @@ class _Loop:
         return values
 
     def _numbers(self, loss: NamedTuple) -> dict[str, float]:
-        """The losses as floats; NumericalError where one is not a number."""
+        """Return the losses as floats; NumericalError where one is not a number."""
         return self._checked({name: float(value) for name, value in loss._asdict().items()})
 
     def _checked(self, values: dict[str, float]) -> dict[str, float]:

@@ -12,7 +12,7 @@ RNN = RNNConfig(
     hidden_size=256, done_head=False, reward_head=True, regime="episodes", sequence_length=199, batch_size=50, decay=1.0
 )
 CONTROLLER = ControllerConfig(time_limit=200, temperature=1.0)
-COOL = 0.3  # the task is deterministic; at 1.0 M's own noise sets the rod swinging (docs/pendulum.md)
+TEMPERATURE = 0.3  # the task is deterministic; at 1.0 M's own noise sets the rod swinging (docs/pendulum.md)
 
 PAPER = Stages(
     env=PendulumEnvConfig(),
@@ -57,7 +57,7 @@ RELEASE = replace(
         popsize=32,
         rollouts=4,
         sigma_init=0.5,
-        temperature=COOL,
+        temperature=TEMPERATURE,
         generations=60,
         evaluate_every=10,
         evaluate_rollouts=64,

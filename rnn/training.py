@@ -11,7 +11,7 @@ from experiment.checkpoints import load_model, model_arguments
 from experiment.errors import InputError
 from experiment.keras_settings import adam
 from experiment.random_streams import Purpose
-from experiment.training_loop import Schedule, train
+from experiment.training_loop import Schedule, train, updates_of
 from rnn.batches import Batch, ConcatenatedBatches, EpisodeBatches
 from rnn.config import ADVICE, RNNConfig
 from rnn.losses import MDNRNNLoss, mdnrnn_loss
@@ -117,16 +117,20 @@ def make_batches(series: list[Series], config: RNNConfig, seed: int, new: int = 
 
 def held_out_batches(series: list[Series], config: RNNConfig, seed: int) -> Batches:
     """Return batches over about `validation_frames` held-out frames, with as many rows as these fill."""
-    chosen, frames = [], 0
-    for episode in series:
-        if frames < config.validation_frames:
-            chosen.append(episode)
-            frames += len(episode)
+    chosen = taken_evenly(series, config.validation_frames)
+    frames = sum(map(len, chosen))
     length = min(config.sequence_length, max(1, frames - 1))
     rows = min(config.batch_size, max(1, (frames - 1) // length))
     if config.regime == "episodes":
         rows = min(config.batch_size, len(chosen))
     return _regime(chosen, config, rows, length, seed)
+
+
+def taken_evenly(series: list[Series], frames: int) -> list[Series]:
+    """Return episodes of about so many frames, from the whole list: an iteration's holds those of all before it."""
+    share = min(1.0, frames / sum(map(len, series)))
+    taken = [int((n + 1) * share) > int(n * share) for n in range(len(series))]
+    return [episode for episode, take in zip(series, taken, strict=True) if take] or series[:1]
 
 
 def _regime(
@@ -147,6 +151,14 @@ def _regime(
         new=new,
         new_share=new_share,
     )
+
+
+def _refuse_lost_ends(series: list[Series], config: RNNConfig) -> None:
+    """Raise InputError where rows of whole episodes would lose the ends that M is to predict."""
+    longest = max(map(len, series))
+    if config.regime == "episodes" and config.done_head and longest > config.sequence_length:
+        why = f"an episode of {longest:,} steps would lose its end, which M's done head is to learn"
+        raise InputError(f"--set rnn.sequence_length={config.sequence_length}: {why}; make it {longest:,} or more")
 
 
 class _Training:
@@ -199,17 +211,19 @@ def train_rnn(
     `held_out`, whose losses are recorded as ``<source>_<loss>`` at each validation, too. Writes what
     `experiment.training_loop` writes, and raises what it raises. With 0 epochs M keeps its initial weights.
     """
+    _refuse_lost_ends([*training, *held_out], config)
     batches, tests = make_batches(training, config, seed, new, new_share), held_out_batches(held_out, config, seed)
     parts = {name: held_out_batches(series, config, seed) for name, series in (sources or {}).items()}
     model = build_rnn(config, training[0].mu.shape[1], training[0].action.shape[1], seed)
     if start is not None and model_arguments(start) != (wanted := model_arguments(model)):
         raise InputError(f"M cannot go on from one of another shape: {model_arguments(start)}, requested {wanted}")
     schedule = Schedule(
-        updates=round(config.epochs * batches.per_epoch),
+        updates=updates_of(config.epochs, batches.per_epoch),
         frames=config.batch_size * config.sequence_length,
         log_every=LOG_EVERY,
         validate_every=config.validate_every,
         checkpoint_seconds=config.checkpoint_seconds,
         patience=config.patience,
+        trained_before=start is not None,
     )
     return train(folder, _Training(RNNTrainer(start or model, config), batches, tests, parts), schedule)

@@ -2,7 +2,7 @@
 
 Every rank runs the same players, so an outcome does not depend on who played it. On rank 0 one thread answers the
 other ranks while the main thread plays; when nothing is left to hand out, idle ranks play what is still outstanding
-elsewhere, and the first outcome counts. A rank that stops answering is named, its rollouts are given to others, and
+elsewhere, and the first outcome counts. A rank that stops answering is reported, its rollouts are given to others, and
 nothing waits for it. An exception on any rank ends the whole job (see `guarded`).
 """
 
@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from experiment.errors import InputError, NumericalError, disk_trouble
@@ -138,8 +138,13 @@ class Farm:
             abort(self._comm, 0)
 
     def _serve_or_abort(self) -> None:
-        with guarded(self._comm):
+        """Serve; whatever ends it too soon ends the job, since the other ranks would wait for ever."""
+        try:
             self._serve()
+        except BaseException:
+            with suppress(OSError):  # nobody may be left to read it
+                traceback.print_exc()
+            abort(self._comm, 1)
 
     def _serve(self) -> None:
         """Answer the other ranks until all have exited or are silent."""

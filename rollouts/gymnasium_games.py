@@ -74,7 +74,11 @@ def action_size(space: gymnasium.Space) -> int:
 
 
 def to_space(action: np.ndarray, space: gymnasium.Space) -> Any:
-    """Return an action float32 [A] as the environment takes it: the largest number's choice, or the box's own shape."""
+    """Return an action float32 [A] as the environment takes it: the largest number's choice, or the box's own shape.
+
+    Numbers for a box of whole ones are rounded.
+    """
     if isinstance(space, gymnasium.spaces.Discrete):
         return int(space.start + np.argmax(action))
-    return np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
+    inside = np.clip(action.reshape(space.shape), space.low, space.high)
+    return (np.rint(inside) if np.issubdtype(space.dtype, np.integer) else inside).astype(space.dtype)

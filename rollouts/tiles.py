@@ -48,7 +48,7 @@ class Tiles:
         return next((size for size in fitting if self._as_full(arguments, size)), self._rows)
 
     def _as_full(self, arguments: Any, size: int) -> bool:
-        """Whether a tile of this size computes its rows as full ones do; tried once."""
+        """Return whether a tile of this size computes its rows as full ones do; tried once."""
         if size not in self._alike:
             rng, whole = np.random.default_rng(size), -(-size // self._rows) * self._rows
             rows = _each(arguments, lambda array: _noise(rng, (size, *array.shape[1:]), array.dtype))

@@ -24,15 +24,15 @@ import cli
 from benchmarking.figures import (
     AT_LEAST,
     AT_MOST,
+    MISSED,
     OPEN,
     REACHED,
-    SHORT,
     Spread,
     Target,
     ceiling,
-    growth_row,
     judged,
     paired,
+    scaling_row,
     spread_text,
 )
 from benchmarking.measures import BENCHMARKS, BenchmarkRun
@@ -68,7 +68,7 @@ TARGETS = (
 )
 LARGEST_EXPONENT = 1.05  # of a measure's time over its size: a higher one is another complexity class
 CEILING = "all products of a step, each at the best rate that was measured of it"
-GROWTH_ROUNDS, GROWTH_SECONDS = 3, 0.5
+SCALING_ROUNDS, SCALING_SECONDS = 3, 0.5
 
 
 def main() -> None:
@@ -137,7 +137,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             begun = time.monotonic()
             with BenchmarkRun(BENCHMARKS[name], Path(folder), arguments.seconds, arguments.smoke) as measured:
                 measured.compete(repeats)
-            measured.grow(min(GROWTH_ROUNDS, repeats), min(GROWTH_SECONDS, arguments.seconds))
+            measured.scale(min(SCALING_ROUNDS, repeats), min(SCALING_SECONDS, arguments.seconds))
             results["measures"][name] = row(name, measured) | {"minutes": (time.monotonic() - begun) / 60}
             results["targets"] += [judged(t, measured.series) for t in TARGETS if t.measure == name]
             order(results)
@@ -201,11 +201,12 @@ def row(name: str, measured: BenchmarkRun) -> dict[str, Any]:
     if kernels:
         implementations["ceiling"] = compared(series, "ceiling", CEILING)
     implementations |= {aside: compared(series, aside, what) for aside, what in measure.asides.items()}
-    growth = {
-        key: growth_row(measure.growths[key].along, *found, LARGEST_EXPONENT) for key, found in measured.growth.items()
+    scaling = {
+        key: scaling_row(measure.scalings[key].along, *found, LARGEST_EXPONENT)
+        for key, found in measured.scaling.items()
     }
     figures = {"what": measure.what, "unit": measure.unit, "implementations": implementations, "series": series}
-    return figures | {"growth": growth, "missing": measured.missing, "products": measured.layers()}
+    return figures | {"scaling": scaling, "missing": measured.missing, "products": measured.layers()}
 
 
 def compared(series: dict[str, Any], who: str, what: str) -> dict[str, Any]:
@@ -228,7 +229,7 @@ def show(name: str, results: dict[str, Any]) -> None:
             print(f"  {who:16} {spread_text(**found['rate']):>32}{over}  ({found['what']})")
     for who, why in measure["missing"].items():
         print(f"  {who:16} {why}")
-    for found in measure["growth"].values():
+    for found in measure["scaling"].values():
         grows = spread_text(found["exponent"], found["low"], found["high"])
         print(f"  time over {found['along']}: exponent {grows}, at most {found['bound']}: {found['verdict']}")
     sys.stdout.flush()
@@ -242,8 +243,8 @@ def verdicts(results: dict[str, Any]) -> None:
         bound = f"{target['sense']} {target['bound']:,}"
         print(f"{target['verdict']:12} {target['name']}: {value} {target['unit']}; {bound}")
     found = [t["verdict"] for t in results["targets"]]
-    found += [growth["verdict"] for m in results["measures"].values() for growth in m["growth"].values()]
-    counts = ", ".join(f"{found.count(v)} {v}" for v in (REACHED, SHORT, OPEN) if v in found)
+    found += [scaling["verdict"] for m in results["measures"].values() for scaling in m["scaling"].values()]
+    counts = ", ".join(f"{found.count(v)} {v}" for v in (REACHED, MISSED, OPEN) if v in found)
     print(f"{counts}; {results['minutes']:.1f} minutes")
 
 

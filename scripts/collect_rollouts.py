@@ -39,7 +39,7 @@ def main() -> None:
 def refuse_iteration(run) -> None:
     """Raise InputError where the episodes still to be collected are those of another run's agent."""
     if is_iteration(run.path) and finished(run.folder("collect")) is None:
-        raise InputError(f"{run.path}: its games are an agent's; go on with {iterate_command(run)}")
+        raise InputError(f"{run.path}: its episodes are an agent's; go on with {iterate_command(run)}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How far our rendering of CarRacing is from Gymnasium's, over many frames of many tracks.
 
-    python scripts/compare_renderers.py [--json results/carracing_renderer.json] [--picture docs/carracing_renderer.png]
+    python scripts/compare_renderers.py [--json results/carracing_renderer.json] [--figure docs/carracing_renderer.png]
 
 Four scripted drivers take the tracks in rotation: wandering, spinning, straight on (over the grass to the field's
 edge), and following the road.
@@ -18,7 +18,7 @@ from experiment.errors import InputError
 from experiment.files import check_file_writable, write_json
 from experiment.provenance import environment
 
-PICTURES = (".png", ".svg", ".pdf")
+FIGURES = (".png", ".svg", ".pdf")
 DRIVERS = ("wandering", "spinning", "straight on", "along the road")
 
 
@@ -28,7 +28,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--tracks", type=cli.positive, default=20, help="tracks (default 20)")
     parser.add_argument("--frames", type=cli.positive, default=520, help="frames of each track (default 520)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="write both renderings there, one above the other")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="write both renderings there, one above the other")
     return parser.parse_args()
 
 
@@ -36,15 +36,15 @@ def main() -> None:
     """Parse, play, compare."""
     arguments = parse()
     with cli.ending_well():
-        for file in (arguments.json, arguments.picture):
+        for file in (arguments.json, arguments.figure):
             check_file_writable(file, "name another file")
-        if arguments.picture and arguments.picture.suffix not in PICTURES:
-            raise InputError(f"--picture {arguments.picture}: must end in one of {', '.join(PICTURES)}")
+        if arguments.figure and arguments.figure.suffix not in FIGURES:
+            raise InputError(f"--figure {arguments.figure}: must end in one of {', '.join(FIGURES)}")
         figures, shown = compare_all(arguments.tracks, arguments.frames)
         if arguments.json:
             write_json(arguments.json, {"command": "python scripts/compare_renderers.py", **figures, **environment()})
-        if arguments.picture and shown:
-            plot(shown, arguments.picture)
+        if arguments.figure and shown:
+            plot(shown, arguments.figure)
 
 
 def compare_all(tracks: int, frames: int) -> tuple[dict[str, Any], list[tuple[np.ndarray, np.ndarray]]]:

@@ -31,7 +31,7 @@ from controller.evaluation import (
 )
 from controller.policy_spec import PolicyShape
 from controller.workers import TaskPlayers, play_setup
-from experiment.errors import InputError
+from experiment.errors import InputError, command
 from experiment.files import check_writable
 from experiment.stages import need
 from rollouts.farm import Farm
@@ -41,7 +41,7 @@ COLLECTOR = "collector"
 
 def parse():
     """Return the arguments."""
-    parser = cli.parser(__doc__, preset=False, seed_help="seed of the games; none was ever trained on (default 0)")
+    parser = cli.parser(__doc__, preset=False, seed_help="seed of the episodes; none was ever trained on (default 0)")
     which = "a folder in controller/ (default: the only one there, or the task's usual one)"
     parser.add_argument("--controller", metavar="NAME", help=which)
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which weights (default best)")
@@ -57,7 +57,7 @@ def parse():
     )
     parser.add_argument("--to", type=Path, metavar="DIR", help="where the scores go (default: evaluation/ in the run)")
     parser.add_argument("--period", type=cli.positive, help="steps a sweep holds each side (default: the task's)")
-    parser.add_argument("--episodes", type=cli.positive, help="games or dreams of each pair (evaluate.episodes)")
+    parser.add_argument("--episodes", type=cli.positive, help="episodes of each policy and world (evaluate.episodes)")
     arguments = parser.parse_args()
     for policy in arguments.policy:
         if policy not in ("agent", COLLECTOR, *(known := cli.task(arguments.task).policies)):
@@ -89,6 +89,8 @@ def main() -> None:
         with Farm(TaskPlayers(task, setup), comm, setup) as farm:
             for world in arguments.world:
                 evaluate(arguments, subjects, world, temperature, farm, run)
+        if not arguments.to:  # a report shows what is in the run
+            print("next:", command("python", "scripts/report.py", "--run", arguments.run))
     return None
 
 

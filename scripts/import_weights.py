@@ -1,5 +1,7 @@
 """Bring the authors' released JSON weights into a run folder that every script accepts, or write a run's so.
 
+--export writes V and M as Keras's .weights.h5 files beside them, too.
+
     python scripts/import_weights.py carracing --source WorldModelsExperiments/carracing --run runs/authors
     python scripts/import_weights.py doomrnn --source exported --run runs/demo --export
 
@@ -9,15 +11,17 @@ what to add, so that they are fed what they were trained on.
 """
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cli
 import numpy as np
 
 from controller.checkpoints import find_controller, list_controllers, load_controller, save_controller
 from experiment.checkpoints import save_model
-from experiment.errors import InputError
+from experiment.errors import InputError, command
 from experiment.files import atomic_write, read_json
 from experiment.runs import Run, finish, finished, open_run, working
 from experiment.stages import made_from
@@ -92,6 +96,9 @@ def import_run(arguments) -> None:
     print(f"import: {', '.join(models)} from {arguments.source}; wrote {arguments.run}")
     for part in set(files) - set(there):
         print(f"import: no {part} ({files[part]} is not there)")
+    if {"vae", "rnn", "controller"} <= set(models):
+        words = ("--run", arguments.run, "--world", "real", "--episodes", 100, "--seed", 7)
+        print("next:", command("python", "scripts/evaluate.py", task.name, *words))
 
 
 def read_numbers(path: Path):
@@ -229,25 +236,38 @@ def export_run(arguments) -> None:
         path = arguments.source / LAYOUT[arguments.task][part]
         atomic_write(path, (json.dumps(content) + "\n").encode())
         print(f"export: wrote {path}")
+    for part, model in trained_models(run).items():
+        path = arguments.source / f"{part}.weights.h5"
+        half = path.with_name(f".{os.getpid()}.{path.name}")
+        model.save_weights(half)
+        half.replace(path)
+        print(f"export: wrote {path}, for Keras's load_weights")
     if flags := needed_flags(run, cli.task(run.task)):
         print(f"export: V's frames were not the authors'; an import of it needs {flags}")
     if run.stages.rnn.reward_head and "rnn" in contents:
         print("export: M's reward head is left out; their format has none")
 
 
+def trained_models(run) -> dict[str, Any]:
+    """Return the V and the M that a run has, by "vae" and "rnn"."""
+    cli.load_tensorflow()
+    from rnn.training import load_rnn
+    from vae.training import load_vae
+
+    loaders = {"vae": load_vae, "rnn": load_rnn}
+    return {part: load(run.folder(part)) for part, load in loaders.items() if finished(run.folder(part))}
+
+
 def exported(run, controller: str | None) -> dict[str, list]:
     """Return the parts that a run has in the authors' format: numbers in their units, by part."""
     cli.load_tensorflow()
     from rnn.released_weights import mdnrnn_to_authors
-    from rnn.training import load_rnn
     from vae.released_weights import to_units, vae_to_authors
-    from vae.training import load_vae
 
-    contents: dict[str, list] = {}
-    if finished(run.folder("vae")):
-        contents["vae"] = [array.tolist() for array in vae_to_authors(load_vae(run.folder("vae")))]
-    if finished(run.folder("rnn")):
-        contents["rnn"] = [array.tolist() for array in mdnrnn_to_authors(load_rnn(run.folder("rnn")))]
+    theirs = {"vae": vae_to_authors, "rnn": mdnrnn_to_authors}
+    contents: dict[str, list] = {
+        part: [array.tolist() for array in theirs[part](model)] for part, model in trained_models(run).items()
+    }
     if finished(run.folder("series")):
         initial = load_initial(run.folder("series"), run.stages.vae.z_size)
         contents["series"] = [to_units(part).tolist() for part in (initial.mu, initial.logvar)]

@@ -22,7 +22,7 @@ DREAM_STEPS = 1000
 
 
 def parse():
-    """The arguments."""
+    """Return the arguments."""
     parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     parser.add_argument("--controller", metavar="NAME", help="a folder in controller/ (default: the usual one)")
@@ -31,8 +31,8 @@ def parse():
     )
     parser.add_argument("--world", choices=("real", "dream"), default="real", help="where (real)")
     parser.add_argument("--temperature", type=cli.temperature, help="of the dream (controller.temperature)")
-    parser.add_argument("--episodes", type=cli.positive, default=100, help="episodes, or dreams (100)")
-    parser.add_argument("--seed", type=cli.seed, default=7, help="seed of the games (7)")
+    parser.add_argument("--episodes", type=cli.positive, default=100, help="episodes (100)")
+    parser.add_argument("--seed", type=cli.seed, default=7, help="seed of the episodes (7)")
     return parser.parse_args()
 
 

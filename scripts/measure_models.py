@@ -7,6 +7,8 @@ The costs are those that training prints as held out: V's squared error of a fra
 the next z, in nats a latent dimension; mean ± standard error over episodes.
 """
 
+import contextlib
+
 import cli
 
 cli.one_thread_a_rank()
@@ -51,22 +53,20 @@ def measured(run, task, arguments) -> dict[str, dict]:
     from rnn.training import load_rnn
     from vae.training import load_vae
 
-    vae, rnn, games = load_vae(run.folder("vae")), load_rnn(run.folder("rnn")), task.games(1, run.stages.env, True)
-    rows = {}
+    vae, rnn, rows = load_vae(run.folder("vae")), load_rnn(run.folder("rnn")), {}
     print("| who plays | frames | V's squared error of a frame | M's cost of the next z |")
     print("| --- | --- | --- | --- |")
-    try:
-        for controller in (None, *arguments.controller):
-            who, rng = (controller, arguments.episodes, arguments.seed), np.random.default_rng(arguments.seed)
+    for controller in (None, *arguments.controller):
+        who, rng = (controller, arguments.episodes, arguments.seed), np.random.default_rng(arguments.seed)
+        recording = controller is None  # collecting may go on after an end, an agent's episode never does
+        with contextlib.closing(task.games(1, run.stages.env, recording)) as games:
             played_costs = [
                 (len(trajectory.frames), *costs(vae, rnn, trajectory, rng))
                 for trajectory in played.trajectories(run, task, games, vae, *who)
             ]
-            name = controller or "collecting policy"
-            rows[name] = summary(np.array(played_costs))
-            print(row(name, rows[name]), flush=True)
-    finally:
-        games.close()
+        name = controller or "collecting policy"
+        rows[name] = summary(np.array(played_costs))
+        print(row(name, rows[name]), flush=True)
     return rows
 
 

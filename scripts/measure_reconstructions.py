@@ -63,17 +63,17 @@ def measured(run, task, arguments) -> dict[str, dict[str, float]]:
     from vae.training import load_vae
 
     vae, games = load_vae(run.folder("vae")), LabelledGames(**run.stages.env.of_game())
-    frames, pictures, coverage = [], [], []
+    frames, decoded, coverage = [], [], []
     try:
         who = arguments.controller, arguments.episodes, arguments.seed
         for trajectory in played.trajectories(run, task, games, vae, *who):
             z = encode(vae, trajectory.frames)
             frames.append(np.asarray(to_unit(trajectory.frames)))
-            pictures += [np.asarray(vae.decode(z[i : i + 64])) for i in range(0, len(z), 64)]
+            decoded += [np.asarray(vae.decode(z[i : i + 64])) for i in range(0, len(z), 64)]
             coverage.append(np.stack(games.coverage[: len(z)]))
     finally:
         games.close()
-    seen, drawn, covered = (np.concatenate(parts) for parts in (frames, pictures, coverage))
+    seen, drawn, covered = (np.concatenate(parts) for parts in (frames, decoded, coverage))
     return {"V": covered_errors(seen, drawn, covered), "mean frame": covered_errors(seen, seen.mean(0), covered)}
 
 

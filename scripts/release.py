@@ -84,7 +84,7 @@ def copy_all(run, target: Path, models: dict, dtype: str) -> None:
 
 
 def configuration(run) -> dict:
-    """The run's configuration, with C's settings of the controller that plays by default.
+    """Return the run's configuration, with C's settings of the controller that plays by default.
 
     The run's own are those of the command run last, which may have trained another one. Its precision and what ends
     its dreams stay: scores are of these, whatever a controller was trained in.

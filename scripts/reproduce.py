@@ -27,7 +27,7 @@ from reporting.stage_times import stage_times, times_table
 from running.probes import SEED, probe
 
 from controller.task import controller_name
-from experiment.errors import InputError
+from experiment.errors import InputError, command
 from experiment.runs import save_run
 
 
@@ -73,6 +73,7 @@ def main() -> None:
             tables.print_results(run, task, names[temperatures[0]], temperatures[0])
         print(f"\nWhere the time went\n\n{times_table(stage_times(run.path))}\n")
         print(f"everything took {(time.monotonic() - started) / 60:.1f} minutes on {launcher.ranks} ranks")
+        print("next:", command("python", "scripts/report.py", "--run", run.path))
 
 
 def stages(launcher, run, task, temperatures: list[float], seeds: int) -> dict[float, list[str]]:

@@ -90,7 +90,10 @@ def first_mean(run, shape: PolicyShape) -> np.ndarray | None:
     if not is_iteration(run.path) or not run.stages.iterate.keep_mean:
         return None
     old, weights = load_controller(previous(run.path, "controller"), "best")
-    return weights if old == shape else None
+    if (old.variant, old.size) == (shape.variant, shape.size):
+        return weights
+    print(f"C starts from 0: the agent of the iteration before is a {old.variant} of {old.size:,} weights", flush=True)
+    return None
 
 
 def training_setup(training: Training, run) -> Setup:
@@ -123,6 +126,7 @@ def train(training: Training, farm: Farm, run) -> None:
     summary = finished(folder)
     if summary is None or not search_is_over(folder, config, summary["generations"]):
         with working(folder, record | made_from(run.path, "controller"), run):
+            (folder / "done.json").unlink(missing_ok=True)  # of a shorter search: this one is not finished until it is
             who = training.shape, training.world, training.seed, training.start
             summary = ControllerTrainer(folder, farm, config, *who).run()
             finish(folder, summary)

@@ -19,7 +19,7 @@ import cli
 from experiment.files import check_file_writable, write_json
 
 RESULTS = Path(__file__).parents[1] / "results"
-DRAWS = 1_000
+DRAWS = 1_000  # of each rule
 
 
 def parse():
@@ -56,7 +56,7 @@ def verdicts(arguments) -> list[dict]:
     print("; ".join(f"{count} {verdict}" for verdict, count in counts.most_common()))
     print(CORRECTION)
     for run in evidence.left_out:
-        print(f"left out: {run}, made with other settings than the runs above, which played more games")
+        print(f"left out: {run}, made with other settings than the runs above, which played more episodes")
     for run, original in evidence.copies:
         print(f"passed over: what a search of {run} played, which is that of {original}")
     for task in evidence.unclaimed:
@@ -69,17 +69,20 @@ def verdicts(arguments) -> list[dict]:
     return [asdict(claim) for claim in claims]
 
 
-def error_rates(draws: int) -> list[dict]:
+def error_rates(draws: int) -> dict:
     """Print how often each rule errs in simulation, beside its nominal level; returns the rates as they are stored."""
     from reporting.error_rates import RULES, simulate
+
+    seed = 0
 
     print(f"{'rule, with true values where it errs most':60} nominal  simulated ({draws:,} draws)")
     found = []
     for rule in RULES:
-        rate = simulate(rule, draws)
+        rate = simulate(rule, draws, seed)
         print(f"{rate.rule:60} {rate.nominal:7.1%} {rate.simulated:10.1%} ± {rate.error:.1%}", flush=True)
         found.append(rate._asdict())
-    return found
+    command = f"python scripts/verify_claims.py --error-rates {draws}"
+    return {"command": command, "seed": seed, "rates": found}
 
 
 if __name__ == "__main__":

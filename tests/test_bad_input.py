@@ -78,8 +78,8 @@ def test_no_mpirun_is_said(tmp_path, monkeypatch):
     ("words", "said"),
     [
         (("compare_renderers.py", "--json", "file/x.json"), "file: cannot be written"),
-        (("compare_renderers.py", "--picture", "folder"), "folder: is a folder, and a file is wanted"),
-        (("compare_renderers.py", "--picture", "x.doc"), "x.doc: must end in one of .png"),
+        (("compare_renderers.py", "--figure", "folder"), "folder: is a folder, and a file is wanted"),
+        (("compare_renderers.py", "--figure", "x.doc"), "x.doc: must end in one of .png"),
         (("torture.py", "--only", "fuzz", "--json", "file/x.json"), "file: cannot be written"),
         (("torture.py", "--only", "fuzz", "--json", "list.json"), "list.json: holds a list"),
     ],

@@ -14,16 +14,16 @@ import benchmark
 from benchmarking.figures import (
     AT_LEAST,
     AT_MOST,
+    MISSED,
     OPEN,
     REACHED,
-    SHORT,
     Spread,
     Target,
     ceiling,
     exponent,
-    growth_row,
     judged,
     paired,
+    scaling_row,
 )
 from benchmarking.measures import BENCHMARKS, Benchmark, BenchmarkRun
 from benchmarking.page import WHY, page
@@ -42,12 +42,12 @@ def test_exponents_of_made_up_power_laws(power):
     )
 
 
-@pytest.mark.parametrize(("power", "verdict"), [(1.0, REACHED), (1.04, REACHED), (1.1, SHORT), (2.0, SHORT)])
+@pytest.mark.parametrize(("power", "verdict"), [(1.0, REACHED), (1.04, REACHED), (1.1, MISSED), (2.0, MISSED)])
 def test_a_change_of_class_is_seen(power, verdict):
-    """The verdict on growth is on the median of the rounds."""
+    """The verdict on scaling is on the median of the rounds."""
     sizes = [1, 2, 4, 8]
     rounds = [[s**p for s in sizes] for p in (power, 0.1, 3.0)]
-    row = growth_row("rows", sizes, rounds, benchmark.LARGEST_EXPONENT)
+    row = scaling_row("rows", sizes, rounds, benchmark.LARGEST_EXPONENT)
     assert row["exponent"] == pytest.approx(power) and row["verdict"] == verdict
 
 
@@ -62,7 +62,7 @@ def test_ratios_are_paired():
 
 @pytest.mark.parametrize(
     ("sense", "bound", "verdict"),
-    [(AT_LEAST, 2.0, REACHED), (AT_LEAST, 2.01, SHORT), (AT_MOST, 2.0, REACHED), (AT_MOST, 1.99, SHORT)],
+    [(AT_LEAST, 2.0, REACHED), (AT_LEAST, 2.01, MISSED), (AT_MOST, 2.0, REACHED), (AT_MOST, 1.99, MISSED)],
 )
 def test_verdicts_on_both_sides(sense, bound, verdict):
     """The median decides, and equal is enough."""
@@ -164,7 +164,7 @@ def results() -> dict:
         "minutes": 1.0,
         "implementations": implementations,
         "series": series,
-        "growth": {"rows": growth_row("rows", [1, 2, 4, 8], [[1, 4, 16, 64]], 1.05)},
+        "scaling": {"rows": scaling_row("rows", [1, 2, 4, 8], [[1, 4, 16, 64]], 1.05)},
         "missing": {"one at a time": "numpty: not installed; pip install -e .[bench]"},
         "products": {"head": {"operations": 2e6, "products": 5e10, "products by PyTorch": 6e10}},
     }

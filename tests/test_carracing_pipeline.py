@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from controller.training import scores_by_steps
+from controller.training import ControllerTrainer, scores_by_steps
 from vae.episodes import list_episodes, read_episode
 
 
@@ -18,7 +18,7 @@ def test_iterations_in_the_real_task(tmp_path, in_one_process):
     assert "| 2 " in done.stdout and (tmp_path / "iterations.png").exists()
 
 
-def test_from_collecting_to_the_table(tmp_path, in_one_process):
+def test_from_collecting_to_the_table(tmp_path, in_one_process, monkeypatch):
     """Every stage, then the dream with its reward head."""
     path = tmp_path / "car"
     done = in_one_process("reproduce.py", "carracing", "--preset", "smoke", "--run", path)
@@ -39,6 +39,10 @@ def test_from_collecting_to_the_table(tmp_path, in_one_process):
 
     words = ("carracing", "--run", path)
     on = ("--set", "controller.generations=3", "--set", "controller.precision=bfloat16")  # as on another type of CPU
+    with monkeypatch.context() as patch:
+        patch.setattr(ControllerTrainer, "run", lambda self: (_ for _ in ()).throw(OSError(28, "No space left")))
+        assert in_one_process("train_controller.py", *words, *on).returncode == 1
+    assert not (path / "controller" / "real-zh-s0" / "done.json").exists()  # a longer search that did not end
     continued = in_one_process("train_controller.py", *words, *on)
     assert continued.returncode == 0, continued.stderr
     assert scores_by_steps(path / "controller" / "real-zh-s0")[0][:2] == [160, 320]

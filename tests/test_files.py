@@ -139,7 +139,7 @@ def journal(tmp_path: Path) -> Path:
 
 
 def test_rows_come_back(journal):
-    """To the last bit, however they were written; and there are none where there is no file."""
+    """Bit-identical, however they were written; and there are none where there is no file."""
     assert read_journal(journal, FIELDS) == ROWS
     data = journal.read_bytes()
     write_journal(journal, ROWS)

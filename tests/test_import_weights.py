@@ -19,6 +19,7 @@ from rnn.series import load_initial
 from rnn.training import load_rnn
 from vae.model import VAE
 from vae.released_weights import vae_from_authors, vae_to_authors
+from vae.training import load_vae
 
 REFERENCE = os.environ.get("WORLD_MODELS_REFERENCE")
 published = pytest.mark.skipif(
@@ -130,6 +131,13 @@ def test_a_run_there_and_back(smoke, tmp_path, inside):
     done = inside("import_weights.py", *words, smoke.path, "--export")
     assert done.returncode == 0, done.stderr
     assert len(list(out.rglob("*.json"))) == 4
+    assert sorted(path.name for path in out.iterdir() if path.is_file()) == ["rnn.weights.h5", "vae.weights.h5"]
+    for load, name in ((load_vae, "vae"), (load_rnn, "rnn")):
+        model = load(smoke.path / name)
+        kept = model.get_weights()
+        model.set_weights([np.zeros_like(array) for array in kept])
+        model.load_weights(out / f"{name}.weights.h5")
+        assert all(map(np.array_equal, model.get_weights(), kept))
     needed = done.stdout.partition("an import of it needs ")[2].split()
     assert needed == ["--preprocess", "plain", "--set", "env.time_limit=150"]
     refused = inside("import_weights.py", *words, tmp_path / "back")  # the smoke preset's M is smaller than the paper's

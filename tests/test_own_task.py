@@ -17,7 +17,7 @@ from rollouts.scripted import BoxScript
 TASK = """
 from controller.gymnasium_task import gymnasium_task
 
-TASK = gymnasium_task("CartPole-v1", crop=lambda picture: picture[150:350, 150:450], ends=True, pays=False)
+TASK = gymnasium_task("CartPole-v1", crop=lambda frame: frame[150:350, 150:450], ends=True, pays=False)
 """
 
 
@@ -28,14 +28,14 @@ class Unbounded(gymnasium.Env):
     action_space = gymnasium.spaces.Box(-np.inf, np.inf, (1,))
 
 
-class Painted(gymnasium.Env):
+class Shown(gymnasium.Env):
     """Renders what it was made with."""
 
     render_mode = "rgb_array"
     action_space = gymnasium.spaces.Discrete(2)
 
-    def __init__(self, picture):
-        self.picture = picture
+    def __init__(self, frame):
+        self.frame = frame
 
     def reset(self, *, seed=None, options=None):
         """Begin."""
@@ -43,10 +43,10 @@ class Painted(gymnasium.Env):
         return 0, {}
 
     def render(self):
-        """Return the picture, or raise the error in its place."""
-        if isinstance(self.picture, Exception):
-            raise self.picture
-        return self.picture
+        """Return the frame, or raise the error in its place."""
+        if isinstance(self.frame, Exception):
+            raise self.frame
+        return self.frame
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_environments_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="Discrete or a bounded Box"):
         gymnasium_task(Unbounded)
     with pytest.raises(InputError, match=r"crop, of a frame uint8 \[400, 600, 3\], returns uint8 \[0, 600, 3\]"):
-        gymnasium_task("CartPole-v1", crop=lambda picture: picture[500:])
+        gymnasium_task("CartPole-v1", crop=lambda frame: frame[500:])
     with pytest.raises(InputError, match="'paper'"):
         Task(games=None, action_size=1, presets={})
     with pytest.raises(InputError, match="do not bound"):
@@ -133,7 +133,7 @@ def test_environments_that_do_not_fit_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("picture", "said"),
+    ("frame", "said"),
     [
         (np.zeros((64, 64, 3), np.float32), r"its render\(\) returns float32 \[64, 64, 3\], and must return uint8"),
         (np.zeros((64, 64, 4), np.uint8), r"returns uint8 \[64, 64, 4\], and must"),
@@ -142,12 +142,12 @@ def test_environments_that_do_not_fit_are_refused():
         (RuntimeError("no display"), r"cannot be reset and rendered \(no display\)"),
     ],
 )
-def test_pictures_that_do_not_fit_are_refused(picture, said):
+def test_frames_that_do_not_fit_are_refused(frame, said):
     """Before anything is collected, and what came is said."""
     with pytest.raises(InputError, match=said) as refusal:
-        gymnasium_task(lambda: Painted(picture))
+        gymnasium_task(lambda: Shown(frame))
     assert "\n" not in str(refusal.value)
-    assert gymnasium_task(lambda: Painted(np.zeros((70, 90, 3), np.uint8))).action_size == 2
+    assert gymnasium_task(lambda: Shown(np.zeros((70, 90, 3), np.uint8))).action_size == 2
 
 
 def test_actions_by_hand():
@@ -155,6 +155,8 @@ def test_actions_by_hand():
     assert to_space(np.float32([-0.2, 0.9, 0.1]), gymnasium.spaces.Discrete(3, start=4)) == 5
     box = gymnasium.spaces.Box(-2.0, 2.0, (1, 2), np.float32)
     assert to_space(np.float32([3.0, -1.0]), box).tolist() == [[2.0, -1.0]] and action_size(box) == 2
+    whole = gymnasium.spaces.Box(0, 3, (3,), np.int64)
+    assert to_space(np.float32([2.6, -1.0, 0.4]), whole).tolist() == [3, 0, 0]
 
 
 def test_games_are_the_environments():

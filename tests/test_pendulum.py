@@ -103,7 +103,7 @@ def test_random_torques_never_see_it_upright():
 
 
 def test_gymnasium_knows_them():
-    """The registered id passes Gymnasium's own checks; its picture is Gymnasium's."""
+    """The registered id passes Gymnasium's own checks; its frame is Gymnasium's."""
     env = gymnasium.make("WorldModels/Pendulum-v0", render_mode="rgb_array")
     check_env(env.unwrapped, skip_render_check=True)
     observation, info = env.reset(seed=4)

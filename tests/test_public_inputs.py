@@ -236,6 +236,17 @@ def test_what_is_no_run(tmp_path):
             load_agent(task, RELEASE)
 
 
+def test_an_agent_plays_as_it_is_scored():
+    """In float32, whatever V and M were trained in; bfloat16 by request, and no other precision."""
+    car = ROOT / "results" / "carracing"
+    assert load_vae(car / "vae").precision == "bfloat16"
+    for words, precision in (({}, "float32"), ({"precision": "bfloat16"}, "bfloat16")):
+        agent = load_agent(CARRACING, car, "real-zh-s0", **words)._actor._agent
+        assert agent.vae.precision == agent.rnn.precision == precision
+    with pytest.raises(ValueError, match="precision"):
+        load_agent(CARRACING, car, "real-zh-s0", precision="half")
+
+
 def test_folders_may_be_words():
     """Every public function that reads one takes a str too."""
     assert load_vae(f"{RELEASE}/vae").z_size == 64 and load_rnn(f"{RELEASE}/rnn").hidden_size == 512

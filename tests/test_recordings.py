@@ -7,6 +7,7 @@ import pytest
 from commands import assert_refused
 from samples import striped_frames
 
+import vae.recordings
 from experiment.errors import InputError
 from experiment.files import write_sealed
 from vae.episodes import list_episodes, read_episode
@@ -101,6 +102,19 @@ def test_files_that_are_none(tmp_path):
             archive.writestr(name, b"\x93NUMPY\1\0\x12\0{'descr': '<f8', (")
     for name in ("cut.npz", "text.npz", "one.npy", "missing.npz", "header.npz"):
         with pytest.raises(InputError, match="not an episode"):
+            read_recording(tmp_path / name, 1)
+
+
+def test_arrays_larger_than_any_episode(tmp_path, monkeypatch):
+    """Neither a bomb of the packer nor a header that promises too much is unpacked."""
+    np.savez_compressed(tmp_path / "bomb.npz", obs=np.zeros((200, 64, 64, 3), np.uint8), action=np.zeros(200))
+    header = "{'descr': '|u1', 'fortran_order': False, 'shape': (9000000000, 64, 64, 3)}".ljust(117) + "\n"
+    with zipfile.ZipFile(tmp_path / "header.npz", "w") as archive:
+        archive.writestr("obs.npy", b"\x93NUMPY\1\0\x76\0" + header.encode())
+        archive.writestr("action.npy", b"")
+    monkeypatch.setattr(vae.recordings, "LARGEST_ARRAY", 1_000_000)
+    for name, said in (("bomb.npz", "obs says that it holds 2,457,728 bytes"), ("header.npz", "not an episode")):
+        with pytest.raises(InputError, match=said):
             read_recording(tmp_path / name, 1)
 
 

@@ -72,7 +72,13 @@ def test_a_new_run_is_written_down_in_full(path):
     assert stored["stages"] == {name: vars(stage) for name, stage in vars(made.stages).items()}
     assert stored["stages"]["vae"]["epochs"] == 2.0
     assert stored["versions"]["numpy"] and stored["versions"]["python"] and stored["cpu"] and stored["cores"]
+    assert stored["overrides"] == {"vae.epochs": 2.0} and stored["threads"] >= 1
     assert load_run(path, SMOKE) == made
+    ask(path, "rnn.epochs=3")
+    again = json.loads((path / "config.json").read_text())
+    assert again["overrides"] == {"vae.epochs": 2.0, "rnn.epochs": 3.0}
+    ask(path)
+    assert json.loads((path / "config.json").read_text()) == again
 
 
 def test_later_commands_need_not_repeat_the_settings(path):

@@ -24,9 +24,19 @@ from experiment.metrics import read_metrics
 from experiment.progress import Progress
 from experiment.runs import Run
 from experiment.stages import run_stage
+from experiment.training_loop import updates_of
 from rnn.config import RNNConfig
 from rnn.series import Series
-from rnn.training import RNNTrainer, build_rnn, held_out_batches, learning_rate, load_rnn, make_batches, train_rnn
+from rnn.training import (
+    RNNTrainer,
+    build_rnn,
+    held_out_batches,
+    learning_rate,
+    load_rnn,
+    make_batches,
+    taken_evenly,
+    train_rnn,
+)
 from vae.config import VAEConfig
 from vae.frames import FrameStream, sample_frames
 from vae.training import learning_rate as v_learning_rate
@@ -88,9 +98,9 @@ def z_series(lengths: list[int]) -> list[Series]:
 TRAINING, HELD_OUT = z_series([30, 50, 41, 60, 33, 77]), z_series([45, 38])
 
 
-def m_trains(folder: Path, config: RNNConfig = M, held_out: list[Series] = HELD_OUT) -> dict[str, float]:
+def m_trains(folder: Path, config: RNNConfig = M, held_out: list[Series] = HELD_OUT, **more) -> dict[str, float]:
     """Train M, recording often."""
-    return train_rnn(folder, TRAINING, held_out, config, seed=0)
+    return train_rnn(folder, TRAINING, held_out, config, seed=0, **more)
 
 
 class Trained(NamedTuple):
@@ -302,6 +312,43 @@ def test_patience_keeps_the_best(tmp_path):
     best = int(np.argmin(validations))
     assert len(validations) == summary["updates"] == best + 3 < 180
     assert summary["validation_total"] == validations[best]
+
+
+def test_an_m_that_goes_on_is_never_worse(trained_m, tmp_path, monkeypatch):
+    """With patience the weights it begins with count, too; a kill before the first checkpoint changes nothing."""
+    config = dataclasses.replace(M, patience=2, validate_every=1, learning_rate=3.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(training_loop._Loop, "_updates", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            m_trains(tmp_path, config, start=load_rnn(trained_m.folder))
+    summary = m_trains(tmp_path, config, start=load_rnn(trained_m.folder))
+    rows = [row for row in read_metrics(tmp_path) if "validation_total" in row]
+    assert [row["step"] for row in rows] == [0, 1, 2] and rows[0]["validation_total"] < rows[1]["validation_total"]
+    assert summary["validation_total"] == rows[0]["validation_total"]
+    kept, start = load_rnn(tmp_path), load_rnn(trained_m.folder)
+    assert all(np.array_equal(a, b) for a, b in zip(kept.variables, start.variables, strict=True))
+
+
+def test_held_out_episodes_are_of_the_whole_list():
+    """About as many frames as wanted, evenly; all where there are no more, and one at least."""
+    episodes = [[n] * 10 for n in range(10)]
+    assert [episode[0] for episode in taken_evenly(episodes, 30)] == [3, 6, 9]
+    assert taken_evenly(episodes, 100) == taken_evenly(episodes, 1000) == episodes
+    assert taken_evenly(episodes, 1) == episodes[:1]
+
+
+def test_ends_that_rows_would_lose_are_refused(tmp_path):
+    """Whole episodes longer than a row never show M their end."""
+    longest = max(map(len, [*TRAINING, *HELD_OUT]))
+    config = dataclasses.replace(M, regime="episodes", sequence_length=longest - 1)
+    with pytest.raises(InputError, match=f"make it {longest} or more"):
+        m_trains(tmp_path, config)
+    assert not list(tmp_path.iterdir())
+
+
+def test_passes_come_to_updates():
+    """At least one, so that a share of a small pass trains at all."""
+    assert [updates_of(0.4, 1), updates_of(0.4, 10), updates_of(20.0, 3), updates_of(0.0, 9)] == [1, 4, 60, 0]
 
 
 @pytest.mark.parametrize("patience", [0, 2])

@@ -115,7 +115,7 @@ class FrameStream:
 
 
 def _shares(lengths: np.ndarray, frames: int, new: int, new_share: float) -> np.ndarray:
-    """The share of each episode's frames [n] that an epoch of at most so many frames uses."""
+    """Return the share of each episode's frames [n] that an epoch of at most so many frames uses."""
     parts = [slice(0, new), slice(new, None)] if new_share and 0 < new < len(lengths) else [slice(None)]
     wanted = [new_share * frames, (1 - new_share) * frames] if len(parts) == 2 else [frames]
     shares = np.empty(len(lengths))

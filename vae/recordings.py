@@ -10,7 +10,7 @@ import numpy as np
 
 from experiment.errors import InputError
 from experiment.files import first_line
-from experiment.npz import DAMAGED
+from experiment.npz import DAMAGED, LARGEST_ARRAY
 from vae.episodes import FRAME_SHAPE, Episode
 from vae.preprocessing import shrink
 
@@ -59,7 +59,7 @@ def read_recording(
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays by our names; nothing is unpickled."""
+    """Return the arrays by our names; nothing is unpickled."""
     try:
         loaded = np.load(path, allow_pickle=False)
         if not isinstance(loaded, Mapping):
@@ -69,6 +69,10 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             missing = [name for name in NEEDED if name not in found]
             if missing:
                 raise ValueError(f"holds {', '.join(file.files)[:100]}, and no {' or '.join(NAMES[missing[0]])}")
+            for name in found.values():
+                size = file.zip.getinfo(name if name in file.zip.namelist() else f"{name}.npy").file_size
+                if size > LARGEST_ARRAY:  # unpacked, whatever the size of the file is
+                    raise ValueError(f"{name} says that it holds {size:,} bytes; the most is {LARGEST_ARRAY:,}")
             return {ours: file[name] for ours, name in found.items()}
     except DAMAGED as error:
         raise InputError(f"{path}: not an episode ({first_line(error)})") from None

@@ -9,7 +9,7 @@ import tensorflow as tf
 from experiment.checkpoints import load_model
 from experiment.keras_settings import adam
 from experiment.random_streams import Purpose
-from experiment.training_loop import Schedule, train
+from experiment.training_loop import Schedule, train, updates_of
 from vae.config import ADVICE, VAEConfig
 from vae.frames import FrameStream
 from vae.losses import VAELoss, vae_loss
@@ -72,7 +72,7 @@ class VAETrainer:
 
 
 def learning_rate(config: VAEConfig, update: int, total: int) -> float:
-    """Return the step size of update 1 to `total`: a linear decay from the first to the final one."""
+    """Return the learning rate of update 1 to `total`: a linear decay from the first to the final one."""
     last = config.final_learning_rate or config.learning_rate
     return config.learning_rate + (last - config.learning_rate) * (update - 1) / max(1, total - 1)
 
@@ -87,7 +87,7 @@ class _Training:
         self.model, self.variables, self.batches = trainer.model, trainer.variables, data.batches
 
     def update(self, frames: np.ndarray, number: int) -> VAELoss:
-        """Make one update on frames uint8 [B, 64, 64, 3], with noise and step size of its number."""
+        """Make one update on frames uint8 [B, 64, 64, 3], with noise and learning rate of its number."""
         noise = Purpose.VAE_NOISE.stream(self.seed, update=number + 1).generator()
         eps = noise.standard_normal((len(frames), self.model.z_size), np.float32)
         self.trainer.optimizer.learning_rate.assign(learning_rate(self.trainer.config, number + 1, self.updates))
@@ -110,7 +110,7 @@ def train_vae(
     held_out: frames uint8 [n, 64, 64, 3]. start: a V to go on from, in place of a new one. Writes what
     `experiment.training_loop` writes, and raises what it raises.
     """
-    updates = round(config.epochs * data.batches_per_epoch)
+    updates = updates_of(config.epochs, data.batches_per_epoch)
     schedule = Schedule(
         updates=updates,
         frames=config.batch_size,

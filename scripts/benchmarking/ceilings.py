@@ -76,7 +76,7 @@ class Kernel(NamedTuple):
 
 
 def dense(name: str, rows: int, inputs: int, outputs: int, units: int, below: bool = True) -> Iterator[Kernel]:
-    """A dense layer forward and backward; `below`: the gradient of its inputs is needed too."""
+    """Yield a dense layer forward and backward; `below`: the gradient of its inputs is needed too."""
     yield Kernel(f"{name}, forward", Product(rows, inputs, outputs), 1, units)
     yield Kernel(f"{name}, weights", Product(inputs, rows, outputs, "a"), 1, units)
     if below:
@@ -98,7 +98,7 @@ def encoder(batch: int, kinds: tuple[str, ...]) -> Iterator[Kernel]:
 
 
 def vae_training(z_size: int = 64) -> Iterator[Kernel]:
-    """An update of V, by frame."""
+    """Yield an update of V, by frame."""
     from vae.model import CODE_SIZE, DECODER_LAYERS
 
     batch = VAE_BATCH
@@ -124,7 +124,7 @@ def vae_encoding(z_size: int = 64) -> Iterator[Kernel]:
 
 
 def rnn_training(inputs: int = 66, hidden: int = 512, head: int = 961) -> Iterator[Kernel]:
-    """An update of M, by frame: only the recurrent products are done step by step."""
+    """Yield an update of M, by frame: only the recurrent products are done step by step."""
     rows, steps, frames = RNN_ROWS, RNN_STEPS, RNN_ROWS * RNN_STEPS
     yield from dense("LSTM inputs", frames, inputs, 4 * hidden, frames, below=False)
     yield Kernel("LSTM state, forward", Product(rows, hidden, 4 * hidden), steps, frames)
@@ -134,7 +134,7 @@ def rnn_training(inputs: int = 66, hidden: int = 512, head: int = 961) -> Iterat
 
 
 def dream(inputs: int = 66, hidden: int = 512, head: int = 961) -> Iterator[Kernel]:
-    """A step of the dream, at the best number of rows."""
+    """Yield a step of the dream, at the best number of rows."""
     for rows in DREAM_ROWS:
         yield Kernel("LSTM inputs", Product(rows, inputs, 4 * hidden), 1, rows)
         yield Kernel("LSTM state", Product(rows, hidden, 4 * hidden), 1, rows)
@@ -145,12 +145,12 @@ STEPS = {"vae_training": vae_training, "vae_encoding": vae_encoding, "rnn_traini
 
 
 def tensorflow(job: Job) -> Measure:
-    """The rates by TensorFlow; the job's variant names the step."""
+    """Return the rates by TensorFlow; the job's variant names the step."""
     return _measure(job.variant, TensorFlowForms())
 
 
 def torch(job: Job) -> Measure:
-    """The rates by PyTorch."""
+    """Return the rates by PyTorch."""
     return _measure(job.variant, TorchForms(job.threads))
 
 
@@ -169,7 +169,7 @@ def _measure(step: str, library: Any) -> Measure:
 
 
 def forms(library: Any, work: Product | Convolution) -> Iterator[Callable[[], Any]]:
-    """The ways to do a kernel, made one at a time for the sake of memory; a factor may be turned beforehand."""
+    """Yield the ways to do a kernel, made one at a time for the sake of memory; a factor may be turned beforehand."""
     if isinstance(work, Convolution):
         yield library.convolution(work)
         work = work.product
@@ -205,14 +205,14 @@ class TensorFlowForms:
     """Products and convolutions by TensorFlow's eager operations."""
 
     def product(self, work: Product) -> Callable[[], Any]:
-        """A call that multiplies."""
+        """Return a call that multiplies."""
         import tensorflow as tf
 
         a, b = map(tf.constant, factors(work))
         return lambda: tf.linalg.matmul(a, b, transpose_a="a" in work.turned, transpose_b="b" in work.turned)
 
     def convolution(self, work: Convolution) -> Callable[[], Any]:
-        """A call that convolves."""
+        """Return a call that convolves."""
         import tensorflow as tf
 
         x, w, y = map(tf.constant, maps(work))
@@ -234,7 +234,7 @@ class TorchForms:
         torch.set_grad_enabled(False)
 
     def product(self, work: Product) -> Callable[[], Any]:
-        """A call that multiplies."""
+        """Return a call that multiplies."""
         import torch
 
         a, b = map(torch.from_numpy, factors(work))
@@ -242,7 +242,7 @@ class TorchForms:
         return lambda: torch.mm(a, b)
 
     def convolution(self, work: Convolution) -> Callable[[], Any]:
-        """A call that convolves."""
+        """Return a call that convolves."""
         import torch
 
         x, w, y = map(torch.from_numpy, maps(work))

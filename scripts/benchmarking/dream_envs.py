@@ -22,7 +22,7 @@ def environment(job: Job) -> Measure:
 
 
 def one() -> Callable[[], None]:
-    """A step of one environment, which begins anew when it is over."""
+    """Return a step of one environment, which begins anew when it is over."""
     env, actions = DoomDream(RELEASE), iter(lambda: np.float32([rng.uniform(-1, 1)]), None)
     rng = np.random.default_rng(0)
     env.reset(seed=0)
@@ -36,7 +36,7 @@ def one() -> Callable[[], None]:
 
 
 def many(count: int) -> Callable[[], None]:
-    """A step of so many dreams side by side."""
+    """Return a step of so many dreams side by side."""
     envs, rng = DoomDreams(count, RELEASE), np.random.default_rng(0)
     envs.reset(seed=0)
     return lambda: envs.step(rng.uniform(-1, 1, (count, 1)).astype(np.float32))

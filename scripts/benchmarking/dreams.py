@@ -2,8 +2,8 @@
 
 All dream with the released M and with candidates around the released controller, such as its training had in the end:
 their dreams last 1,280 steps on average, at most 2,100. As it began, with random controllers, they lasted 170 (variant
-"first", and the growth over rollouts). Generation g has the same candidates for all. The loop alone and its growth are
-of an M before training: no weight changes their speed.
+"first", and the scaling over rollouts). Generation g has the same candidates for all. The loop alone and its scaling
+are of an M before training: no weight changes their speed.
 """
 
 import functools
@@ -64,13 +64,13 @@ def prepare(job: Job) -> Measure:
 
 
 def arrays(folder: Path) -> list[np.ndarray]:
-    """The prepared arrays: LSTM kernel, recurrent kernel, bias, head kernel, bias."""
+    """Return the prepared arrays: LSTM kernel, recurrent kernel, bias, head kernel, bias."""
     with np.load(folder / FILE) as stored:
         return [stored[name] for name in stored.files]
 
 
 def first_frames() -> Any:
-    """The released first z."""
+    """Return the released first z."""
     return load_initial(RELEASE / "series", Z)
 
 
@@ -82,7 +82,7 @@ def untrained(hidden: int = HIDDEN) -> Any:
 
 
 def setup(job: Job) -> Any:
-    """What the ranks play with."""
+    """Return what the ranks play with."""
     task = cli.task("doomrnn")
     fields = {"z_size": Z, "action_size": 1, "hidden_size": HIDDEN, "mixtures": 5, "done_head": True}
     return Setup(
@@ -123,7 +123,7 @@ def on_farm(factory: Any, play: Any) -> FarmMeasure | None:
 
 
 def played(farm: Any, rollouts: list) -> dict[str, float]:
-    """The steps per second and the mean length of rollouts, to the last one's end."""
+    """Return the steps per second and the mean length of rollouts, to the last one's end."""
     start = time.perf_counter()
     lengths = [outcome.length for outcome in farm.play(rollouts)]
     seconds = time.perf_counter() - start
@@ -131,14 +131,14 @@ def played(farm: Any, rollouts: list) -> dict[str, float]:
 
 
 def generation(job: Job) -> Measure | None:
-    """A generation of 64 candidates x 16 rollouts; variants "first", and "growth" over the rollouts of that."""
+    """Return a generation of 64 candidates x 16 rollouts; variants "first", and "scaling" over the rollouts of that."""
     from controller.training import fitness_streams
 
     task = cli.task("doomrnn")
     config = task.presets["paper"].stages.controller
 
     def play(farm: Any, number: int) -> dict[str, float]:
-        count, which = (number, 0) if job.variant == "growth" else (POPSIZE * rollouts(job), number)
+        count, which = (number, 0) if job.variant == "scaling" else (POPSIZE * rollouts(job), number)
         streams, weights = fitness_streams(config, 0, which), candidates(which, first=job.variant != "")
         todo = sorted([(c, r) for r in range(config.rollouts) for c in range(POPSIZE)][:count])
         return played(farm, [Rollout(i, "dream", streams[c][r], weights[c]) for i, (c, r) in enumerate(todo)])
@@ -147,7 +147,7 @@ def generation(job: Job) -> Measure | None:
 
 
 def one_at_a_time(job: Job) -> Measure:
-    """A dream alone, as the authors' workers did it: C in NumPy, a compiled step of M called for every step."""
+    """Return a dream alone, as the authors' workers did it: C in NumPy, a compiled step of M called for every step."""
     import tensorflow as tf
 
     from rnn.mdn import sample
@@ -186,7 +186,7 @@ def one_at_a_time(job: Job) -> Measure:
 
 
 def loaded(job: Job) -> Any:
-    """The prepared model."""
+    """Return the prepared model."""
     model = untrained()
     for variable, array in zip(model.variables, arrays(job.folder), strict=True):
         variable.assign(array)
@@ -194,7 +194,7 @@ def loaded(job: Job) -> Any:
 
 
 def loop(job: Job) -> Measure:
-    """The compiled step loop alone, its noise ready and no row ending; growth over hidden units (variant "hidden").
+    """Measure the compiled step loop alone, its noise ready and no row ending; scaling over M's units ("hidden").
 
     Variant "row": a single row.
     """
@@ -213,7 +213,7 @@ def loop(job: Job) -> Measure:
 
 
 def endless(rows: int, hidden: int) -> Callable[[], None]:
-    """What advances a batch of dreams by a block, compiled."""
+    """Return what advances a batch of dreams by a block, compiled."""
     from controller.policies import Policy
     from rnn.dream import Dream, DreamState, Noise
 
@@ -265,7 +265,7 @@ class TimedPlayers:
         self._seconds = np.memmap(folder / f"busy-{cli.rank()}", np.float64, "w+", shape=(1,))
 
     def make(self, kind: Any) -> TimedPlayer:
-        """A player of this kind."""
+        """Return a player of this kind."""
         return TimedPlayer(self._factory.make(kind), self._seconds)
 
 
@@ -291,7 +291,7 @@ class ReleasedTraining:
         return sum(float(np.fromfile(self.folder / f"busy-{rank}")[0]) for rank in range(len(CORES)))
 
     def __call__(self) -> dict[str, float]:
-        """The next generation."""
+        """Return the next generation."""
         self.generation += 1
         busy, steps, start = self.busy(), self.trainer.table.steps, time.perf_counter()
         self.trainer._generation(self.generation, self.metrics)  # one at a time, as its `run` does them
@@ -301,7 +301,7 @@ class ReleasedTraining:
 
 
 def training(job: Job) -> Measure | None:
-    """The generations of C's training after the released one's last: the share of the ranks' time when nobody plays.
+    """Measure generations of C's training after the released one's last: the share of time when no rank plays.
 
     What an idle rank plays again for a slow one counts as played; how much that wastes, one rank against all tells.
     """
@@ -316,7 +316,7 @@ def training(job: Job) -> Measure | None:
 
 
 def evolution(job: Job) -> Measure:
-    """CMA-ES alone, ask and tell at 1,088 dimensions; growth over the population."""
+    """CMA-ES alone, ask and tell at 1,088 dimensions; scaling over the population."""
     from controller.cma_es import CMAES
 
     def measure(number: int) -> dict[str, float]:

@@ -15,7 +15,7 @@ SIDE_BY_SIDE = 8  # games of EnvPool; more are not faster on one core (measured)
 
 
 def actions(seed: int, steps: int) -> np.ndarray:
-    """The wandering policy's actions [steps, 3]."""
+    """Return the wandering policy's actions [steps, 3]."""
     return CarRacingScript("brownian").actions(np.random.default_rng(seed), steps)
 
 

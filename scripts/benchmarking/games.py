@@ -36,11 +36,11 @@ def carracing_environment(job: Job) -> Measure:
     from carracing.games import CarRacingGames
 
     def measure(number: int) -> dict[str, float]:
-        count, limit = (number, job.pick(100, 10)) if job.variant == "growth" else (1, job.pick(1000, 50))
+        count, limit = (number, job.pick(100, 10)) if job.variant == "scaling" else (1, job.pick(1000, 50))
         games, steps, start = CarRacingGames(count), 0, time.perf_counter()
         for seed in itertools.count(number):
             steps += play_out(games, seed, limit)
-            if job.variant == "growth" or time.perf_counter() - start > job.seconds:
+            if job.variant == "scaling" or time.perf_counter() - start > job.seconds:
                 break
         seconds = time.perf_counter() - start
         games.close()
@@ -67,7 +67,7 @@ def play_out(games: Any, seed: int, limit: int, script: Script = BROWNIAN) -> in
 
 
 def carracing_memory(job: Job) -> Measure:
-    """How much the highest resident memory grows from the 1,000th track to the 10,000th."""
+    """Return how much the highest resident memory grows from the 1,000th track to the 10,000th."""
     from carracing.env import CarRacingGame
 
     def measure(number: int) -> dict[str, float]:
@@ -93,12 +93,12 @@ def models(name: str, precision: str) -> tuple[Any, Any]:
 
 
 def stages(name: str, how: str) -> Any:
-    """The settings of a task's preset `quick`, or with "640" those of `paper`, whose window is larger."""
+    """Return the settings of a task's preset `quick`, or with "640" those of `paper`, whose window is larger."""
     return cli.task(name).presets["paper" if how == "640" else "quick"].stages
 
 
 def agent_setup(name: str, how: str) -> Any:
-    """What the ranks play the real task with."""
+    """Return what the ranks play the real task with."""
     task, (z_size, _, hidden) = cli.task(name), MODELS[name]
     vae, rnn = models(name, precision(how))
     settings = stages(name, how)
@@ -117,20 +117,20 @@ def precision(how: str) -> str:
 
 
 def agent(job: Job) -> Measure | None:
-    """The whole agent in the real task, V, M, C and all, on every rank.
+    """Return the whole agent in the real task, V, M, C and all, on every rank.
 
-    The variant is the task's name and float32, bfloat16, "640" (see `stages`), or "growth", over the number
+    The variant is the task's name and float32, bfloat16, "640" (see `stages`), or "scaling", over the number
     of rollouts, which then are short.
     """
     name, how = job.variant.split(" ")
     setup = agent_setup(name, how)
-    if how == "growth" or job.smoke:
+    if how == "scaling" or job.smoke:
         setup = replace(setup, env=replace(setup.env, time_limit=job.pick(40, 5)))
     rounds = {"doomrnn 640": 1, "carracing": 1}  # the others' episodes are of uneven lengths
     full = setup.games_per_rank * len(CORES) * rounds.get(job.variant, rounds.get(name, 4))
 
     def play(farm: Any, number: int) -> dict[str, float]:
-        count = number if how == "growth" else full
+        count = number if how == "scaling" else full
         weights = np.random.default_rng(number).normal(0, 0.1, (count, setup.policy.size)).astype(np.float32)
         streams = [Purpose.FITNESS.stream(0, generation=number, candidate=i, rollout=0) for i in range(count)]
         return played(farm, [Rollout(i, "real", stream, weights[i]) for i, stream in enumerate(streams)])
@@ -139,7 +139,7 @@ def agent(job: Job) -> Measure | None:
 
 
 def parts(job: Job) -> Measure:
-    """What an agent's parts allow: environments without an agent, then V, C and M without them, on every core.
+    """Return what an agent's parts allow: environments without an agent, then V, C and M without them, on every core.
 
     The variant as in `agent`. A rank's environments are played in turn, as with an agent: an engine that comes back to
     a core finds its data gone from the caches.
@@ -204,7 +204,7 @@ def doom_engine(job: Job) -> Measure:
 
 
 def collecting(job: Job) -> Measure | None:
-    """The collecting stage as `reproduce.py` runs it, engines on the same cores; the rate is of one core.
+    """Return the collecting stage as `reproduce.py` runs it, engines on the same cores; the rate is of one core.
 
     "differing" counts the frames of an episode that, read back, differ from those of the same game played again.
     """
@@ -219,7 +219,7 @@ def collecting(job: Job) -> Measure | None:
 
 
 def collecting_alone(job: Job) -> Measure:
-    """The collecting stage on one rank; growth over the episodes."""
+    """Return the collecting stage on one rank; scaling over the episodes."""
 
     def measure(number: int) -> dict[str, float]:
         with tempfile.TemporaryDirectory(dir=job.folder) as folder:
@@ -230,7 +230,7 @@ def collecting_alone(job: Job) -> Measure:
 
 
 def collectors() -> Any:
-    """The cast of collecting Doom's games."""
+    """Return the cast of collecting Doom's games."""
     quick = stages("doomrnn", "")
     setup = Setup(quick.env, quick.collect.games_per_rank, quick.collect.minimum_length)
     return TaskPlayers(cli.task("doomrnn"), setup)
@@ -264,7 +264,7 @@ def differing(folder: Path, seed: int) -> float:
 
 
 def series(job: Job) -> Measure:
-    """The encoding stage, from episode files to series files; growth over the episodes."""
+    """Return the encoding stage, from episode files to series files; scaling over the episodes."""
     from rnn.encoding import encode_episodes
     from vae.model import VAE
 
@@ -273,7 +273,7 @@ def series(job: Job) -> Measure:
     paths = list_episodes(store)
 
     def measure(number: int) -> dict[str, float]:
-        chosen = paths[:number] if job.variant == "growth" else paths
+        chosen = paths[:number] if job.variant == "scaling" else paths
         frames = sum(map(episode_length, chosen))
         with tempfile.TemporaryDirectory(dir=job.folder) as folder:
             episodes, target = Path(folder, "episodes"), Path(folder, "series")

@@ -15,7 +15,7 @@ LOOP = "the compiled loop alone on every core: noise ready, no row ends"
 
 
 @dataclass(frozen=True)
-class Growth:
+class Scaling:
     """A part timed at several sizes; one that scales as its own operations do has exponent 1."""
 
     implementation: Implementation
@@ -34,7 +34,7 @@ class Benchmark:
     what: str
     unit: str
     implementations: dict[str, Implementation]
-    growths: dict[str, Growth] = field(default_factory=dict)
+    scalings: dict[str, Scaling] = field(default_factory=dict)
     prepare: str = ""
     once: bool = False
     asides: dict[str, str] = field(default_factory=dict)
@@ -50,9 +50,9 @@ def ceilings(step: str, place: str = "all") -> dict[str, Implementation]:
     }
 
 
-def growth(part: str, along: str, sizes: tuple[int, ...], place: str = "all", variant: str = "growth") -> Growth:
-    """The scaling of a part."""
-    return Growth(Implementation(part, "", place, variant), along, sizes)
+def scaling(part: str, along: str, sizes: tuple[int, ...], place: str = "all", variant: str = "scaling") -> Scaling:
+    """Return the scaling of a part."""
+    return Scaling(Implementation(part, "", place, variant), along, sizes)
 
 
 OPERATIONS = "the operations of 128 to 1,024 hidden units"
@@ -75,8 +75,8 @@ DREAM = Benchmark(
         **ceilings("dream", "each"),
     },
     {
-        "rollouts": growth("benchmarking.dreams.generation", "rollouts", (128, 256, 512, 1024), "ranks"),
-        "hidden": growth("benchmarking.dreams.loop", OPERATIONS, HIDDEN_UNITS, "each", "hidden"),
+        "rollouts": scaling("benchmarking.dreams.generation", "rollouts", (128, 256, 512, 1024), "ranks"),
+        "hidden": scaling("benchmarking.dreams.loop", OPERATIONS, HIDDEN_UNITS, "each", "hidden"),
     },
     prepare="benchmarking.dreams.prepare",
     asides={"PyTorch, all steps rate": "all it does, the steps of rows that have ended too"},
@@ -95,7 +95,7 @@ GENERATION = Benchmark(
     "a generation of C's training as it is, CMA-ES, files and messages included",
     "steps/s",
     {"ours": Implementation("benchmarking.dreams.training", "`ControllerTrainer`, a rank a core", "ranks")},
-    {"population": growth("benchmarking.dreams.evolution", "CMA-ES's population", (32, 64, 128, 256), "rank")},
+    {"population": scaling("benchmarking.dreams.evolution", "CMA-ES's population", (32, 64, 128, 256), "rank")},
     prepare="benchmarking.dreams.prepare",
 )
 CARRACING_ENVIRONMENT = Benchmark(
@@ -106,7 +106,7 @@ CARRACING_ENVIRONMENT = Benchmark(
         "Gymnasium": Implementation("benchmarking.environments.gymnasium", "CarRacing-v3, resets not counted", "one"),
         "EnvPool": Implementation("benchmarking.environments.envpool", "CarRacing-v3 in C++", "one", needs="envpool"),
     },
-    {"games": growth("benchmarking.games.carracing_environment", "environments in a batch", (4, 8, 16, 32), "one")},
+    {"games": scaling("benchmarking.games.carracing_environment", "environments in a batch", (4, 8, 16, 32), "one")},
 )
 CARRACING_AGENT = Benchmark(
     "V, M, C and CarRacing together, whole episodes",
@@ -119,7 +119,7 @@ CARRACING_AGENT = Benchmark(
         "bfloat16": Implementation("benchmarking.games.agent", "ours in bfloat16", "ranks", "carracing bfloat16"),
         "parts bfloat16": Implementation("benchmarking.games.parts", "its parts apart", "each", "carracing bfloat16"),
     },
-    {"rollouts": growth("benchmarking.games.agent", "rollouts", (32, 64, 128, 256), "ranks", "carracing growth")},
+    {"rollouts": scaling("benchmarking.games.agent", "rollouts", (32, 64, 128, 256), "ranks", "carracing scaling")},
     asides={
         "parts, environment rate": "CarRacing alone on every core",
         "parts, networks rate": "V, C and M alone on every core",
@@ -143,7 +143,7 @@ VAE_TRAINING = Benchmark(
         ),
         **ceilings("vae_training"),
     },
-    {"batch": growth("benchmarking.parts.vae_training", "frames in a batch", (25, 50, 100, 200))},
+    {"batch": scaling("benchmarking.parts.vae_training", "frames in a batch", (25, 50, 100, 200))},
 )
 VAE_ENCODING = Benchmark(
     "encoding batches of 256 frames in memory",
@@ -154,7 +154,7 @@ VAE_ENCODING = Benchmark(
         "bfloat16": Implementation("benchmarking.parts.vae_encoding", "ours in bfloat16", variant="bfloat16"),
         **ceilings("vae_encoding"),
     },
-    {"batch": growth("benchmarking.parts.vae_encoding", "frames in a batch", (64, 128, 256, 512))},
+    {"batch": scaling("benchmarking.parts.vae_encoding", "frames in a batch", (64, 128, 256, 512))},
 )
 RNN_TRAINING = Benchmark(
     "updates of Doom's M, 100 rows of 100 steps",
@@ -166,8 +166,8 @@ RNN_TRAINING = Benchmark(
         **ceilings("rnn_training"),
     },
     {
-        "rows": growth("benchmarking.parts.rnn_training", "rows in a batch", (25, 50, 100, 200)),
-        "hidden": growth("benchmarking.parts.rnn_training", OPERATIONS, HIDDEN_UNITS, variant="hidden"),
+        "rows": scaling("benchmarking.parts.rnn_training", "rows in a batch", (25, 50, 100, 200)),
+        "hidden": scaling("benchmarking.parts.rnn_training", OPERATIONS, HIDDEN_UNITS, variant="hidden"),
     },
 )
 DOOM_AGENT = Benchmark(
@@ -184,7 +184,7 @@ DOOM_AGENT = Benchmark(
             "benchmarking.games.doom_engine", "ViZDoom alone on every core, an engine a core", "each"
         ),
     },
-    {"rollouts": growth("benchmarking.games.agent", "rollouts", (32, 64, 128, 256), "ranks", "doomrnn growth")},
+    {"rollouts": scaling("benchmarking.games.agent", "rollouts", (32, 64, 128, 256), "ranks", "doomrnn scaling")},
     asides={
         "parts, environment rate": "16 engines and their observations in turn on every core",
         "parts, networks rate": "V, C and M alone on every core",
@@ -200,13 +200,13 @@ DOOM_COLLECTING = Benchmark(
         ),
         "engine": Implementation("benchmarking.games.doom_engine", "ViZDoom alone on one core", "one"),
     },
-    {"episodes": growth("benchmarking.games.collecting_alone", "episodes", (4, 8, 16, 32), "one")},
+    {"episodes": scaling("benchmarking.games.collecting_alone", "episodes", (4, 8, 16, 32), "one")},
 )
 SERIES = Benchmark(
     "encoding 32 episodes from disk to disk",
     "frames/s",
     {"ours": Implementation("benchmarking.games.series", "the stage itself")},
-    {"episodes": growth("benchmarking.games.series", "episodes", (4, 8, 16, 32))},
+    {"episodes": scaling("benchmarking.games.series", "episodes", (4, 8, 16, 32))},
 )
 BENCHMARKS = {
     "dream": DREAM,
@@ -228,7 +228,7 @@ class BenchmarkRun:
     """A measure under way: its workers while in context, and what they found.
 
     series: the values of all repetitions by implementation, and of what else they reported by "implementation, key".
-    growth: sizes and the seconds of every round. kernels: what the kernels of a step took, by library and repetition.
+    scaling: sizes and the seconds of every round. kernels: what the kernels of a step took, by library and repetition.
     missing: what could not be measured, and why.
     """
 
@@ -237,7 +237,7 @@ class BenchmarkRun:
         self._folder, self._smoke = folder, smoke
         self.workers: dict[str, Worker] = {}
         self.series: dict[str, list[float] | None] = {}
-        self.growth: dict[str, tuple[list[float], list[list[float]]]] = {}
+        self.scaling: dict[str, tuple[list[float], list[list[float]]]] = {}
         self.kernels: dict[str, list[dict[str, dict[str, float]]]] = {}
         self.missing: dict[str, str] = {}
 
@@ -256,7 +256,7 @@ class BenchmarkRun:
         return self
 
     def launch(self, implementation: Implementation, seconds: float) -> Worker:
-        """A worker, ready."""
+        """Return a worker, ready."""
         return Worker(implementation, self._folder, seconds, self._smoke)
 
     def start(self, name: str, implementation: Implementation) -> None:
@@ -303,20 +303,20 @@ class BenchmarkRun:
         for key in [key for key in self.series if key == name or key.startswith(f"{name}, ")]:
             del self.series[key]
 
-    def grow(self, rounds: int, seconds: float) -> None:
-        """Time every growth at all of its sizes, round after round."""
-        for name, along in self.measure.growths.items():
+    def scale(self, rounds: int, seconds: float) -> None:
+        """Time every scaling at all of its sizes, round after round."""
+        for name, along in self.measure.scalings.items():
             try:
                 worker = self.launch(along.implementation, seconds)
             except MeasurementFailed as failed:
-                self.missing[f"growth over {along.along}"] = f"failed: {failed}"
+                self.missing[f"scaling over {along.along}"] = f"failed: {failed}"
                 continue
             try:
                 found = [[worker.measure(size) for size in along.sizes] for _ in range(rounds)]
                 sizes = [result.get("operations", size) for result, size in zip(found[0], along.sizes, strict=True)]
-                self.growth[name] = sizes, [[result["seconds"] for result in each] for each in found]
+                self.scaling[name] = sizes, [[result["seconds"] for result in each] for each in found]
             except MeasurementFailed as failed:
-                self.missing[f"growth over {along.along}"] = f"failed: {failed}"
+                self.missing[f"scaling over {along.along}"] = f"failed: {failed}"
             finally:
                 worker.close()
 

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarking.figures import OPEN, SHORT, spread_text, text
+from benchmarking.figures import MISSED, OPEN, spread_text, text
 from reporting.stage_times import times_table
 
 HEAD = """# Performance
@@ -29,7 +29,7 @@ SHARES = """## Where the time of a whole run goes
 What `scripts/reproduce.py` noted of its stages, loading and compiling included; the largest share is where the next
 speed-up would count most.
 """
-GROWTH = """## Scaling
+SCALING = """## Scaling
 
 Time scales as the size to this exponent, fitted over four sizes; more than {bound} would be another complexity class.
 Over hidden units it is the time against the operations that so many units need.
@@ -58,11 +58,11 @@ WHY = {  # of a missed target: what other measurements say about it; {measure/se
 
 
 def page(results: dict[str, Any]) -> str:
-    """The whole page of a benchmark's results."""
+    """Return the whole page of a benchmark's results."""
     parts = [head(results), "## Targets\n", *target_table(results), *short(results), "## Rates\n"]
     parts += rate_tables(results)
     parts += share_tables(results)
-    parts += [GROWTH.format(bound=bounds(results)), *growth_table(results), *ceiling_tables(results)]
+    parts += [SCALING.format(bound=bounds(results)), *scaling_table(results), *ceiling_tables(results)]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts if part)
 
 
@@ -77,7 +77,7 @@ def head(results: dict[str, Any]) -> str:
 
 
 def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [heads, ("---",) * len(heads), *rows])
 
 
@@ -91,36 +91,36 @@ def target_table(results: dict[str, Any]) -> list[str]:
 
 
 def found(row: dict[str, Any]) -> str:
-    """What was measured, or a dash."""
+    """Return what was measured, or a dash."""
     return "–" if row["value"] is None else spread_text(row["value"], row["low"], row["high"])
 
 
 def bold(verdict: str) -> str:
-    """A verdict as the page says it, in bold where a target is missed or not measured."""
-    return f"**{verdict}**" if verdict in (SHORT, OPEN) else verdict
+    """Return a verdict as the page says it, in bold where a target is missed or not measured."""
+    return f"**{verdict}**" if verdict in (MISSED, OPEN) else verdict
 
 
 def short(results: dict[str, Any]) -> list[str]:
     """Missed targets, and what could not be measured, in words."""
-    lines = [sentence(row, results) for row in results["targets"] if row["verdict"] == SHORT]
+    lines = [sentence(row, results) for row in results["targets"] if row["verdict"] == MISSED]
     for name, measure in results["measures"].items():
-        for growth in measure["growth"].values():
-            if growth["verdict"] == SHORT:
-                grows = spread_text(growth["exponent"], growth["low"], growth["high"])
-                lines.append(f"- **{name}** scales over {growth['along']} with exponent {grows}.")
+        for scaling in measure["scaling"].values():
+            if scaling["verdict"] == MISSED:
+                grows = spread_text(scaling["exponent"], scaling["low"], scaling["high"])
+                lines.append(f"- **{name}** scales over {scaling['along']} with exponent {grows}.")
         lines += [f"- Not measured: {name}, {who} ({why})." for who, why in measure["missing"].items()]
     return ["## Missed targets\n", "\n".join(lines)] if lines else ["No target is missed.\n"]
 
 
 def sentence(row: dict[str, Any], results: dict[str, Any]) -> str:
-    """A missed target, with what the other measurements say of it."""
+    """Return a missed target, with what the other measurements say of it."""
     reason = explained(WHY.get(row["name"], ""), results)
     line = f"- **{row['name']}** is {found(row)} {row['unit']}; the target is {row['sense']} {text(row['bound'])}"
     return f"{line}{'; ' if reason else ''}{reason}."
 
 
 def explained(words: str, results: dict[str, Any]) -> str:
-    """A sentence with medians of series, {measure/series}, or of ratios of two, {a:b}; empty where one is missing."""
+    """Return a sentence with medians of series, {measure/series}, or ratios, {a:b}; empty where one is missing."""
 
     def median(name: str) -> float:
         measure, _, series = name.partition("/")
@@ -137,7 +137,7 @@ def explained(words: str, results: dict[str, Any]) -> str:
 
 
 def rate_tables(results: dict[str, Any]) -> Iterator[str]:
-    """A table of every measure: who, how fast, and how ours compares."""
+    """Yield a table of every measure: who, how fast, and how ours compares."""
     for name, measure in results["measures"].items():
         rows = []
         for who, one in measure["implementations"].items():
@@ -159,19 +159,19 @@ def share_tables(results: dict[str, Any]) -> Iterator[str]:
 
 
 def bounds(results: dict[str, Any]) -> float:
-    """The largest exponent that is allowed."""
-    found = [g["bound"] for m in results["measures"].values() for g in m["growth"].values()]
+    """Return the largest exponent that is allowed."""
+    found = [g["bound"] for m in results["measures"].values() for g in m["scaling"].values()]
     return max(found, default=1.05)
 
 
-def growth_table(results: dict[str, Any]) -> list[str]:
-    """The exponents of all scalings."""
+def scaling_table(results: dict[str, Any]) -> list[str]:
+    """Return the exponents of all scalings."""
     rows = []
     for name, measure in results["measures"].items():
-        for growth in measure["growth"].values():
-            grows = spread_text(growth["exponent"], growth["low"], growth["high"])
-            sizes = ", ".join(f"{size:,.0f}" for size in growth["sizes"])
-            rows.append((name, growth["along"], sizes, grows, bold(growth["verdict"])))
+        for scaling in measure["scaling"].values():
+            grows = spread_text(scaling["exponent"], scaling["low"], scaling["high"])
+            sizes = ", ".join(f"{size:,.0f}" for size in scaling["sizes"])
+            rows.append((name, scaling["along"], sizes, grows, bold(scaling["verdict"])))
     return [table(("measure", "over", "sizes", "exponent", "verdict"), rows)]
 
 

@@ -1,6 +1,6 @@
 """The project's own implementations among networks: training V, encoding, training M.
 
-A part takes a `Job` and returns what measures once. Told variant "growth", the number it is given is a size, else the
+A part takes a `Job` and returns what measures once. Told variant "scaling", the number it is given is a size, else the
 number of the repetition. Work in memory only, made of random numbers.
 """
 
@@ -21,7 +21,7 @@ def random_frames(count: int) -> np.ndarray:
 
 
 def vae_training(job: Job) -> Measure:
-    """Updates of V on batches in memory, in the precision of the variant; growth over the batch."""
+    """Updates of V on batches in memory, in the precision of the variant; scaling over the batch."""
     from vae.training import VAETrainer, build_vae
 
     config = VAEConfig(precision="bfloat16" if job.variant == "bfloat16" else "float32")
@@ -34,7 +34,7 @@ def vae_training(job: Job) -> Measure:
         return frames, eps
 
     def measure(number: int) -> dict[str, float]:
-        frames, eps = batch(number if job.variant == "growth" else VAE_BATCH)
+        frames, eps = batch(number if job.variant == "scaling" else VAE_BATCH)
         return job.rates(lambda: float(trainer.update(frames, eps).total), len(frames))
 
     batch(VAE_BATCH)
@@ -42,7 +42,7 @@ def vae_training(job: Job) -> Measure:
 
 
 def vae_encoding(job: Job) -> Measure:
-    """Encoding batches in memory, in the precision of the variant; growth over the batch."""
+    """Encoding batches in memory, in the precision of the variant; scaling over the batch."""
     from rnn.encoding import compile_encoder
     from vae.model import VAE
 
@@ -50,7 +50,7 @@ def vae_encoding(job: Job) -> Measure:
     batch = functools.cache(random_frames)
 
     def measure(number: int) -> dict[str, float]:
-        frames = batch(number if job.variant == "growth" else ENCODING_BATCH)
+        frames = batch(number if job.variant == "scaling" else ENCODING_BATCH)
         return job.rates(lambda: encode(frames)[0].numpy(), len(frames))
 
     encode(batch(ENCODING_BATCH))
@@ -58,7 +58,7 @@ def vae_encoding(job: Job) -> Measure:
 
 
 def rnn_batch(rows: int, steps: int):
-    """A batch of noise for M as Doom's is, with an episode's end every 300 steps."""
+    """Return a batch of noise for M as Doom's is, with an episode's end every 300 steps."""
     rng = np.random.default_rng(0)
     flags = (rng.random((rows, steps)) < 1 / 300).astype(np.float32)
     z = rng.standard_normal((rows, steps + 1, 64), np.float32)
@@ -67,12 +67,12 @@ def rnn_batch(rows: int, steps: int):
 
 
 def rnn_training(job: Job) -> Measure:
-    """Updates of M, in bfloat16 with that variant; growth over a batch's rows, or ("hidden") over M's hidden units."""
+    """Updates of M, in bfloat16 with that variant; scaling over a batch's rows, or ("hidden") over M's hidden units."""
     import tensorflow as tf
 
     from rnn.training import RNNTrainer, build_rnn
 
-    steps = 25 if job.variant in ("growth", "hidden") else RNN_STEPS
+    steps = 25 if job.variant in ("scaling", "hidden") else RNN_STEPS
     precision = "bfloat16" if job.variant == "bfloat16" else "float32"
 
     @functools.cache
@@ -84,7 +84,7 @@ def rnn_training(job: Job) -> Measure:
         return lambda: float(trainer.update(batch, rate).total)
 
     def measure(number: int) -> dict[str, float]:
-        rows = number if job.variant == "growth" else RNN_ROWS
+        rows = number if job.variant == "scaling" else RNN_ROWS
         hidden = number if job.variant == "hidden" else 512
         found = job.rates(update(rows, hidden), rows * steps)
         return found | ({"operations": step_operations(hidden)} if job.variant == "hidden" else {})

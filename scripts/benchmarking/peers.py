@@ -155,7 +155,7 @@ class Dream:
         self.cell.load_state_dict({name.removesuffix("_l0"): value for name, value in model.lstm.state_dict().items()})
 
     def step(self, state: tuple, policy: torch.Tensor, uniforms: torch.Tensor, normals: torch.Tensor) -> tuple:
-        """A step of z [B, Z], h, c [B, H], restart [B, 1] with policies [B, P]: the next state, and done [B]."""
+        """Return a step of z [B, Z], h, c [B, H], restart [B, 1] with policies [B, P]: the next state, and done [B]."""
         z, h, c, restart = state
         action = torch.tanh((torch.cat([z, c, h], 1) * policy).sum(1, keepdim=True))
         h, c = self.cell(torch.cat([z, action, restart], 1), (h, c))
@@ -168,7 +168,7 @@ class Dream:
 
     @torch.inference_mode()
     def lengths(self, policies: np.ndarray, limit: int, endless: bool = False) -> torch.Tensor:
-        """How long each dream [B] lasts; `endless`: all steps up to the limit are done whatever ends."""
+        """Return how long each dream [B] lasts; `endless`: all steps up to the limit are done whatever ends."""
         policy, rows = torch.from_numpy(policies), len(policies)
         first, zero = np.stack([self.first.draw(self.rng) for _ in range(rows)]), torch.zeros(rows, HIDDEN)
         state, lived = (torch.from_numpy(first), zero, zero, torch.ones(rows, 1)), torch.full((rows,), limit)
@@ -217,6 +217,6 @@ def dream(job: Job) -> Measure:
 
 
 def useful_share(lengths: np.ndarray, rows: int) -> float:
-    """The steps that count among those done, where a batch of so many rows goes on to its last one's end."""
+    """Return the steps that count among those done, where a batch of so many rows goes on to its last one's end."""
     done = sum(len(part) * part.max() for part in np.split(lengths, range(rows, len(lengths), rows)))
     return float(lengths.sum() / done)

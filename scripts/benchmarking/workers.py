@@ -67,11 +67,11 @@ class Job(NamedTuple):
     smoke: bool = False
 
     def pick(self, full: int, tiny: int) -> int:
-        """A size."""
+        """Return a size."""
         return tiny if self.smoke else full
 
     def rates(self, step: Callable[[], Any], amount: float) -> dict[str, float]:
-        """The rate of `step`, which does `amount` of something, repeated for the seconds of a repetition."""
+        """Return the rate of `step`, which does `amount` of something, repeated for the seconds of a repetition."""
         count, start = 0, time.perf_counter()
         while count == 0 or time.perf_counter() - start < self.seconds:
             step()
@@ -182,7 +182,7 @@ def end_with_parent() -> None:
 
 
 def join(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """The result of processes that worked side by side: rates are added, other numbers averaged."""
+    """Return the result of processes that worked side by side: rates are added, other numbers averaged."""
     if len(results) == 1:
         return results[0]
     joined: dict[str, Any] = {}
@@ -196,12 +196,12 @@ def join(results: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def side_by_side(kernels: list[dict[str, float]]) -> dict[str, float]:
-    """A kernel of a ceiling done by several processes at once: the seconds that all together need for a unit."""
+    """Return a kernel of a ceiling done by several processes at once: the seconds that all together need for a unit."""
     return kernels[0] | {"seconds": 1 / sum(1 / kernel["seconds"] for kernel in kernels)}
 
 
 def serve(part: str, variant: str, folder: str, threads: str, seconds: str, core: str, smoke: str) -> None:
-    """The implementation's side: make the measure, say which processes to stop meanwhile, and answer until told to end.
+    """Make the measure, say which processes to stop meanwhile, and answer until told to end.
 
     What anybody prints goes to standard error. Ranks other than 0 come back from the making when the farm closes.
     """

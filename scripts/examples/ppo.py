@@ -86,7 +86,7 @@ class DreamVecEnv(VecEnv):
         self.envs.close()
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """An attribute, once for each environment asked for."""
+        """Return an attribute, once for each environment asked for."""
         return [getattr(self.envs, attr_name)] * len(self._get_indices(indices))
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
@@ -225,7 +225,7 @@ def train(arguments: argparse.Namespace, task: Task) -> tuple[PPO, dict[str, Any
 
 
 def parse() -> argparse.Namespace:
-    """The flags."""
+    """Return the flags."""
     parser = cli.parser(__doc__, preset=False, fields=False, seed_help="of PPO and its dreams (default 0)")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="where ppo.zip and ppo.json go")
     for name, default, what in (

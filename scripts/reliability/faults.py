@@ -32,7 +32,7 @@ CONSUMERS = {  # a file of a finished run, and the stage that reads it
 
 @contextlib.contextmanager
 def small_disk(place: Path) -> Iterator[bool]:
-    """A disk in memory mounted at `place`; gives False where mounting is not allowed here."""
+    """Mount a disk in memory at `place`; gives False where mounting is not allowed here."""
     place.mkdir(parents=True, exist_ok=True)
     command = ["mount", "-t", "tmpfs", "-o", DISK, "tmpfs", str(place)]
     mounted = os.geteuid() == 0 and subprocess.run(command, capture_output=True).returncode == 0
@@ -44,7 +44,7 @@ def small_disk(place: Path) -> Iterator[bool]:
 
 
 def fill(disk: Path) -> Path:
-    """A file that takes all that is left of a disk."""
+    """Return a file that takes all that is left of a disk."""
     ballast = disk / "ballast"
     with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as file:
         for size in (1 << 20, 1 << 10, 1):
@@ -55,7 +55,7 @@ def fill(disk: Path) -> Path:
 
 
 def said(log: Path) -> list[str]:
-    """The lines of a log in which a program says how it failed."""
+    """Return the lines of a log in which a program says how it failed."""
     lines = log.read_text(errors="replace").splitlines()
     return [line for line in lines if line.startswith(("failed:", "error:", "interrupted")) or "Traceback" in line]
 
@@ -100,7 +100,7 @@ def _fill_under(stage: str, scratch: Path, whole: Path, seconds: float) -> dict:
 
 
 def damaged(data: bytes, rng: random.Random, kind: str) -> bytes:
-    """The bytes cut somewhere, or with one bit flipped."""
+    """Return the bytes cut somewhere, or with one bit flipped."""
     place = rng.randrange(len(data))
     if kind == "cut":
         return data[:place]
@@ -135,14 +135,14 @@ def damage(scratch: Path, whole: Path, seed: int) -> dict:
 
 
 def files_of(run: Path) -> list[Path]:
-    """The files of a run that later stages read."""
+    """Return the files of a run that later stages read."""
     found = [path for path in run.rglob("*") if path.is_file() and path.suffix in (".json", ".jsonl", ".npz")]
     hidden = [path for path in found if path.name.startswith(".") or path.name == "timing.jsonl"]
     return [path for path in found if path not in hidden and path.stat().st_size]
 
 
 def _read(path: Path):
-    """What the project's readers make of a file, or None where they refuse it in one line."""
+    """Return what the project's readers make of a file, or None where they refuse it in one line."""
     try:
         if path.name in ("config.json", "begun.json", "done.json"):
             return read_sealed(path)

@@ -71,7 +71,7 @@ def settings() -> list[str]:
 
 
 def command(stage: str, run: Path, ranks: int) -> list[str]:
-    """A stage's command on so many ranks."""
+    """Return a stage's command on so many ranks."""
     words = [str(Path(__file__).parents[1] / SCRIPTS[stage]), "doomrnn", "--run", str(run)]
     if stage == "collect":
         words += ["--preset", "smoke", *settings()]
@@ -129,7 +129,7 @@ def descendants(pid: int) -> Iterator[int]:
 
 
 def ranks_of(pid: int) -> list[int]:
-    """The ranks under an mpirun, in the order in which they were started."""
+    """Return the ranks under an mpirun, in the order in which they were started."""
     found = []
     for child in descendants(pid):
         try:
@@ -154,7 +154,7 @@ def strike(process: subprocess.Popen, stage: str, rng: random.Random) -> str:
 
 
 def gone(members: list[int]) -> bool:
-    """Whether these processes end within the patience; those that do not are killed."""
+    """Return whether these processes end within the patience; those that do not are killed."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if not any(Path(f"/proc/{pid}").exists() for pid in members):
@@ -182,7 +182,7 @@ def undisturbed(run: Path) -> dict[str, float]:
 
 
 def copy_earlier_stages(stage: str, whole: Path, torn: Path, link: bool = True) -> None:
-    """A run in which everything before `stage` is done, by links or copies, and nothing of it or after it."""
+    """Make a run in which everything before `stage` is done, by links or copies, and nothing of it or after it."""
     shutil.rmtree(torn, ignore_errors=True)
     torn.mkdir(parents=True)
     for name in SCRIPTS:
@@ -202,7 +202,7 @@ def differences(stage: str, whole: Path, torn: Path) -> list[str]:
 
 
 def same(one: Path, other: Path) -> bool:
-    """Whether both files are there and hold the same bytes."""
+    """Return whether both files are there and hold the same bytes."""
     return one.exists() and other.exists() and one.read_bytes() == other.read_bytes()
 
 
@@ -254,7 +254,7 @@ class Tortured:
         return struck
 
     def verdict(self) -> dict:
-        """What came of it."""
+        """Return what came of it."""
         return {
             "kills": len(self.ways),
             "ways": {way: self.ways.count(way) for way in sorted(set(self.ways))},

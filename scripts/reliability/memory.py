@@ -27,7 +27,7 @@ def watch(run: Path, log: Path, minutes: float) -> None:
 
 
 def looks(run: Path):
-    """A row for each process whose command names the run: time, pid, script and resident megabytes."""
+    """Yield a row for each process whose command names the run: time, pid, script and resident megabytes."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
@@ -64,7 +64,7 @@ def summary(log: Path) -> dict:
 
 
 def _life(script: str, rows: list[dict]) -> dict | None:
-    """The median memory of the tenth after the warm-up, and of the last tenth."""
+    """Return the median memory of the tenth after the warm-up, and of the last tenth."""
     minutes = (rows[-1]["t"] - rows[0]["t"]) / 60
     if minutes < 2 or rows[-1]["rss_mb"] < 20:  # mpirun's own helpers
         return None

@@ -60,7 +60,7 @@ def play(ranks: int, *words: object) -> Played:
 
 
 def same(job: Played, alone: Played) -> bool:
-    """Whether a job ended well, with outcomes bit-identical to those of one process."""
+    """Return whether a job ended well, with outcomes bit-identical to those of one process."""
     return job.code == alone.code == 0 and job.result["sha256"] == alone.result["sha256"]
 
 
@@ -111,7 +111,7 @@ def stopped_rank() -> dict[str, Any]:
 
 
 def overhead(units: int = 1024) -> dict[str, Any]:
-    """What rank 0's process computes to hand out and take in a generation that others play in no time, four ranks."""
+    """Measure what rank 0 computes to hand out and take in a generation that others play in no time, four ranks."""
     promise = f"{units} rollouts, in portions as training hands them out, cost rank 0 less than 50 ms"
     found = {}
     for name, portion in (("as_training_does", 512), ("by_16", 16), ("one_by_one", 1)):

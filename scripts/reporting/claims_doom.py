@@ -40,7 +40,7 @@ def add_claims(book: Book) -> None:
     _agent(book)
     _low_temperature(book)
     _temperature(book)
-    _colder_dreams(book)
+    _lower_temperatures(book)
     _iteration(book)
 
 
@@ -100,7 +100,7 @@ def _references(book: Book) -> None:
 
 
 def _agent(book: Book) -> None:
-    """The headline agent in the real game, and in its dream: that of 1.15, of the last iteration that is there.
+    """Add what is said of the headline agent in both worlds: that of 1.15, of the last iteration that is there.
 
     Of several searches the first one's, never the best one's.
     """
@@ -166,7 +166,7 @@ def _of(whose: str, finding: Finding) -> Finding:
 
 
 def _low_temperature(book: Book) -> None:
-    """What the agent of temperature 0.10 does in its dream, and in the game."""
+    """Add what the agent of temperature 0.10 does in its dream, and in the game."""
     book.add(
         "doomrnn: low temperature is exploitable",
         "at temperature 0.10 the dream's score is near perfect",
@@ -189,7 +189,7 @@ def _low_temperature(book: Book) -> None:
 
 
 def _temperature(book: Book) -> None:
-    """What temperature does to transfer, over searches, and to a dream, for one controller."""
+    """Return what temperature does to transfer, over searches, and to a dream, for one controller."""
     real = {tau: searches(book, "real", tau) for tau in TAUS}
     for title, says, low in (
         ("1.15 beats 0.10", "training at 1.15 does better in the real game than at 0.10", 0.10),
@@ -230,8 +230,8 @@ def _temperature(book: Book) -> None:
     )
 
 
-def _colder_dreams(book: Book) -> None:
-    """The agent of 1.15 in a colder dream against the agent that was trained there."""
+def _lower_temperatures(book: Book) -> None:
+    """Add the agent of 1.15 in a dream of lower temperature against the agent that was trained there."""
     for tau in (0.10, 0.50, 1.00):
         book.add(
             f"doomrnn: 1.15 in the dream of {tau:.2f}",
@@ -245,7 +245,7 @@ def _colder_dreams(book: Book) -> None:
 
 
 def _iteration(book: Book) -> None:
-    """The paper's procedure for harder tasks, taken to take cover (its own task for it: `claims_pendulum`)."""
+    """Add the paper's procedure for harder tasks, taken to take cover (its own task for it: `claims_pendulum`)."""
     _last_to_first(book, f"{TASK}: ", book.evidence)
     if (small := book.evidence.results / PROCEDURE).is_dir():
         _last_to_first(book, f"{TASK}, preset quick: ", Evidence(small))

@@ -37,7 +37,7 @@ def counted_models(name: str) -> dict[str, int]:
 
 
 def _sizes(book: Book, name: str) -> None:
-    """The published numbers of parameters, counted on models built from the paper's presets."""
+    """Add the published numbers of parameters, counted on models built from the paper's presets."""
     task, told, counted = cli.task(name), book.paper[name]["parameters"], dict(counted_models(name))
     stages = task.presets["paper"].stages
     sizes = stages.vae.z_size, stages.rnn.hidden_size, stages.controller.hidden_size

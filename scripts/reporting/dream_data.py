@@ -68,7 +68,7 @@ def page_data(run: Any, task: Any, controller: str | None) -> PageData:
 
 
 def _check(run: Any, task: Any, vae: Any, rnn: Any) -> None:
-    """InputError where V, M and the task do not belong together, or the dream could never end."""
+    """Raise InputError where V, M and the task do not belong together, or the dream could never end."""
     folder = run.folder("rnn")
     if rnn.z_size != vae.z_size:
         raise InputError(f"{folder}: M's z has {rnn.z_size} numbers, V's {vae.z_size}; run scripts/train_rnn.py again")
@@ -82,7 +82,7 @@ def _check(run: Any, task: Any, vae: Any, rnn: Any) -> None:
 
 
 def _about(run: Any, task: Any, rnn: Any) -> dict[str, Any]:
-    """What the run is, and what its dream needs."""
+    """Return what the run is, and what its dream needs."""
     config = run.stages.controller
     return {
         "task": task.name,
@@ -157,14 +157,14 @@ def _squashed(task: Any, outputs: np.ndarray) -> np.ndarray:
 
 
 def _corners(xs: np.ndarray, ys: np.ndarray) -> list[list[float]]:
-    """The first and last point, and those at which the line through all of them bends."""
+    """Return the first and last point, and those at which the line through all of them bends."""
     bends = np.abs(np.diff(ys, 2)) > 1e-6
     keep = np.concatenate([[True], bends, [True]])
     return [[float(x), round(float(y), 6)] for x, y in zip(xs[keep], ys[keep], strict=True)]
 
 
 def _most_active(frames: RealFrames) -> list[int]:
-    """The dimensions of z, those that differ most between the real frames first."""
+    """Return the dimensions of z, those that differ most between the real frames first."""
     return np.argsort(-frames.mu.std(axis=0), kind="stable").tolist()
 
 
@@ -174,7 +174,7 @@ def _most_active(frames: RealFrames) -> list[int]:
 def _controllers(
     run: Any, task: Any, rnn: Any, evaluations: list[Evaluation], named: str | None
 ) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
-    """The controllers that fit M, that to play first in front: what the page says of each, and flat weights [P]."""
+    """Return the controllers that fit M, that to play first in front: what the page says of each, and weights [P]."""
     folders = list_controllers(run.path)
     if named is not None:
         first = find_controller(run.path, named)
@@ -192,7 +192,7 @@ def _controllers(
 
 
 def _merit(name: str, task: Any, evaluations: list[Evaluation]) -> tuple[bool, float]:
-    """Whether the paper's settings make it, and its mean in the real task."""
+    """Return whether the paper's settings make it, and its mean in the real task."""
     real = _scores(evaluations, "real", name, None)
     return (name == task.usual_controller, real["mean"] if real else -np.inf)
 
@@ -214,7 +214,7 @@ def _player(run: Any, name: str, shape: PolicyShape, evaluations: list[Evaluatio
 
 
 def _scores(evaluations: list[Evaluation], world: str, who: str, temperature: float | None) -> dict[str, Any] | None:
-    """The largest evaluation of a player in a world, at any temperature where None is given."""
+    """Return the largest evaluation of a player in a world, at any temperature where None is given."""
     found = [
         e
         for e in evaluations
@@ -239,7 +239,7 @@ def _baselines(evaluations: list[Evaluation]) -> list[dict[str, Any]]:
 
 
 def _published(task: str, variant: str, temperature: float) -> dict[str, Any] | None:
-    """The paper's score in the real task of a controller like this one."""
+    """Return the paper's score in the real task of a controller like this one."""
     for row in read_json(PAPER).get(task, {}).get("table", []):
         if row.get("temperature") == temperature or ("temperature" not in row and row.get("method") == variant):
             found = row.get("real", row)

@@ -23,7 +23,6 @@ from controller.statistics import (
 )
 from controller.verdicts import LEVEL, MARGIN, REFUTED, SHOWN, All, Between, holm, outcome, p_value
 
-DRAWS = 1_000
 GAMES, LIMIT, SPREAD = 100, 2100, 60.0  # episodes of a sample, longest game, standard deviation of searches' means
 GROWTH = tuple(range(100, 1001, 100))
 SEED = 7  # of a sample's games
@@ -215,7 +214,7 @@ RULES = (
 )
 
 
-def simulate(rule: Rule, draws: int = DRAWS, seed: int = 0) -> Rate:
+def simulate(rule: Rule, draws: int, seed: int = 0) -> Rate:
     """Return how often a rule's verdict was false."""
     trials = [rule.trial(np.random.default_rng([seed, n])) for n in range(draws)]
     return Rate(rule.name, rule.nominal, float(np.mean(trials)), draws)

@@ -88,7 +88,7 @@ def command(run: Path, evaluation: Evaluation, measure: str = "") -> str:
 
 
 def _own_precision(run: Path) -> str:
-    """The precision that a run's agents play in unless they are told another one."""
+    """Return the precision that a run's agents play in unless they are told another one."""
     file = run / "config.json"
     return str(_stages(file)["controller"]["precision"]) if file.exists() else "float32"
 
@@ -112,7 +112,7 @@ class Evidence:
         self.kept = {task: self._largest_group(task) for task in cli.TASKS}
 
     def _largest_group(self, task: str) -> set[Path]:
-        """The runs of a task that were made with the same settings, those with most games of agents: one method."""
+        """Return the runs of a task made with the same settings, those with most episodes of agents: one method."""
         groups: dict[str, dict[Path, int]] = {}
         for p in self.played:
             if p.first.task == task and not p.measure and not apart(p.run):
@@ -233,7 +233,7 @@ def _own_score(played: Played) -> float:
 
 
 def _seeds(path: Path) -> list[Path]:
-    """The runs of a procedure that was taken through its iterations from several seeds."""
+    """Return the runs of a procedure that was taken through its iterations from several seeds."""
     return [run for seed in _folders(path) if is_lane(seed) for run in _folders(seed)]
 
 
@@ -278,7 +278,7 @@ def settings(run: Path, world: str, controller: str | None = None) -> dict[str, 
 
 
 def _stages(file: Path) -> dict[str, dict[str, Any]]:
-    """The stages of a run's configuration, of whatever version; InputError where it has none."""
+    """Return the stages of a run's configuration, of whatever version; InputError where it has none."""
     try:
         stages = read_json(file)["stages"]
         return {stage: dict(stages[stage]) for stage in ("env", "collect", "vae", "series", "rnn", "controller")}
@@ -295,7 +295,7 @@ def controller_settings(run: Path, name: str) -> dict[str, Any]:
 
 
 def _fitness(folder: Path) -> list[dict[str, Any]]:
-    """The rows of a controller's fitness, one a generation."""
+    """Return the rows of a controller's fitness, one a generation."""
     return read_journal(folder / "fitness.jsonl", {"generation": int}, f"delete {folder} to train it again")
 
 

@@ -150,7 +150,7 @@ def foresight(done: np.ndarray | None, density: np.ndarray, grid: np.ndarray, va
     if done is not None:
         axes[1, 0].plot(np.arange(1, len(done) + 1), done, color=OURS, lw=1)
         axes[1, 0].axhline(0.5, color=GREY, ls="--", lw=1)
-        axes[1, 0].set(ylabel="probability of the end", ylim=(-0.03, 1.03))
+        axes[1, 0].set(ylabel="M's done output", ylim=(-0.03, 1.03))
     axes[-1, 0].set_xlabel("step of the real game")
     figure.tight_layout()
     return figure

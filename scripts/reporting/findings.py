@@ -180,11 +180,11 @@ def _interval(estimate: Estimate, scale: float) -> str:
 
 
 def _less(estimate: Estimate, scale: float) -> str:
-    """A difference of means of this scale in words, with its 95 % interval."""
+    """Return a difference of means of this scale in words, with its 95 % interval."""
     side = "more" if estimate.value >= 0 else "less"
     return f"{in_words(abs(estimate.value), scale)} {side} {_interval(estimate, scale)}"
 
 
 def _allowed(allowed: float) -> str:
-    """Which difference was to be stayed below (or above, where it is below 0), if any."""
+    """Return which difference was to be stayed below (or above, where it is below 0), if any."""
     return f"; allowed {abs(allowed):.0f} {'more' if allowed > 0 else 'less'}" if allowed else ""

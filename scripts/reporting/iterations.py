@@ -53,12 +53,12 @@ def write_report(path: Path, task, iterations: int) -> str:
 
 
 def lanes(path: Path) -> list[Path]:
-    """The folders that hold iterations: one a seed, or the only one."""
+    """Return the folders that hold iterations: one a seed, or the only one."""
     return sorted(folder for folder in path.glob(f"{LANE}*") if is_lane(folder)) or [path]
 
 
 def iteration_runs(folder: Path, iterations: int) -> list:
-    """The finished iterations of a seed, at most so many."""
+    """Return the finished iterations of a seed, at most so many."""
     found = []
     for number in range(1, iterations + 1):
         path = iteration_path(folder, number)
@@ -69,7 +69,7 @@ def iteration_runs(folder: Path, iterations: int) -> list:
 
 
 def row(number: int, seeds: list, tests: list, task) -> Row:
-    """The figures of an iteration over all seeds that have it."""
+    """Return the figures of an iteration over all seeds that have it."""
     from controller.training import read_evaluations
 
     columns: list[list] = [[], [], [], []]
@@ -86,14 +86,14 @@ def row(number: int, seeds: list, tests: list, task) -> Row:
 
 
 def held_out_episodes(run, task, most: int = 3) -> list:
-    """The best-paid episodes (obs, action, reward) of the newest policy that nothing was trained on."""
+    """Return the best-paid episodes (obs, action, reward) of the newest policy that nothing was trained on."""
     paths = split_episodes(list_episodes(run.folder("collect")), run.seed)[1]
     episodes = [read_episode(path, task.action_size) for path in paths]
     return sorted(episodes, key=lambda e: -float(e.reward.sum()))[:most]
 
 
 def best_paid(episode) -> np.ndarray:
-    """Which frames of an episode pay best, bool [T]: the tenth with the highest rewards."""
+    """Return which frames of an episode pay best, bool [T]: the tenth with the highest rewards."""
     return episode.reward >= np.quantile(episode.reward, 1 - BEST_PAID)
 
 
@@ -122,7 +122,7 @@ def baselines(run, task) -> dict[str, list[float]]:
 
 
 def interval(values: list[float]) -> tuple[float, float]:
-    """The 95 % interval of the mean over seeds (Student's t); the value itself for one seed."""
+    """Return the 95 % interval of the mean over seeds (Student's t); the value itself for one seed."""
     if len(values) < 2:
         return values[0], values[0]
     half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
@@ -130,7 +130,7 @@ def interval(values: list[float]) -> tuple[float, float]:
 
 
 def table(rows: list[Row], known: dict[str, list[float]], task) -> str:
-    """The table as Markdown, with the scripted policies below it."""
+    """Return the table as Markdown, with the scripted policies below it."""
     cells = []
     for r in rows:
         low, high = interval(r.real)
@@ -147,7 +147,7 @@ def table(rows: list[Row], known: dict[str, list[float]], task) -> str:
 
 
 def draw_curves(path: Path, rows: list[Row], known: dict[str, list[float]], task) -> None:
-    """The real score of each seed and their mean, over the baselines; and M's error, by iteration."""
+    """Draw the real score of each seed and their mean, over the baselines; and M's error, by iteration."""
     from matplotlib.ticker import MaxNLocator
     from reporting.figures import GREY, OURS, THEIRS, THIRD, plt
 
@@ -171,7 +171,7 @@ def draw_curves(path: Path, rows: list[Row], known: dict[str, list[float]], task
 
 
 def draw_strip(path: Path, runs: list, episodes: list, task) -> None:
-    """A stretch of the newest policy's best episode that leads to its best-paid frames, real and as two M dream it."""
+    """Draw a stretch of the newest policy's best episode, up to its best-paid frames, real and as two M dream it."""
     from reporting.figures import strips
 
     from controller.trajectories import Trajectory, dream_on
@@ -189,7 +189,7 @@ def draw_strip(path: Path, runs: list, episodes: list, task) -> None:
 
 
 def save(figure, path: Path) -> None:
-    """A figure as PNG and SVG."""
+    """Write a figure as PNG and SVG."""
     from reporting.figures import plt
 
     figure.savefig(path.with_suffix(".png"))

@@ -47,7 +47,7 @@ def _digest(path: Path) -> np.ndarray:
 
 
 def _read(path: Path, z_size: int, digest: np.ndarray) -> RealFrames | None:
-    """The frames stored in `path`, or None where another V encoded them."""
+    """Return the frames stored in `path`, or None where another V encoded them."""
     advice = "delete it, and run the command again"
     specs = {key: ArraySpec("float32", ("n", z_size)) for key in ("mu", "logvar")}
     specs |= {"obs": ArraySpec("uint8", ("n", 64, 64, 3)), "vae": ArraySpec("uint8", (32,))}
@@ -81,7 +81,7 @@ def _played(run: Any, task: Any) -> np.ndarray:
 
 
 def _chosen(candidates: np.ndarray, vae: Any) -> RealFrames:
-    """Those most unlike one another to V: each the farthest in mu from those chosen before."""
+    """Return those most unlike one another to V: each the farthest in mu from those chosen before."""
     parts = [vae.encode(candidates[n : n + 64].astype(np.float32) / 255.0) for n in range(0, len(candidates), 64)]
     mu, logvar = (np.concatenate([np.asarray(part) for part in column]) for column in zip(*parts, strict=True))
     chosen, distance = [0], np.full(len(mu), np.inf)

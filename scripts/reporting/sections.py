@@ -312,7 +312,7 @@ class Report:
         self.page.figure("learning-steps", figure, "scores of CMA-ES's mean by environment steps")
 
     def _transfer(self) -> None:
-        """Draw how each controller's mean did in the dream and in the real task while it grew, if both are known."""
+        """Draw how each controller's mean did in the dream and in the real task during training, if both are known."""
         for path in self._controllers("evaluations.jsonl"):
             rows = [row for row in read_evaluations(path.parent) if {"dream", "real"} <= row.keys()]
             if len(rows) > 1:
@@ -325,7 +325,7 @@ class Report:
                     )
                 ]
                 figure = figures.lines(curves, "generation", f"{self.task.score}, {name}")
-                self.page.figure(f"transfer-{name}", figure, f"{name} in both worlds while it grew")
+                self.page.figure(f"transfer-{name}", figure, f"{name} in both worlds during training")
 
     def _controllers(self, file: str) -> list[Path]:
         """Return this file of each controller."""

@@ -369,7 +369,8 @@ class Dream {
     return this.model.deathWeight == null ? this.doneLogit > 0 : this.random.uniform() < this.probability;
   }
 
-  /* M's probability that the step just taken ends the dream; with a death's weight, as if it had learned without. */
+  /* M's probability that the step just taken ends the dream, as it was trained with weighted deaths; where the dream has their
+     weight, as if it had learned without. */
   get probability() {
     return sigmoid(this.doneLogit - Math.log(this.model.deathWeight ?? 1));
   }
