@@ -236,13 +236,15 @@ def test_what_is_no_run(tmp_path):
             load_agent(task, RELEASE)
 
 
-def test_an_agent_plays_as_it_is_scored():
+def test_an_agent_plays_as_it_is_scored(monkeypatch):
     """In float32, whatever V and M were trained in; bfloat16 by request, and no other precision."""
-    car = ROOT / "results" / "carracing"
+    car, made = ROOT / "results" / "carracing", []
     assert load_vae(car / "vae").precision == "bfloat16"
+    monkeypatch.setattr("controller.agent.Agent", lambda *parts: made.append(parts) or Agent(*parts))
     for words, precision in (({}, "float32"), ({"precision": "bfloat16"}, "bfloat16")):
-        agent = load_agent(CARRACING, car, "real-zh-s0", **words)._actor._agent
-        assert agent.vae.precision == agent.rnn.precision == precision
+        load_agent(CARRACING, car, "real-zh-s0", **words)
+        vae, rnn, _ = made.pop()
+        assert vae.precision == rnn.precision == precision
     with pytest.raises(ValueError, match="precision"):
         load_agent(CARRACING, car, "real-zh-s0", precision="half")
 
