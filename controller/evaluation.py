@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from controller.checkpoints import load_controller
 from controller.config import WORLDS, ControllerConfig, Stages, World
 from controller.outcomes import OutcomeJournal
 from controller.task import temperature_text
@@ -14,7 +15,8 @@ from experiment.errors import InputError, NumericalError
 from experiment.files import first_line, read_json, write_json
 from experiment.provenance import commit, digest
 from experiment.random_streams import Purpose
-from experiment.runs import Run, finished, load_run
+from experiment.runs import Run, load_run
+from experiment.stages import weights_digest
 from rollouts.farm import Farm
 from rollouts.rollout import Outcome, Rollout, WeightsOrScript
 from rollouts.scripted import Script
@@ -37,6 +39,7 @@ KINDS = {
     "period": (int, NONE),
     "checkpoint": (str, NONE),
     "precision": (str,),
+    "weights": (str,),
     "settings": (dict,),
 }
 
@@ -93,6 +96,9 @@ class Evaluation(_Named):
     period: int | None = None
     checkpoint: str | None = None
     made_with: str = ""  # a hash of all that decides the scores
+    weights: str = (
+        ""  # a hash of C's, by which a score is known to be of the controller that is there; older ones: none
+    )
     precision: str = "float32"  # of V and M; "float32" without them
     settings: dict[str, Any] = field(default_factory=dict)  # see `other_settings`
 
@@ -140,6 +146,7 @@ class Conditions(_Named):
     period: int | None = None
     checkpoint: str | None = None
     made_with: str = ""
+    weights: str = ""
     precision: str = "float32"
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -160,7 +167,7 @@ def conditions(
     `made_with` hashes all that decides the scores: equal hashes, equal scores on one CPU type.
     """
     tau, agent = temperature if world == "dream" else None, subject.policy == "agent"
-    models = [str(finished(run.folder(stage))) for stage in ("vae", "rnn")] if agent or tau is not None else None
+    models = [weights_digest(run.path, name) for name in ("vae", "rnn")] if agent or tau is not None else None
     precision = precision or run.stages.controller.precision if models else "float32"
     weights = subject.acts.tolist() if agent else None
     decisive = [run.task, world, subject.policy, tau, subject.period, episodes, seed, weights, models]
@@ -179,6 +186,7 @@ def conditions(
         period=subject.period,
         checkpoint=subject.checkpoint,
         made_with=digest(decisive),
+        weights=digest(weights) if agent else "",
         precision=precision,
         settings=settings,
     )
@@ -294,9 +302,30 @@ def load_evaluations(
     return [evaluation for evaluation in found if precision is None or evaluation.made_in(precision)]
 
 
+def of_other_weights(run: Path, evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    """Return those whose controller has other weights in the run now: it was trained on, or anew, since.
+
+    Of what says no weights, as older evaluations do not, and of a controller that is not there, nothing is known.
+    """
+    there: dict[tuple[str, str], str] = {}
+    found = []
+    for evaluation in evaluations:
+        key = str(evaluation.controller), evaluation.checkpoint or "best"
+        folder = run / "controller" / key[0]
+        if not evaluation.weights or not (folder / f"{key[1]}.json").exists():
+            continue
+        if key not in there:
+            there[key] = digest(load_controller(folder, key[1])[1].tolist())
+        if evaluation.weights != there[key]:
+            found.append(evaluation)
+    return found
+
+
 def evaluations_of(run: Run) -> list[Evaluation]:
-    """Return a run's evaluations in the precision and the settings that it plays in now."""
+    """Return a run's evaluations in the precision and the settings that it plays in now, of the weights it has now."""
     found = load_evaluations(run.path / "evaluation", run.stages.controller.precision)
+    stale = of_other_weights(run.path, found)
+    found = [evaluation for evaluation in found if evaluation not in stale]
     settings = {world: other_settings(run, world) for world in WORLDS}
     return [evaluation for evaluation in found if evaluation.settings == settings.get(evaluation.world)]
 

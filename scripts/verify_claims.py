@@ -59,6 +59,8 @@ def verdicts(arguments) -> list[dict]:
         print(f"left out: {run}, made with other settings than the runs above, which played more episodes")
     for run, original in evidence.copies:
         print(f"passed over: what a search of {run} played, which is that of {original}")
+    for file in evidence.stale:
+        print(f"passed over: {file}, of weights that its controller no longer has; evaluate again")
     for task in evidence.unclaimed:
         print(f"passed over: what was played of {task}, which no claim is about")
     if arguments.readme:

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 from commands import ROOT, SCRIPTS, assert_refused
 
+from controller.checkpoints import save_controller
 from controller.evaluation import Evaluation
+from controller.policy_spec import PolicyShape
 from controller.statistics import bootstrap_interval
 from experiment.jsonl import append_row
+from experiment.provenance import digest
 
 HOT, COLD = "dream-zch-tau1.15-s0", "dream-zch-tau0.10-s0"
 
@@ -256,6 +259,18 @@ def test_commands_name_a_precision_that_is_not_the_runs(tmp_path, claims):
     shutil.copy(ROOT / "results" / "pendulum" / "seed-0" / "iteration-01" / "config.json", tmp_path / "carracing")
     (command,) = claims(tmp_path)["table 1: zh"]["commands"]
     assert command.endswith("--set controller.precision=float32 --episodes 100 --seed 7")
+
+
+def test_scores_of_other_weights_are_passed_over(tmp_path, claims, inside):
+    """What a controller played before it was trained on is no score of it, however many episodes that were."""
+    folder, shape = tmp_path / "doomrnn" / "controller" / HOT, PolicyShape("z", 4, 1, 1, bias=False)
+    save_controller(folder, "best", shape, np.float32([1, 2, 3, 4]), {})
+    now, before = (digest([float(n) for n in weights]) for weights in ((1, 2, 3, 4), (0, 0, 0, 0)))
+    put(tmp_path, replace(evaluation("doomrnn", "real", HOT, scores(100, 30, 200), seed=21), weights=before))
+    put(tmp_path, replace(evaluation("doomrnn", "real", HOT, scores(800, 300)), weights=now))
+    assert claims(tmp_path)["doomrnn: solved"]["figures"].startswith("800 ± 298 (100)")
+    done = inside("verify_claims.py", "--results", tmp_path)
+    assert f"real-{HOT}-seed21-n200.json, of weights that its controller no longer has" in done.stdout
 
 
 def test_a_command_survives_a_shell(tmp_path, claims):

@@ -9,7 +9,7 @@ from typing import Any
 import cli
 from running.searches import ITERATION, is_lane
 
-from controller.evaluation import Evaluation, largest, load_evaluations
+from controller.evaluation import Evaluation, largest, load_evaluations, of_other_weights
 from controller.statistics import Sample
 from controller.task import temperature_text
 from experiment.errors import InputError
@@ -97,19 +97,40 @@ class Evidence:
     """All runs below a folder: itself, those in it, and those in its folders that are named as a task.
 
     What was played of tasks that no claim is about is passed over; `unclaimed` are their names. So is a search that is
-    there twice, in a run and in its release or copy, but for one of them; `copies` are (run, original).
+    there twice, in a run and in its release or copy, but for one of them; `copies` are (run, original). And so are
+    scores of weights that their controller no longer has; `stale` are their files.
     """
 
     def __init__(self, results: Path):
         tasks = [results, *(results / name for name in cli.TASKS)]
         folders = [run for task in tasks for run in (task, *_folders(task), *_seeds(task))]
-        found = [p for folder in dict.fromkeys(folders) for p in _played(folder)]
+        self.stale: list[Path] = []
+        found = [p for folder in dict.fromkeys(folders) for p in self._played(folder)]
         self.results = results
         self.played, self.copies = _each_search_once([p for p in found if p.first.task in cli.TASKS])
         self.unclaimed = sorted({p.first.task for p in found} - set(cli.TASKS))
         if not found and not results.is_dir():
             raise InputError(f"{results}: no such folder; name one of runs, or a run, with --results")
         self.kept = {task: self._largest_group(task) for task in cli.TASKS}
+
+    def _played(self, run: Path) -> Iterator[Played]:
+        """Yield everything played in a run with the best checkpoint: its returns, and what else was measured.
+
+        What was played in bfloat16 counts where the same was not played in float32.
+        """
+        folders = {"": run / "evaluation"} | {folder.name: folder for folder in _folders(run / "measures")}
+        groups: dict[tuple, list[Evaluation]] = {}
+        for measure, folder in folders.items():
+            found = load_evaluations(folder)
+            stale = of_other_weights(run, found)
+            self.stale += [folder / e.file_name for e in stale]
+            for e in found:
+                # other settings than the run's own; a dream with sampled deaths is not the paper's
+                if e.checkpoint != "last" and not e.settings and e not in stale:
+                    groups.setdefault((measure, e.world, e.who, e.temperature), []).append(e)
+        for (measure, *_), evaluations in groups.items():
+            exact = [e for e in evaluations if e.made_in("float32")]
+            yield Played.of(run, exact or evaluations, measure)
 
     def _largest_group(self, task: str) -> set[Path]:
         """Return the runs of a task made with the same settings, those with most episodes of agents: one method."""
@@ -239,23 +260,6 @@ def _seeds(path: Path) -> list[Path]:
 
 def _folders(path: Path) -> list[Path]:
     return sorted(p for p in path.glob("*") if p.is_dir() and not p.name.startswith(".")) if path.is_dir() else []
-
-
-def _played(run: Path) -> Iterator[Played]:
-    """Everything played in a run with the best checkpoint: its returns, and what else was measured.
-
-    What was played in bfloat16 counts where the same was not played in float32.
-    """
-    folders = {"": run / "evaluation"} | {folder.name: folder for folder in _folders(run / "measures")}
-    groups: dict[tuple, list[Evaluation]] = {}
-    for measure, folder in folders.items():
-        for e in load_evaluations(folder):
-            # other settings than the run's own; a dream with sampled deaths is not the paper's
-            if e.checkpoint != "last" and not e.settings:
-                groups.setdefault((measure, e.world, e.who, e.temperature), []).append(e)
-    for (measure, *_), evaluations in groups.items():
-        exact = [e for e in evaluations if e.made_in("float32")]
-        yield Played.of(run, exact or evaluations, measure)
 
 
 def settings(run: Path, world: str, controller: str | None = None) -> dict[str, Any]:
