@@ -1,5 +1,6 @@
 """Training M on series in memory, with held-out costs, checkpoints and exact resume."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -128,9 +129,9 @@ def held_out_batches(series: list[Series], config: RNNConfig, seed: int) -> Batc
 
 def taken_evenly(series: list[Series], frames: int) -> list[Series]:
     """Return episodes of about so many frames, from the whole list: an iteration's holds those of all before it."""
-    share = min(1.0, frames / sum(map(len, series)))
-    taken = [int((n + 1) * share) > int(n * share) for n in range(len(series))]
-    return [episode for episode, take in zip(series, taken, strict=True) if take] or series[:1]
+    total, wanted = len(series), math.ceil(frames * len(series) / sum(map(len, series)))
+    count = min(wanted, total)
+    return [series[(2 * n + 1) * total // (2 * count)] for n in range(count)]
 
 
 def _regime(
