@@ -408,7 +408,7 @@ def test_an_engine_that_cannot_start_is_given_up(monkeypatch, caplog):
     def fail(engine):
         raise vizdoom.ViZDoomErrorException("no engine today")
 
-    monkeypatch.setattr(doomrnn.env, "_start", fail)
+    monkeypatch.setattr(doomrnn.env, "start", fail)
     with pytest.raises(RuntimeError, match="3 times in a row.*no engine today") as failure:
         TakeCoverGame().reset(0)
     assert "\n" not in str(failure.value)
