@@ -96,9 +96,7 @@ class Evaluation(_Named):
     period: int | None = None
     checkpoint: str | None = None
     made_with: str = ""  # a hash of all that decides the scores
-    weights: str = (
-        ""  # a hash of C's, by which a score is known to be of the controller that is there; older ones: none
-    )
+    weights: str = ""  # a hash of C's, see `of_other_weights`; older evaluations have none
     precision: str = "float32"  # of V and M; "float32" without them
     settings: dict[str, Any] = field(default_factory=dict)  # see `other_settings`
 

@@ -28,7 +28,6 @@ from experiment.provenance import digest
 from experiment.runs import Run, finished, is_begun, open_run, plan_run, save_run
 from experiment.stages import made_from, refuse_other_networks, weights_digest
 from rnn.series import shard_path
-from rollouts.rollout import Kind
 from vae.episodes import episode_path, list_episodes, split_episodes
 
 BEFORE = "before"
@@ -120,7 +119,7 @@ def explores(attempt: int, share: float) -> bool:
     return int((attempt + 1) * share) > int(attempt * share)
 
 
-def who_plays(config: IterateConfig, folder: Path, weights: np.ndarray) -> Callable[[int], tuple[Kind, np.ndarray]]:
+def who_plays(config: IterateConfig, folder: Path, weights: np.ndarray) -> Callable[[int], tuple[str, np.ndarray]]:
     """Return what says who plays an attempt: the agent of weights [P] in `folder`, or an explorer.
 
     Explorers are the agent, or the best candidates of its search's last generation, and its latest evaluated means.
@@ -129,7 +128,7 @@ def who_plays(config: IterateConfig, folder: Path, weights: np.ndarray) -> Calla
     if config.means:
         explorers = np.concatenate([explorers, load_means(folder, len(weights))[1][-config.means :]])
 
-    def player(attempt: int) -> tuple[Kind, np.ndarray]:
+    def player(attempt: int) -> tuple[str, np.ndarray]:
         if not explores(attempt, config.explore_share):
             return "record", weights
         return "explore", explorers[int(attempt * config.explore_share) % len(explorers)]

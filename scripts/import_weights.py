@@ -229,14 +229,15 @@ def export_run(arguments) -> None:
     run = cli.open_existing(arguments.run)
     if run.task != arguments.task:
         raise InputError(f"{run.path}: belongs to task {run.task}, not {arguments.task}")
-    contents = exported(run, arguments.controller)
+    models = trained_models(run)
+    contents = exported(run, models, arguments.controller)
     if not contents:
         raise InputError(f"{run.path}: nothing to export yet; train V first")
     for part, content in contents.items():
         path = arguments.source / LAYOUT[arguments.task][part]
         atomic_write(path, (json.dumps(content) + "\n").encode())
         print(f"export: wrote {path}")
-    for part, model in trained_models(run).items():
+    for part, model in models.items():
         path = arguments.source / f"{part}.weights.h5"
         half = path.with_name(f".{os.getpid()}.{path.name}")
         model.save_weights(half)
@@ -258,15 +259,14 @@ def trained_models(run) -> dict[str, Any]:
     return {part: load(run.folder(part)) for part, load in loaders.items() if finished(run.folder(part))}
 
 
-def exported(run, controller: str | None) -> dict[str, list]:
-    """Return the parts that a run has in the authors' format: numbers in their units, by part."""
-    cli.load_tensorflow()
+def exported(run, models: dict[str, Any], controller: str | None) -> dict[str, list]:
+    """Return the parts that a run has in the authors' format: numbers in their units, by part; its V and M `models`."""
     from rnn.released_weights import mdnrnn_to_authors
     from vae.released_weights import to_units, vae_to_authors
 
     theirs = {"vae": vae_to_authors, "rnn": mdnrnn_to_authors}
     contents: dict[str, list] = {
-        part: [array.tolist() for array in theirs[part](model)] for part, model in trained_models(run).items()
+        part: [array.tolist() for array in theirs[part](model)] for part, model in models.items()
     }
     if finished(run.folder("series")):
         initial = load_initial(run.folder("series"), run.stages.vae.z_size)
