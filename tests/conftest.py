@@ -64,6 +64,7 @@ ORDER = (
     "test_farm.py",
     "test_many_ranks.py",
     "test_doom_env.py",
+    "test_doom_engine.py",
     "test_collecting.py",
     # the whole pipeline; files of a minute or more first, so that no worker waits long for the other at the end
     "test_procedure.py",
@@ -106,6 +107,16 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> SmokeRun:
             assert done.returncode == 0, f"the pipeline failed:\n{done.stdout}\n{done.stderr}"
             said.write_text(done.stdout)
     return SmokeRun(path, said.read_text())
+
+
+@pytest.fixture(scope="module")
+def game():
+    """An engine of take cover that a file's tests share: what one has played must not matter to the next."""
+    from doomrnn.env import TakeCoverGame
+
+    game = TakeCoverGame()
+    yield game
+    game.close()
 
 
 class InsideScripts:
