@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import assert_refused, python, ranked, run, start
+from commands import ROOT, assert_refused, python, ranked, run, start
 from samples import leftovers
 
+from controller.evaluation import load_evaluations
 from doomrnn.scripted import TakeCoverScript
 from experiment.errors import InputError
 from experiment.random_streams import Purpose
+from pendulum.scripted import PendulumScript
 from rollouts.collecting import check_disk
+from rollouts.scripted import BoxScript
 from vae.episodes import list_episodes, read_episode
 
 WORDS = ("--preset", "smoke", "--set", "collect.episodes=8", "--set", "collect.minimum_length=130")
@@ -105,3 +108,20 @@ def test_killed_in_the_middle_and_started_again(collected, tmp_path):
     done = run(python("collect_rollouts.py", "doomrnn", "--run", folder))
     assert done.returncode == 0, done.stderr
     assert files(folder) == files(collected) and leftovers(folder) == []
+
+
+def test_a_collecting_policy_is_named_by_its_hold(tmp_path, inside):
+    """Torques held for 2 steps score otherwise than those held for 10: neither answers for the other."""
+    assert PendulumScript("random_hold").label == BoxScript("random_hold").label == "random_hold"
+    assert [kind("random_hold", max_hold=4).label for kind in (PendulumScript, BoxScript)] == ["random_hold4"] * 2
+    assert PendulumScript("sweep").label == "sweep22" and PendulumScript("stay", max_hold=4).label == "stay"
+    folder = tmp_path / "run"
+    folder.mkdir()
+    shutil.copy(ROOT / "results" / "pendulum" / "seed-0" / "iteration-01" / "config.json", folder)
+    words = ("evaluate.py", "pendulum", "--run", folder, "--policy", "collector", "--episodes", 2, "--seed", 3)
+    for hold in (10, 2):
+        done = inside(*words, "--set", f"collect.max_hold={hold}")
+        assert done.returncode == 0 and "evaluated before" not in done.stdout, done.stderr
+    found = {e.file_name: e.scores for e in load_evaluations(folder / "evaluation")}
+    assert set(found) == {"real-random_hold-seed3-n2.json", "real-random_hold2-seed3-n2.json"}
+    assert len({tuple(scores) for scores in found.values()}) == 2

@@ -165,3 +165,9 @@ def test_files_of_others(tmp_path, inside, content):
     done = inside("import_weights.py", "doomrnn", "--source", tmp_path / "theirs", "--run", tmp_path / "run")
     assert done.returncode == 2 and "initial_z.json" in done.stderr and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_weights_are_imported_for_tasks_that_have_some(inside):
+    """The authors released none for the pendulum."""
+    done = inside("import_weights.py", "pendulum", "--source", ".", "--run", "nowhere")
+    assert done.returncode == 2 and "invalid choice: 'pendulum'" in done.stderr

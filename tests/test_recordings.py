@@ -1,5 +1,6 @@
 """Episodes recorded elsewhere: what other projects write becomes ours, and what does not fit is named."""
 
+import shutil
 import zipfile
 
 import numpy as np
@@ -186,3 +187,45 @@ def test_v_and_m_are_trained_on_them(tmp_path, inside):
         done = inside(script, "doomrnn", "--run", run)
         assert done.returncode == 0, done.stderr
     assert (run / "rnn" / "weights.npz").exists()
+
+
+def recording(path, steps: int, action: float) -> None:
+    """An episode of another program."""
+    frames = striped_frames(np.random.default_rng(0), steps)
+    np.savez(path, obs=frames, action=np.full((steps, 1), action))
+
+
+def test_recordings_do_not_mix(tmp_path, inside):
+    """What is left of an import that was stopped is not kept; an import into collected episodes is refused."""
+    source, folder = tmp_path / "source", tmp_path / "run"
+    source.mkdir()
+    for number in range(2):
+        recording(source / f"{number}.npz", 3, 0.5)
+    (source / "._0.npz").write_bytes(b"\0\5\x16\7")
+    words = ("import_episodes.py", "doomrnn", "--source", source, "--run", folder, "--preset", "smoke")
+    (folder / "rollouts").mkdir(parents=True)
+    (folder / "rollouts" / "episode-000007.npz").write_bytes(b"of another source")
+    done = inside(*words)
+    assert done.returncode == 0, done.stderr
+    assert [read_episode(path, 1).action[0, 0] for path in list_episodes(folder / "rollouts")] == [0.5, 0.5]
+    shutil.rmtree(folder)
+    (folder / "rollouts").mkdir(parents=True)
+    (folder / "rollouts" / "attempts.jsonl").write_text('{"attempt": 0}\n')
+    done = inside(*words)
+    assert done.returncode == 2 and "collecting has begun there" in done.stderr
+    assert not list((folder / "rollouts").glob("episode-*"))
+
+
+def test_recordings_are_held_to_the_tasks_range(tmp_path):
+    """The pendulum's torques reach 2; a brake is not negative."""
+    from carracing.task import TASK as CARRACING
+    from pendulum.task import TASK as PENDULUM
+
+    recording(tmp_path / "a.npz", 3, -2.0)
+    assert read_recording(tmp_path / "a.npz", 1, bounds=PENDULUM.bounds).action.tolist() == [[-2.0]] * 3
+    with pytest.raises(InputError, match=r"actions must be in \[-1, 1\], as"):
+        read_recording(tmp_path / "a.npz", 1)
+    frames = striped_frames(np.random.default_rng(0), 3)
+    np.savez(tmp_path / "b.npz", obs=frames, action=np.full((3, 3), -0.5))
+    with pytest.raises(InputError, match=r"actions must be in \[-1, 1\], \[0, 1\], as"):
+        read_recording(tmp_path / "b.npz", 3, bounds=CARRACING.bounds)

@@ -1,5 +1,6 @@
 """The report of a run: a figure for everything that is there, and words for what is not."""
 
+import io
 import json
 import re
 import shutil
@@ -7,6 +8,7 @@ import shutil
 import numpy as np
 from commands import ROOT, SCRIPTS
 
+from experiment.errors import InputError
 from vae.episodes import list_episodes
 
 STAGES = ("rollouts", "vae", "series", "rnn", "controller", "evaluation")
@@ -87,3 +89,28 @@ def test_published_numbers_are_there():
         assert all(row["episodes"] == 100 and row["source"] for row in paper[task]["table"])
         learning = paper[task]["learning"]
         assert len(learning["generation"]) == len(learning["mean"]) and learning["generation"][-1] == 1800
+
+
+def test_a_page_names_what_failed(tmp_path, monkeypatch):
+    """No ffmpeg, or a figure that cannot be drawn: the page is written, with the rest and with their names."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "no-ffmpeg"))
+    from matplotlib import pyplot as plt
+    from reporting.page import Page
+
+    page = Page(tmp_path / "report")
+    page.video("agent", np.zeros((2, 16, 16, 3), np.uint8), 30)
+    page.figure("losses", plt.figure(), "losses")
+    broken = plt.figure()
+    monkeypatch.setattr(broken, "savefig", lambda *unused, **none: io.BytesIO(b"").read(None, 1))
+    page.figure("broken", broken, "broken")
+    with page.attempt("the rest of section dreams"):
+        raise InputError("weights.npz: damaged")
+    text = page.save("title").read_text()
+    assert [name.split(" (")[0] for name in page.failed] == [
+        "video agent",
+        "figure broken",
+        "the rest of section dreams",
+    ]
+    assert page.count == 1 and text.count("Could not be made: ") == 3 and "weights.npz: damaged" in text
+    assert not (tmp_path / "report" / "agent.mp4").exists()

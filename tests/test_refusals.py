@@ -1,0 +1,148 @@
+"""What is refused changes nothing, and the command that is mended afterwards is taken."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from released import PLAY, RELEASE, everything, settings_alone
+from samples import finish_stage, write_episodes
+
+import rollouts.collecting
+from controller.config import ControllerConfig
+from controller.evaluation import load_evaluations
+from experiment.checkpoints import save_checkpoint
+from experiment.errors import InputError, NumericalError
+from experiment.runs import FOLDERS, is_begun, working
+from rollouts.rollout import wild
+
+
+def test_an_evaluation_in_other_settings_is_another_one(tmp_path, inside):
+    """It leaves the run's settings, and the scores in them, as they are; its file and its label name the difference."""
+    folder = settings_alone(tmp_path)
+    before = everything(folder)
+    words = ("doomrnn", "--run", folder, *PLAY)
+    first = inside("evaluate.py", *words)
+    assert first.returncode == 0, first.stderr
+    other = inside("evaluate.py", *words, "--set", "env.skill=5")
+    assert "left in the real (env.skill=5): " in other.stdout
+    found = {e.file_name: e for e in load_evaluations(folder / "evaluation")}
+    assert set(found) == {"real-left-seed3-n2.json", "real-left-skill=5-seed3-n2.json"}
+    assert found["real-left-skill=5-seed3-n2.json"].settings == {"env.skill": 5}
+    again = inside("evaluate.py", *words)
+    assert "evaluated before" in again.stdout and again.stdout.split(";")[0] == first.stdout.split(";")[0]
+    after = everything(folder)
+    assert {path: after[path] for path in before} == before
+    refused = inside("evaluate.py", *words, "--set", "vae.z_size=9")
+    assert refused.returncode == 0  # no stage depends on it here, and nothing is written
+    assert {path: everything(folder)[path] for path in before} == before
+
+
+def test_a_release_pins_its_environment(tmp_path, inside):
+    """It holds no episodes, yet what is in it was made in one environment."""
+    folder = tmp_path / "release"
+    shutil.copytree(RELEASE, folder)
+    before = everything(folder)
+    done = inside("collect_rollouts.py", "doomrnn", "--run", folder, "--set", "env.skill=5")
+    assert done.returncode == 2 and "env.skill is 4, requested 5" in done.stderr
+    assert everything(folder) == before
+
+
+def test_a_refused_controller_writes_nothing(tmp_path, inside):
+    """Another evaluate_every for a controller begun with 10: the run's settings stay, so does the plain command."""
+    folder = tmp_path / "release"
+    shutil.copytree(RELEASE, folder)
+    before = everything(folder)
+    words = ("train_controller.py", "doomrnn", "--run", folder, "--temperature", 0.1)
+    done = inside(*words, "--set", "controller.evaluate_every=5")
+    assert done.returncode == 2 and "evaluate_every is 10, requested 5" in done.stderr
+    assert everything(folder) == before
+
+
+def test_a_stage_without_a_row_is_not_begun(tmp_path):
+    """What was refused inside takes back what began it, also the folder; a row or a checkpoint makes it begun."""
+    folder = tmp_path / "run" / FOLDERS["rnn"]
+    with pytest.raises(InputError), working(folder, {"rnn": {"batch_size": 9}}):
+        (folder / "outcomes.jsonl").write_bytes(b"")
+        raise InputError("a batch of 9 is too large")
+    assert not (tmp_path / "run").exists()
+    with working(folder, {"rnn": {"batch_size": 9}}):
+        pass  # killed, say
+    assert not is_begun(folder)
+    with working(folder, {"rnn": {"batch_size": 3}}):
+        assert json.loads((folder / "begun.json").read_text())["rnn"] == {"batch_size": 3}
+        (folder / "metrics.jsonl").write_text("{}\n")
+    assert is_begun(folder)
+    with pytest.raises(InputError), working(folder, {"rnn": {"batch_size": 4}}):
+        raise InputError("later")
+    assert json.loads((folder / "begun.json").read_text())["rnn"] == {"batch_size": 3}
+
+
+def test_a_changed_command_is_taken_after_a_refusal(tmp_path, inside):
+    """V's batch is larger than the data: the message says so, and the command that follows it is not refused."""
+
+    folder = settings_alone(tmp_path / "run")
+    write_episodes(folder / "rollouts", [20, 20, 20])
+    finish_stage(folder / "rollouts")
+    before = everything(folder)
+    done = inside("train_vae.py", "doomrnn", "--run", folder, "--set", "vae.batch_size=4000")
+    assert done.returncode == 2 and "fewer than a batch of 4000" in done.stderr
+    assert everything(folder) == before and not (folder / "vae").exists()
+    done = inside("train_vae.py", "doomrnn", "--run", folder, "--set", "vae.batch_size=5000")
+    assert "fewer than a batch of 5000" in done.stderr and "made with other settings" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"popsize": 7}, "must be an even number"),
+        ({"sigma_init": 1e300}, "must be at most 100"),
+        ({"sigma_init": 0.0}, "must be above 0"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_where_they_are_said(values, said):
+    """Before any stage is begun with them."""
+    with pytest.raises(InputError, match=said):
+        ControllerConfig(**values)
+
+
+def test_episodes_that_are_never_long_enough(tmp_path, inside, monkeypatch):
+    """More steps than the time limit has are refused at once; more than anybody survives after many attempts."""
+    words = ("collect_rollouts.py", "doomrnn", "--preset", "smoke", "--run", tmp_path / "run")
+    done = inside(*words, "--set", "env.time_limit=20", "--set", "collect.minimum_length=21")
+    assert done.returncode == 2 and "no episode is longer than env.time_limit, 20" in done.stderr
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr(rollouts.collecting, "HOPELESS", 3)
+    done = inside(*words, "--set", "env.time_limit=2100", "--set", "collect.minimum_length=2100")
+    assert done.returncode == 2, done.stderr
+    assert f"{tmp_path / 'run' / 'rollouts'}: none of 3 episodes is 2100 steps long; delete the folder" in done.stderr
+
+
+def test_a_release_is_never_the_run_itself(tmp_path, inside):
+    """Nobody is told to delete the run; and half a release is not left behind."""
+    folder = tmp_path / "run"
+    shutil.copytree(RELEASE, folder)
+    (tmp_path / "link").symlink_to(folder)
+    for to in (folder, tmp_path / "link"):
+        done = inside("release.py", "--run", folder, "--to", to)
+        assert done.returncode == 2 and "is the run itself" in done.stderr and "delete" not in done.stderr
+    (folder / "evaluation" / "broken.json").write_text("{}")
+    done = inside("release.py", "--run", folder, "--to", tmp_path / "half")
+    assert done.returncode == 2 and "broken.json" in done.stderr and not (tmp_path / "half").exists()
+
+
+def test_the_last_good_checkpoint_is_named_where_there_is_one(tmp_path):
+    """And only there."""
+    wild = [np.array([np.nan], np.float32)]
+    with pytest.raises(NumericalError, match="nothing was saved yet"):
+        save_checkpoint(tmp_path, wild, {})
+    save_checkpoint(tmp_path, [np.ones(1, np.float32)], {})
+    with pytest.raises(NumericalError, match="keeps the last good checkpoint"):
+        save_checkpoint(tmp_path, wild, {})
+
+
+def test_wild_weights_are_blamed_on_c():
+    """Not on V and M, which are healthy."""
+
+    assert wild(np.full(3, 0.1, np.float32)) == ""
+    assert "smaller controller.sigma_init" in wild(np.array([0, -1e30], np.float32))
