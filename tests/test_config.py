@@ -57,7 +57,7 @@ def test_the_papers_numbers():
 
 def test_every_preset_holds_every_stage():
     """A preset is complete, each stage of its field's type, and its population can be paired."""
-    for preset in (*PRESETS.values(), *carracing.presets.PRESETS.values()):
+    for preset in (preset for task in every_task() for preset in task.presets.values()):
         for item in dataclasses.fields(Stages):
             assert isinstance(getattr(preset.stages, item.name), item.type)
         assert preset.stages.controller.popsize % 2 == 0

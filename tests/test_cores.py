@@ -1,6 +1,7 @@
 """How many ranks fit on a machine that is shared: affinity, and the quotas of control groups of both versions."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -83,5 +84,14 @@ def test_the_launcher_counts_so(monkeypatch):
     monkeypatch.setattr(launch, "usable_cores", lambda: 4)
     monkeypatch.setattr(os, "cpu_count", lambda: 128)
     monkeypatch.setattr(launch, "find_mpirun", lambda: "mpirun")
-    launcher = launch.Launcher(None, SimpleNamespace(engine=True), None)
+    run, task = SimpleNamespace(path=Path("r")), SimpleNamespace(engine=True, name="doomrnn")
+    launcher = launch.Launcher(run, task, None)
     assert (launcher.ranks, launcher.collectors) == (4, 6)
+    started = []
+    monkeypatch.setattr(launch, "completed", lambda command, settings: started.append((command, settings)))
+    monkeypatch.setattr(launch, "note_stage", lambda *unused: None)
+    launcher.ranked("train_controller.py")
+    (words, settings), one_thread = started[0], {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
+    assert words[:5] == ["mpirun", "-n", "4", "--bind-to", "none"] and one_thread.items() <= settings.items()
+    launcher.alone("train_vae.py")
+    assert started[1][1] == {}  # V and M use all cores

@@ -243,6 +243,18 @@ def test_step_by_step_by_hand(dream):
         assert found[number] == Outcome(number, float(length), length)
 
 
+def test_a_dream_starts_from_any_stored_first_frame():
+    """Uniformly, and with the spread of its posterior."""
+    rng, mu = np.random.default_rng(0), np.arange(20, dtype=np.float32).reshape(5, 4)
+    sure = InitialLatents(mu, np.full((5, 4), -300, np.float32))
+    rows = [int(sure.draw(rng)[0]) // 4 for _ in range(500)]
+    assert np.bincount(rows, minlength=5).min() > 60  # of 100 each
+    assert sure.draw(rng).tolist() in mu.tolist()
+    wide = InitialLatents(np.full((1, 64), 7, np.float32), np.full((1, 64), np.log(9), np.float32))
+    drawn = np.stack([wide.draw(rng) for _ in range(50)])
+    assert drawn.mean() == pytest.approx(7, abs=0.2) and drawn.std() == pytest.approx(3, rel=0.05)
+
+
 def test_scripts_play_their_actions(dream):
     """The scripted action of each step reaches M, across blocks and refills."""
     model = make_model(2, 4, done_bias=-9.0)

@@ -46,9 +46,7 @@ def test_corners_by_hand():
     visited = np.ones(40, bool)
     visited[5:9] = False
     sharp, gentle = by_curvature(headings, visited)
-    missed = turns(headings) > 0.12
-    assert sharp == pytest.approx(100 * visited[missed].mean()) and sharp < 100
-    assert gentle == pytest.approx(100 * visited[~missed].mean())
+    assert (sharp, gentle) == (pytest.approx(100 * 24 / 28), 100.0)  # 7 tiles see each corner; 4 of all are missed
     assert by_curvature(np.zeros(10), np.ones(10, bool)) == (100.0, 100.0)
 
 

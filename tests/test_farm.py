@@ -1,7 +1,6 @@
 """Rollouts spread over ranks: each once, alike whoever played them, and an end for all when one fails."""
 
 import json
-import time
 
 import pytest
 from commands import TESTS, ranked, run
@@ -151,10 +150,8 @@ def test_outcomes_do_not_depend_on_the_ranks(ranks, expected):
 
 @pytest.mark.parametrize("rank", [0, 2])
 def test_an_exception_on_any_rank_ends_them_all(rank):
-    """Within ten seconds, with that rank's traceback and exit code 1."""
-    started = time.monotonic()
+    """None waits for the others for ever (`world` gives them a minute); that rank's traceback, and exit code 1."""
     done = world(3, "RuntimeError", rank)
-    assert time.monotonic() - started < 10
     assert done.returncode == 1
     assert done.stderr.count("Traceback") == 1 and f"RuntimeError: this is rank {rank}" in done.stderr
     assert 'farm_world.py", line' in done.stderr
@@ -176,4 +173,4 @@ def test_a_slow_ranks_work_is_done_by_others(expected):
     result = json.loads(done.stdout)
     assert [tuple(row) for row in result["outcomes"]] == expected
     longest = max(length for *_, length in expected)
-    assert sum(result["seconds"]) < 15 < longest * DAWDLE_SECONDS
+    assert sum(result["seconds"]) < longest * DAWDLE_SECONDS / 2

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from commands import assert_refused, ranked, run
+from commands import assert_refused, python, ranked, run
 
 import rnn.training
 from controller.checkpoints import load_candidates, load_controller, load_means
@@ -36,9 +36,22 @@ def iteration(smoke, tmp_path_factory):
     return target, done.stdout
 
 
-def test_the_next_iteration(smoke, iteration, inside, monkeypatch):
+@pytest.fixture(scope="module")
+def trained(iteration, tmp_path_factory):
+    """The same, its series encoded and its M trained."""
+    target = tmp_path_factory.mktemp("runs") / "trained"
+    shutil.copytree(iteration[0], target)
+    for script in ("encode_series.py", "train_rnn.py"):
+        done = run(python(script, "doomrnn", "--run", target), seconds=200)
+        assert done.returncode == 0, done.stderr
+    return target
+
+
+def test_the_next_iteration(smoke, iteration, tmp_path, inside, monkeypatch):
     """The agent's episodes, the same V, the series of both iterations, M from its old weights; the rest continues."""
-    target, said = iteration
+    begun, said = iteration
+    target = tmp_path / "two"
+    shutil.copytree(begun, target)
     assert "next: python scripts/encode_series.py doomrnn" in said
     episodes = list_episodes(target / "rollouts")
     actions = read_episode(episodes[0], 1).action
@@ -46,7 +59,7 @@ def test_the_next_iteration(smoke, iteration, inside, monkeypatch):
         len(episodes) == 3 and len(np.unique(actions)) > len(actions) // 2
     )  # no action is held: not the script's episodes
     assert (target / "vae" / "weights.npz").read_bytes() == (smoke.path / "vae" / "weights.npz").read_bytes()
-    assert os.path.samefile(target / "before/series/series-0000.npz", smoke.path / "series/series-0000.npz")
+    assert os.path.samefile(begun / "before/series/series-0000.npz", smoke.path / "series/series-0000.npz")
     began = []
     model = rnn.training.RNNTrainer.__init__
     monkeypatch.setattr(
@@ -68,13 +81,10 @@ def test_the_next_iteration(smoke, iteration, inside, monkeypatch):
     assert max(np.abs(a - b).max() for a, b in zip(new, old, strict=True)) > 0
 
 
-def test_an_iteration_of_an_iteration(iteration, smoke, tmp_path, inside):
+def test_an_iteration_of_an_iteration(trained, smoke, tmp_path, inside):
     """It holds the series of both runs before it."""
-    target, _ = iteration
-    if not (target / "rnn" / "done.json").exists():
-        pytest.skip("test_the_next_iteration did not come so far")
     second = tmp_path / "second"
-    shutil.copytree(target, second)
+    shutil.copytree(trained, second)
     shutil.copytree(smoke.path / "controller", second / "controller")
     folder = second / "controller" / "dream-zch-tau1.15-s0"
     refused = inside("iterate.py", "doomrnn", "--run", second, "--to", tmp_path / "third", *FEW)
@@ -84,10 +94,9 @@ def test_an_iteration_of_an_iteration(iteration, smoke, tmp_path, inside):
     write_sealed(folder / "begun.json", {k: v for k, v in record.items() if k != "made_from"})  # as an older one
     done = inside("iterate.py", "doomrnn", "--run", second, "--to", tmp_path / "third", *FEW)
     assert done.returncode == 0, done.stderr
-    counts = [
-        len(list(path.glob("series-*.npz"))) for path in (second / "series", second / "before/series", smoke.path)
-    ]
-    assert len(list((tmp_path / "third/before/series").glob("series-*.npz"))) == counts[0] + counts[1] > counts[0]
+    runs = second, second / "before", tmp_path / "third" / "before"
+    counts = [len(list((path / "series").glob("series-*.npz"))) for path in runs]
+    assert counts[2] == counts[0] + counts[1] > counts[0]
 
 
 def test_again_it_does_nothing(smoke, iteration, inside):
@@ -218,9 +227,7 @@ def test_who_explores(smoke):
     assert np.array_equal([found for _, found in played[1::2]], [*load_candidates(folder, len(weights))[:2], means[1]])
 
 
-def test_an_ms_share_of_new_data_is_the_one_it_was_begun_with(iteration, inside):
+def test_an_ms_share_of_new_data_is_the_one_it_was_begun_with(trained, inside):
     """Its batches come from it, so that another one would change what a checkpoint goes on from."""
-    if not (iteration[0] / "rnn" / "done.json").exists():
-        pytest.skip("test_the_next_iteration did not come so far")
-    done = inside("train_rnn.py", "doomrnn", "--run", iteration[0], "--set", "iterate.new_share=0.2")
+    done = inside("train_rnn.py", "doomrnn", "--run", trained, "--set", "iterate.new_share=0.2")
     assert_refused(done, 2, "iterate.new_share is 0.5, requested 0.2")

@@ -16,7 +16,7 @@ from commands import SCRIPTS, assert_refused, python, run, start
 from samples import make_series
 
 from controller.agent import Agent, AgentActor
-from controller.checkpoints import load_candidates
+from controller.checkpoints import load_candidates, load_controller
 from controller.cma_es import CMAES
 from controller.config import IterateConfig
 from controller.iteration import earlier_episodes, explores, following_stages, is_iteration, vae_goes_on
@@ -111,6 +111,24 @@ def test_three_iterations(whole):
         found = [json.loads(file.read_text())["controller"] for file in iteration.glob("evaluation/real-dream-*.json")]
         assert set(found) == names and len(found) == 2
         assert len(list(iteration.glob("evaluation/dream-dream-*.json"))) == 2  # each in its own dream
+
+
+def test_c_goes_on_from_its_old_parameters(whole, searches):
+    """The first search starts at the weights of the agent that acted; further ones at 0, as all without `keep_mean`."""
+    from train_controller import first_mean
+
+    made = load_run(whole[0] / "iteration-02", TASK.presets["smoke"].stages)
+    shape, weights = load_controller(made.path / "before" / "controller", "best")
+    assert weights.any() and (first_mean(made, shape) == weights).all()
+    fresh = replace(made.stages, iterate=replace(made.stages.iterate, keep_mean=False))
+    assert first_mean(replace(made, stages=fresh), shape) is None
+    config = made.stages.controller
+    for seed, mean in ((1_000_001, weights), (2_000_001, None)):
+        folder = made.path / "controller" / f"dream-zh-tau1.00-s{seed}"
+        assert ("start" in json.loads((folder / "begun.json").read_text())) == (mean is not None)
+        asked = rounded(CMAES(shape.size, config.popsize, config.sigma_init, seed, mean).ask())
+        played = load_candidates(folder, shape.size)  # of the only generation, best first
+        assert sorted(map(tuple, played)) == sorted(map(tuple, asked))
 
 
 def test_killed_and_started_again(whole, tmp_path):

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from commands import assert_refused
+from commands import ROOT, assert_refused
 
 from experiment.errors import InputError
 from experiment.files import check_manifest, read_sealed
@@ -49,6 +49,25 @@ def test_a_release_plays(smoke, tmp_path, inside):
     (target / "vae" / "metrics.jsonl").write_text("")
     with pytest.raises(InputError, match=r"metrics\.jsonl: damaged"):
         check_manifest(target / "vae")
+
+
+@pytest.mark.parametrize(
+    ("run", "policy", "stored"),
+    [
+        ("doomrnn", "left", "real-left-seed7-n100.json"),
+        ("carracing", "random", "real-random-seed7-n100.json"),
+        ("pendulum/seed-0/iteration-01", "sweep", "real-sweep22-seed7-n100.json"),
+    ],
+)
+def test_released_scores_are_played_again(run, policy, stored, tmp_path, inside):
+    """Scripted policies come to the released scores: seeds, rules and rewards are still what they were."""
+    folder = ROOT / "results" / run
+    words = ("--run", folder, "--policy", policy, "--episodes", 2, "--seed", 7, "--to", tmp_path)
+    done = inside("evaluate.py", run.partition("/")[0], *words)
+    assert done.returncode == 0, done.stderr
+    released = json.loads((folder / "evaluation" / stored).read_text())
+    found = json.loads((tmp_path / stored.replace("n100", "n2")).read_text())
+    assert found["scores"] == pytest.approx(released["scores"][:2], abs=1e-6)
 
 
 def test_an_unfinished_run_is_not_released(tmp_path, inside):

@@ -8,6 +8,8 @@ import shutil
 import numpy as np
 from commands import ROOT, SCRIPTS
 
+from carracing.task import TASK as CARRACING
+from doomrnn.task import TASK as DOOM
 from experiment.errors import InputError
 from vae.episodes import list_episodes
 
@@ -85,6 +87,13 @@ def test_published_numbers_are_there():
     paper = json.loads((ROOT / "results" / "paper.json").read_text())
     assert [row["mean"] for row in paper["carracing"]["table"]] == [343, 591, 652, 838, 632, 788, 906]
     assert [row["real"]["mean"] for row in paper["doomrnn"]["table"]] == [193, 196, 868, 1092, 753]
+
+    def told(row: dict) -> str:
+        return f"{row['mean']} ± {row['std']}"
+
+    rows = paper["doomrnn"]["table"]
+    assert [(row.dream, row.real) for row in DOOM.published[:5]] == [(told(r["dream"]), told(r["real"])) for r in rows]
+    assert sorted(row.real for row in CARRACING.published) == sorted(map(told, paper["carracing"]["table"]))
     for task in ("carracing", "doomrnn"):
         assert all(row["episodes"] == 100 and row["source"] for row in paper[task]["table"])
         learning = paper[task]["learning"]

@@ -5,7 +5,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from commands import ROOT
+from commands import ROOT, every_task
 
 from carracing.task import TASK as CARRACING
 from controller.config import VARIANTS, WORLDS
@@ -14,7 +14,7 @@ from doomrnn.task import TASK as DOOM
 from experiment.errors import InputError
 from rollouts.scripted import Script
 
-TASKS = pytest.mark.parametrize("task", [DOOM, CARRACING], ids=lambda task: task.name)
+TASKS = pytest.mark.parametrize("task", every_task(), ids=lambda task: task.name)
 
 
 def test_every_field_is_documented():
@@ -54,7 +54,8 @@ def test_presets_and_defaults(task):
         ]
         assert 0 < task.episode_length(preset.stages.env) <= preset.stages.env.time_limit
     tau = paper.stages.controller.temperature
-    assert task.usual_controller == {"dream": f"dream-zch-tau{tau:.2f}-s0", "real": "real-zh-s0"}[task.world]
+    usual = {"dream": f"dream-{task.variant}-tau{tau:.2f}-s0", "real": f"real-{task.variant}-s0"}
+    assert task.usual_controller == usual[task.world]
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from commands import ROOT
 from samples import PRECISIONS_OF_ROWS
 
 from vae.latents import sample_z
 from vae.losses import kl_divergence, vae_loss
 from vae.model import VAE, PixelConv2DTranspose, ProductConv2D, to_uint8, to_unit
+from vae.training import load_vae
 
 
 def frames(count: int) -> np.ndarray:
@@ -138,6 +140,17 @@ def test_training_lowers_the_loss():
 
     losses = [float(update()) for _ in range(8)]
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_z_tells_the_frame():
+    """The released V: of twelve frames of Doom each is decoded, from its z alone, nearest to itself."""
+    with np.load(ROOT / "results" / "doomrnn" / "frames.npz") as stored:
+        observations, mu = stored["obs"] / np.float32(255), stored["mu"]
+    vae = load_vae(ROOT / "results" / "doomrnn" / "vae")
+    decoded = np.asarray(vae.decode(mu))
+    errors = np.square(decoded[:, None] - observations[None]).sum((2, 3, 4))
+    assert errors.argmin(1).tolist() == list(range(12))
+    np.testing.assert_allclose(vae.encode(observations)[0], mu, atol=0.01)
 
 
 def test_bfloat16_is_the_same_network_rounded():
