@@ -109,7 +109,9 @@ class EvaluateConfig(Settings):
         1024, "dream rollouts of each row of a table", unit="rollouts", source="paper, appendix A.5", least=1
     )
     probe_episodes: int = setting(100, "rollouts of each scripted policy, in each world", unit="rollouts", least=2)
-    games_per_rank: int = setting(16, "real episodes a rank plays at once", unit="episodes", least=2)
+    games_per_rank: int = setting(
+        16, "real episodes that a rank plays at once of each policy", unit="episodes", least=2
+    )
 
 
 @dataclass(frozen=True)

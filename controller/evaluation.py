@@ -16,7 +16,7 @@ from experiment.files import first_line, read_json, write_json
 from experiment.provenance import commit, digest
 from experiment.random_streams import Purpose
 from experiment.runs import Run, load_run
-from experiment.stages import weights_digest
+from experiment.stages import first_frames_digest, weights_digest
 from rollouts.farm import Farm
 from rollouts.rollout import Outcome, Rollout, WeightsOrScript
 from rollouts.scripted import Script
@@ -172,6 +172,7 @@ def conditions(
     decisive += [vars(run.stages.env)] + ([precision] if precision != "float32" else [])
     settings = other_settings(run, world)
     decisive += [settings["controller.death"]] if "controller.death" in settings else []
+    decisive += [first_frames_digest(run.path)] if tau is not None else []
     return Conditions(
         task=run.task,
         world=world,

@@ -175,7 +175,8 @@ class ControllerTrainer:
         candidates = self.es.ask()
         rollouts = scheduled_rollouts(self.config, self.best_fitness)
         streams = fitness_streams(self.config, self.seed, generation, rollouts)
-        returns = self.table.play(f"fitness {generation}", self.world, rounded(candidates), streams)
+        label = f"fitness {generation} of candidates {fingerprint(candidates)[:12]}"  # others on another CPU, maybe
+        returns = self.table.play(label, self.world, rounded(candidates), streams)
         fitness = returns.score.mean(axis=1)
         self._tell(candidates, fitness)
         seconds = time.monotonic() - started
@@ -233,7 +234,8 @@ class ControllerTrainer:
         count = self.config.evaluate_rollouts if own else self.config.validation_games
         purpose = Purpose.MEAN if own else Purpose.VALIDATE
         streams = [[purpose.stream(self.seed, rollout=rollout) for rollout in range(count)]]
-        return self.table.play(f"mean {generation} {world}", world, weights, streams).score[0]
+        label = f"mean {generation} {world} {fingerprint(weights)[:12]}"
+        return self.table.play(label, world, weights, streams).score[0]
 
     def _save(self, name: str, weights: np.ndarray, generation: int, score: float | None) -> None:
         labels = {"world": self.world, "generation": generation, "score": score}

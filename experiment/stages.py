@@ -18,6 +18,7 @@ SCRIPTS = {"collect": "collect_rollouts.py", "vae": "train_vae.py", "series": "e
 NETWORKS = {"series": ("vae",), "rnn": ("vae",), "controller": ("vae", "rnn")}  # that a stage is made with
 LETTERS = {"vae": "V", "rnn": "M"}
 WEIGHTS = "weights.npz"
+FIRST_FRAMES = "initial_z.npz"
 MADE_FROM = "made_from"  # in a record: the SHA-256 of these networks' weights
 
 
@@ -25,6 +26,15 @@ def weights_digest(run: Path, network: str) -> str:
     """Return the SHA-256 of the weights of a run's "vae" or "rnn"; InputError where they are missing or damaged."""
     again = f"run scripts/{SCRIPTS[network]} first, or again after deleting the folder"
     return hashlib.sha256(read_file(run / FOLDERS[network] / WEIGHTS, again)).hexdigest()
+
+
+def first_frames_digest(run: Path) -> str:
+    """Return the SHA-256 of the encoded first frames that a run's dreams start from; InputError where they are missing.
+
+    They are not among what a record tells: what is trained in a dream may be played elsewhere.
+    """
+    again = f"run scripts/{SCRIPTS['series']} first, or again after deleting the folder"
+    return hashlib.sha256(read_file(run / FOLDERS["series"] / FIRST_FRAMES, again)).hexdigest()
 
 
 def made_from(run: Path, stage: str) -> dict[str, dict[str, str]]:

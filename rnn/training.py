@@ -123,7 +123,7 @@ def held_out_batches(series: list[Series], config: RNNConfig, seed: int) -> Batc
     length = min(config.sequence_length, max(1, frames - 1))
     rows = min(config.batch_size, max(1, (frames - 1) // length))
     if config.regime == "episodes":
-        rows = min(config.batch_size, len(chosen))
+        rows = len(chosen) // -(-len(chosen) // config.batch_size)  # so that few are left over: 50 are 2 batches of 25
     return _regime(chosen, config, rows, length, seed)
 
 

@@ -69,16 +69,16 @@ class WorkQueue:
             return Reply(portion, stale)
 
     def _take(self, rank: int, live: dict[Kind, int]) -> list[Rollout]:
-        """Return a portion of one kind of what waits: smaller and smaller, so that the ranks end together."""
-        portion: list[Rollout] = []
+        """Return a portion of what waits, in its order: smaller and smaller, so that the ranks end together."""
+        portion, under_way = list[Rollout](), Counter(live)
         share = max(UNIT, -(-len(self._waiting) // (2 * self._ranks)))
-        while self._waiting:
+        while self._waiting and len(portion) < share:
             first = self._waiting[0]
             if first.id in self._outstanding and first.id not in self._held[rank]:  # else a silent rank woke up
-                kind = portion[0].kind if portion else first.kind
-                if first.kind != kind or len(portion) >= min(share, self._capacity(kind) - live.get(kind, 0)):
+                if under_way[first.kind] >= self._capacity(first.kind):
                     break
                 portion.append(first)
+                under_way[first.kind] += 1
             self._waiting.popleft()
         return portion
 

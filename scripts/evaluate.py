@@ -44,7 +44,7 @@ def parse():
     parser = cli.parser(__doc__, preset=False, seed_help="seed of the episodes; none was ever trained on (default 0)")
     which = "a folder in controller/ (default: the only one there, or the task's usual one)"
     parser.add_argument("--controller", metavar="NAME", help=which)
-    parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which weights (default best)")
+    parser.add_argument("--checkpoint", choices=("best", "last"), help="which weights (default best)")
     parser.add_argument("--world", nargs="+", choices=WORLDS, default=["real"], help="where to play (real)")
     parser.add_argument("--temperature", type=cli.temperature, help="of the dream (default: the controller's)")
     parser.add_argument(
@@ -64,6 +64,9 @@ def parse():
             parser.error(f"argument --policy: {policy} is not one of agent, {COLLECTOR}, {', '.join(known)}")
     if arguments.temperature and "dream" not in arguments.world:
         parser.error("argument --temperature: is of the dream; add --world dream, or leave it out")
+    for name in ("controller", "checkpoint"):
+        if getattr(arguments, name) is not None and "agent" not in arguments.policy:
+            parser.error(f"argument --{name}: is of the agent; add agent to --policy, or leave it out")
     return arguments
 
 
@@ -103,8 +106,9 @@ def who_plays(arguments, task, run) -> tuple[list[Subject], PolicyShape | None]:
     for policy in arguments.policy:
         if policy == "agent":
             folder = find_controller(run.path, arguments.controller, task.usual_controller)
-            shape, weights = load_controller(folder, arguments.checkpoint)
-            subjects.append(Subject("agent", weights, folder.name, arguments.checkpoint))
+            checkpoint = arguments.checkpoint or "best"
+            shape, weights = load_controller(folder, checkpoint)
+            subjects.append(Subject("agent", weights, folder.name, checkpoint))
         elif policy == COLLECTOR:
             script = task.collector(run.stages.collect)
             subjects.append(Subject(script.label, script))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cli
 from reporting.stage_times import note_stage, stage_of
+from running.exits import exit_code
 
 from experiment.cores import usable_cores
 from experiment.errors import InputError
@@ -76,7 +77,7 @@ class Launcher:
             print("mpirun could not start; once more", flush=True)
             code = completed(command, settings)
         if code:
-            sys.exit(code)
+            sys.exit(exit_code(next(Path(word).name for word in command if word.endswith(".py")), code))
 
 
 class Inside(Launcher):

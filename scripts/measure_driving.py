@@ -33,7 +33,10 @@ def parse():
     parser.add_argument("--temperature", type=cli.temperature, help="of the dream (controller.temperature)")
     parser.add_argument("--episodes", type=cli.positive, default=100, help="episodes (100)")
     parser.add_argument("--seed", type=cli.seed, default=7, help="seed of the episodes (7)")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.temperature and arguments.world == "real":
+        parser.error("argument --temperature: is of the dream; add --world dream, or leave it out")
+    return arguments
 
 
 def main() -> None:

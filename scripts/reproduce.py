@@ -43,7 +43,10 @@ def parse():
     parser.add_argument("--iterations", type=cli.positive, metavar="K", help="of the iterative procedure, in all")
     parser.add_argument("--no_report", action="store_true", help="with --iterations: no table and figures at the end")
     parser.add_argument("--lane", action="store_true", help=argparse.SUPPRESS)  # one of several seeds side by side
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.no_report and not arguments.iterations:
+        parser.error("argument --no_report: is of --iterations; add it, or leave it out")
+    return arguments
 
 
 def main() -> None:

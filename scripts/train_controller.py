@@ -22,7 +22,7 @@ from controller.workers import Setup, TaskPlayers, play_setup
 from experiment.errors import InputError, command
 from experiment.files import read_sealed
 from experiment.runs import finish, finished, is_begun, refuse_other, save_run, working
-from experiment.stages import MADE_FROM, NETWORKS, made_from, refuse_other_networks
+from experiment.stages import MADE_FROM, NETWORKS, first_frames_digest, made_from, refuse_other_networks
 from rollouts.farm import Farm
 
 # settings that a controller already begun may change: when its search ends, speed (for one that moves to another type
@@ -75,6 +75,9 @@ def prepare(arguments, task, run) -> Training:
     """Return what the arguments ask for; InputError where V or M is missing, or M's dream has nothing to learn."""
     world, variant = arguments.world or task.world, arguments.variant or task.variant
     stages, seed = run.stages, arguments.seed or 0
+    said = any(word.startswith("controller.validation_games=") for word in arguments.overrides)
+    if said and world == "real" and stages.controller.validation_games:
+        raise InputError("--set controller.validation_games: is of a C trained in the dream; leave it out")
     temperature = arguments.temperature or stages.controller.temperature
     cli.need_models(run)
     if world == "dream":
@@ -122,9 +125,12 @@ def train(training: Training, farm: Farm, run) -> None:
     record |= {} if training.start is None else {"start": "the agent of the iteration before"}
     refuse_imported(folder)
     refuse_other_networks(run.path, folder, f"delete {folder} and run the same command again")
-    refuse_other(folder, record, (*FREE, *CHECKED, *UNREAD[training.world]), {SETTINGS: type(config)})
+    free = (*FREE, *CHECKED, *UNREAD[training.world], "first_frames")  # these below
+    refuse_other(folder, record, free, {SETTINGS: type(config)})
     summary = finished(folder)
     if summary is None or not search_is_over(folder, config, summary["generations"]):
+        if training.world == "dream":
+            record |= first_frames(run, folder)
         with working(folder, record | made_from(run.path, "controller"), run):
             (folder / "done.json").unlink(missing_ok=True)  # of a shorter search: this one is not finished until it is
             who = training.shape, training.world, training.seed, training.start
@@ -137,6 +143,19 @@ def train(training: Training, farm: Farm, run) -> None:
     print(f"C: {summary['generations']:,} generations, {best}; wrote {folder}")
     script = ("mpirun", "-n", 2, "python", "-m", "mpi4py", "scripts/evaluate.py", run.task, "--run", run.path)
     print("next:", command(*script, "--controller", folder.name, "--world", "real", "--episodes", 100, "--seed", 7))
+
+
+def first_frames(run, folder: Path) -> dict[str, str]:
+    """Return what the record of a search tells of the first frames that its dreams start from.
+
+    Raises InputError where the search was begun with others; older records tell of none.
+    """
+    found = {"first_frames": first_frames_digest(run.path)}
+    begun = read_sealed(folder / "begun.json", ADVICE) if is_begun(folder) else {}
+    if begun.get("first_frames", found["first_frames"]) != found["first_frames"]:
+        what = f"its dreams started from other first frames than {run.folder('series')} holds now"
+        raise InputError(f"{folder}: {what}; delete {folder} and run the same command again")
+    return found
 
 
 def refuse_imported(folder: Path) -> None:

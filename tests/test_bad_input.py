@@ -50,6 +50,10 @@ from commands import assert_refused, python, run
             "carracing's C is trained in no dream",
         ),
         (("evaluate.py", "doomrnn", "--run", "R", "--world", "real", "--temperature", "1"), "add --world dream"),
+        (("evaluate.py", "doomrnn", "--run", "R", "--policy", "left", "--controller", "x"), "add agent to --policy"),
+        (("evaluate.py", "doomrnn", "--run", "R", "--policy", "left", "--checkpoint", "last"), "add agent to --policy"),
+        (("measure_driving.py", "--run", "R", "--temperature", "1"), "add --world dream"),
+        (("reproduce.py", "doomrnn", "--run", "R", "--preset", "smoke", "--no_report"), "is of --iterations"),
     ],
 )
 def test_wrong_words_are_refused(tmp_path, words, said):

@@ -161,13 +161,14 @@ def test_too_little_to_train_on():
         ("concatenated", 10_000, 4, 16, 3),  # 200 steps: three batches of 64
         ("concatenated", 60, 4, 16, 1),  # two episodes, 80 steps
         ("concatenated", 30, 2, 16, 1),  # one episode
-        ("episodes", 10_000, 4, 16, 1),
+        ("episodes", 10_000, 2, 16, 2),
         ("episodes", 60, 2, 16, 1),
+        ("episodes", 10_000, 3, 16, 2),  # six episodes
     ],
 )
 def test_held_out_batches(regime, frames, rows, length, count):
-    """At most so many frames, in as many rows as they fill."""
+    """At most so many frames, in as many rows as they fill, of whole episodes hardly one left over."""
     config = RNNConfig(regime=regime, batch_size=4, sequence_length=16, validation_frames=frames)
-    batches = held_out_batches(make_series([40] * 5), config, 0)
+    batches = held_out_batches(make_series([40] * (6 if rows == 3 else 5)), config, 0)
     first, *others = batches.epoch(0)
     assert first.z.shape == (rows, length + 1, 2) and 1 + len(others) == count

@@ -12,6 +12,7 @@ import pytest
 from samples import leftovers
 
 from controller.checkpoints import ADVICE, find_controller, load_controller
+from controller.cma_es import CMAES
 from controller.config import ControllerConfig
 from controller.policy_spec import PolicyShape, rounded
 from controller.task import controller_name
@@ -131,7 +132,8 @@ def test_a_fitness_is_the_mean_of_its_rollouts(tmp_path):
     train(tmp_path, replace(CONFIG, generations=1))
     fitness = read_journal(tmp_path / "fitness.jsonl", {})[0]["fitness"]
     games = [rollout for rollout in Hill.played if rollout.stream.purpose is Purpose.FITNESS]
-    assert len(games) == 18 and all(np.array_equal(game.policy, rounded(game.policy)) for game in games)
+    assert len(games) == 18 and {game.world for game in Hill.played} == {"dream"}
+    assert all(np.array_equal(game.policy, rounded(game.policy)) for game in games)
     by_candidate = {}
     for game in games:
         by_candidate.setdefault(game.policy.tobytes(), []).append(game)
@@ -182,6 +184,20 @@ def test_a_record_cut_in_the_middle_of_a_line(whole, tmp_path, monkeypatch, name
     (tmp_path / name).write_text("".join(lines[:-1]) + lines[-1][: len(lines[-1]) // 2])
     train(tmp_path)
     assert results(tmp_path) == results(whole)
+
+
+def test_outcomes_of_other_candidates_are_not_taken(tmp_path, monkeypatch):
+    """Stopped within a generation and gone on with where CMA-ES draws others: all of theirs are played."""
+    config, count = replace(CONFIG, generations=1), itertools.count(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(Interrupt, "requested", property(lambda self: next(count) == 12))
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path, config)
+    asked = CMAES.ask
+    monkeypatch.setattr(CMAES, "ask", lambda self: asked(self) + 1e-3)
+    Hill.played = []
+    train(tmp_path, config)
+    assert len([rollout for rollout in Hill.played if rollout.stream.purpose is Purpose.FITNESS]) == 18  # not 6
 
 
 def test_more_generations_later(whole, tmp_path):
@@ -325,7 +341,7 @@ def test_a_return_that_is_no_number(tmp_path, monkeypatch):
     """It ends the training; the generations before it stay."""
     returns = staticmethod(lambda rollout, score: score if rollout.stream.counters[0] < 3 else float("nan"))
     monkeypatch.setattr(Hill, "returns", returns)
-    with pytest.raises(NumericalError, match=r"fitness 3: policy \d returned nan in rollout \d"):
+    with pytest.raises(NumericalError, match=r"fitness 3 of candidates \w{12}: policy \d returned nan in rollout \d"):
         train(tmp_path)
     assert len(read_journal(tmp_path / "fitness.jsonl", {})) == 2
 

@@ -65,14 +65,23 @@ def test_portions_shrink_so_that_ranks_end_together():
     assert sum(given) == 800 and sorted(given, reverse=True) == given and min(given[:-1]) == UNIT
 
 
-def test_a_portion_is_of_one_kind():
-    """Dreams and games are not mixed, and a rank full of one kind still has room for the other."""
+def test_each_kind_has_room_of_its_own():
+    """What waits is handed out in its order, kinds mixed, until there is no room for the next one."""
     queue = WorkQueue(1, lambda kind: {REAL: 3, DREAM: 50}[kind])
     queue.post(work(4) + work(6, "dream", first=4), repeats=False)
     assert ids(queue.exchange(0, Request([], {}))) == [0, 1, 2]
     assert ids(queue.exchange(0, Request([], {REAL: 3}))) == []
-    assert ids(queue.exchange(0, Request([Outcome(0, 1, 1)], {REAL: 2}))) == [3]
-    assert ids(queue.exchange(0, Request([], {REAL: 3}))) == [4, 5, 6, 7, 8, 9]
+    assert ids(queue.exchange(0, Request([Outcome(0, 1, 1)], {REAL: 2}))) == [3, 4, 5, 6, 7, 8, 9]
+    queue = WorkQueue(1, lambda kind: 3)
+    queue.post([work(1, "dream" if n % 2 else "real", first=n)[0] for n in range(20)], repeats=False)
+    assert ids(queue.exchange(0, Request([], {}))) == [
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]  # as an iteration's, whose agent explores in half
 
 
 def test_the_idle_repeat_what_is_outstanding_and_the_first_outcome_counts():

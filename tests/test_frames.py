@@ -154,6 +154,8 @@ def test_sampled_frames_are_an_even_share(paths):
     assert len(set(frame_names(frames))) == len(frames)
     assert np.array_equal(frames, sample_frames(paths, 1, 40, 0))
     assert not np.array_equal(frames, sample_frames(paths, 1, 40, 1))
+    few = np.bincount([episode for episode, _ in frame_names(sample_frames(paths, 1, 12, 0))], minlength=8)
+    assert few.tolist() == [1, 2, 1, 2, 1, 1, 1, 2]  # of 12, not two of six and none of the others
 
 
 def test_no_episodes(tmp_path):

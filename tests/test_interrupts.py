@@ -6,7 +6,7 @@ import signal
 import sys
 
 import pytest
-from commands import start
+from commands import SCRIPTS, start
 
 from experiment.interrupts import deferred_interrupts, interrupted_at_once, stop_if_requested
 
@@ -104,3 +104,20 @@ def test_what_the_shell_ignores_stays_ignored(handlers):
     with interrupted_at_once():
         os.kill(os.getpid(), signal.SIGINT)
         stop_if_requested()
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"), [(signal.SIGKILL, "SIGKILL (out of memory?); "), (signal.SIGSEGV, "SIGSEGV; ")]
+)
+def test_a_stage_that_a_signal_kills_is_named(number, hint, tmp_path, monkeypatch, capfd):
+    """`reproduce.py` ends with code 1 and a line, and not with one that `subprocess` made of the signal."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    from types import SimpleNamespace
+
+    from launch import Launcher
+
+    (tmp_path / "train_vae.py").write_text(f"import os; os.kill(os.getpid(), {int(number)})")
+    launcher = Launcher(SimpleNamespace(path=tmp_path), SimpleNamespace(engine=False, name="doomrnn"), 1)
+    with pytest.raises(SystemExit) as ended:
+        launcher._call([sys.executable, str(tmp_path / "train_vae.py")], {})
+    assert ended.value.code == 1 and f"failed: train_vae.py was killed by {hint}" in capfd.readouterr().err

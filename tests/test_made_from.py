@@ -57,6 +57,35 @@ def test_what_was_made_with_another_v_is_not_used(smoke, tmp_path, inside):
     assert not (tmp_path / "new").exists()
 
 
+def test_dreams_of_other_first_frames_are_others(smoke, tmp_path, inside):
+    """Series encoded again with fewer of them: a dream's score is played again, a search in it not gone on with."""
+    run = tmp_path / "run"
+    shutil.copytree(smoke.path, run)
+    play = (
+        "evaluate.py",
+        "doomrnn",
+        "--run",
+        run,
+        "--policy",
+        "left",
+        "--episodes",
+        2,
+        "--seed",
+        3,
+        "--world",
+        "dream",
+    )
+    assert "left in the dream: " in inside(*play).stdout and "nothing to do" in inside(*play).stdout
+    shutil.rmtree(run / "series")
+    encoded = inside("encode_series.py", "doomrnn", "--run", run, "--set", "series.initial_frames=2")
+    assert encoded.returncode == 0, encoded.stderr
+    again = inside(*play)
+    assert again.returncode == 0 and "nothing to do" not in again.stdout, again.stderr
+    (run / "controller" / AGENT / "done.json").unlink()
+    refused = inside("train_controller.py", "doomrnn", "--run", run, "--set", "controller.generations=3")
+    assert_refused(refused, 2, f"{run / 'controller' / AGENT}: its dreams started from other first frames than")
+
+
 def test_what_tells_nothing_is_taken_as_it_is(tmp_path):
     """A record of before this was kept, and weights that are not there; an M other than the recorded one is refused."""
     folder = tmp_path / "controller" / "a"

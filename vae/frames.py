@@ -126,11 +126,13 @@ def _shares(lengths: np.ndarray, frames: int, new: int, new_share: float) -> np.
 
 def sample_frames(paths: list[Path], action_size: int, count: int, seed: int) -> np.ndarray:
     """Return frames uint8 [at most `count`, 64, 64, 3]: an even share of every episode, the same for a seed."""
-    share = -(-count // len(paths))
+    ends = np.arange(len(paths) + 1) * count // len(paths)
     frames = []
-    for episode, path in enumerate(paths):
-        obs = read_episode(path, action_size).obs
+    for episode, share in enumerate(np.diff(ends).tolist()):
+        if not share:
+            continue
+        obs = read_episode(paths[episode], action_size).obs
         choice = Purpose.VAE_HELD_OUT_FRAMES.stream(seed, episode=episode)
         picks = choice.generator().choice(len(obs), min(share, len(obs)), replace=False)
         frames.append(obs[np.sort(picks)])
-    return np.concatenate(frames)[:count]
+    return np.concatenate(frames)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -44,6 +45,16 @@ def ending_well(comm: Any = None) -> Iterator[None]:
         )
     if code:
         sys.exit(code)
+
+
+def exit_code(what: str, code: int) -> int:
+    """Return the exit code of a process: 1, and a line that says so, for what `subprocess` has as minus a signal."""
+    if code >= 0:
+        return code
+    why = " (out of memory?)" if code == -signal.SIGKILL else ""
+    line = f"failed: {what} was killed by {signal.Signals(-code).name}{why}; what it finished is saved"
+    print(f"{line}, the same command goes on from there", file=sys.stderr, flush=True)
+    return 1
 
 
 @contextlib.contextmanager

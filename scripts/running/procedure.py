@@ -16,6 +16,7 @@ from pathlib import Path
 import cli
 from launch import Inside, Launcher
 from reporting.tables import print_survival
+from running.exits import exit_code
 from running.searches import (
     LANE,
     SEED,
@@ -96,7 +97,7 @@ def finish_all(lanes: Sequence["Lane"]) -> int:
         lane.stop()
     for lane in lanes:
         lane.wait()
-    return next((code for code in codes if code), 0)
+    return next((exit_code(lane.name, code) for lane, code in zip(lanes, codes, strict=True) if code), 0)
 
 
 class Lane:
