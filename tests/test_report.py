@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 from commands import ROOT, SCRIPTS
+from released import AGENT, RELEASE
 
 from experiment.errors import InputError
 from vae.episodes import list_episodes
@@ -59,13 +60,12 @@ def test_the_largest_dream_evaluation_is_shown(tmp_path, monkeypatch, inside):
     from reporting.page import Page
     from reporting.sections import Report
 
-    run, released = tmp_path / "run", ROOT / "results" / "doomrnn"
-    who = "dream-zch-tau1.15-s0"
+    run, who = tmp_path / "run", AGENT
     names = f"real-{who}-seed7-n100", f"dream-{who}-tau1.15-seed7-n1024"
     (run / "evaluation").mkdir(parents=True)
-    shutil.copy(released / "config.json", run)
+    shutil.copy(RELEASE / "config.json", run)
     for name in names:
-        shutil.copy(released / "evaluation" / f"{name}.json", run / "evaluation")
+        shutil.copy(RELEASE / "evaluation" / f"{name}.json", run / "evaluation")
     found = json.loads((run / "evaluation" / f"{names[1]}.json").read_text())
     fewer = found | {"episodes": 256, "scores": [1.0] * 256, "lengths": [1] * 256, "mean": 1.0, "std": 0.0}
     (run / "evaluation" / f"dream-{who}-tau1.15-seed7-n256.json").write_text(json.dumps(fewer))
