@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from commands import TESTS
 from commands import run as run_command
+from dreams import H, Z, make_dream, make_model, play, scripted
 
 from controller.policies import Policy
 from controller.policy_spec import PolicyShape
@@ -21,26 +22,7 @@ from rollouts.dream_player import DreamPlayer
 from rollouts.rollout import BLOCK, Outcome, Rollout
 from rollouts.tiles import Tiles
 
-Z, H = 64, 512  # Doom's
 WEIGHTS = np.random.default_rng(5).normal(0, 0.05, (8, Z + 2 * H)).astype(np.float32).round(4)
-
-
-def make_model(z_size: int = Z, hidden: int = H, done_bias: float | None = None) -> MDNRNN:
-    """An untrained M whose dreams end now and then, or by a constant done logit alone."""
-    model = MDNRNN(z_size, 1, hidden, 5, done_head=True, seed=1)
-    kernel, bias = np.array(model.head.kernel), np.array(model.head.bias)
-    kernel[:, -1] = 0.0 if done_bias is not None else kernel[:, -1] * 40
-    bias[-1] = -7.0 if done_bias is None else done_bias
-    model.head.kernel.assign(kernel)
-    model.head.bias.assign(bias)
-    return model
-
-
-def make_dream(model: MDNRNN, temperature: float = 1.15) -> Dream:
-    """M's dream from 20 first frames."""
-    rng = np.random.default_rng(0)
-    mu, logvar = rng.normal(size=(20, model.z_size)), rng.normal(-2, 1, (20, model.z_size))
-    return Dream(model, InitialLatents(mu.astype(np.float32), logvar.astype(np.float32)), temperature)
 
 
 @pytest.fixture(scope="module")
@@ -60,23 +42,6 @@ def rollouts(count: int) -> list[Rollout]:
         Rollout(n, "dream", Purpose.FITNESS.stream(0, generation=1, candidate=n, rollout=0), WEIGHTS[n % 8])
         for n in range(count)
     ]
-
-
-def scripted(count: int, script: TakeCoverScript) -> list[Rollout]:
-    """Dreams of a script."""
-    return [Rollout(n, "dream", Purpose.EVALUATE.stream(0, episode=n), script) for n in range(count)]
-
-
-def play(player: DreamPlayer, work: list[Rollout]) -> dict[int, Outcome]:
-    """All outcomes of a player that is refilled whenever there is room."""
-    waiting, outcomes = list(work), {}
-    while waiting or player.live():
-        player.add([waiting.pop(0) for _ in range(min(player.room(), len(waiting)))])
-        assert player.live() <= player.capacity
-        for outcome in player.advance():
-            assert outcome.id not in outcomes
-            outcomes[outcome.id] = outcome
-    return outcomes
 
 
 # --- a rollout is its own ------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import pytest
 from browser import PHONE, chromium, promised
 from commands import SCRIPTS, assert_refused
 from released import AGENT, COLD_AGENT, RELEASE
-from samples import finish_stage
+from samples import finish_stage, write_run
 
 sys.path.insert(0, str(SCRIPTS))
 
@@ -33,7 +33,7 @@ from experiment.errors import InputError
 from experiment.runs import Run, open_run, save_run
 from rnn.mdn import sample, split_head
 from rnn.model import MDNRNN
-from rnn.series import InitialLatents, load_initial, write_initial
+from rnn.series import InitialLatents, load_initial
 from rnn.training import load_rnn
 from vae.model import VAE
 from vae.training import load_vae
@@ -50,11 +50,10 @@ def made_run(path: Path, task: str, **changes: object) -> Run:
     z, config = stages.vae.z_size, stages.rnn
     heads = {"done_head": config.done_head, "reward_head": config.reward_head}
     sizes = {"z_size": z, "action_size": described.action_size, "hidden_size": config.hidden_size}
-    save_model(path / "vae", "weights", VAE(z, seed=1), "float16")
-    save_model(path / "rnn", "weights", MDNRNN(**sizes | {"mixtures": config.mixtures, **heads} | changes), "float16")
+    rnn = MDNRNN(**sizes | {"mixtures": config.mixtures, **heads} | changes)
     rng = np.random.default_rng(0)
-    mu, logvar = rng.normal(size=(2, 10, z)).astype(np.float32)
-    write_initial(path / "series", InitialLatents(mu, logvar))
+    initial = InitialLatents(*rng.normal(size=(2, 10, z)).astype(np.float32))
+    write_run(path, VAE(z, seed=1), rnn, initial, "float16")
     for stage in ("vae", "series", "rnn"):
         finish_stage(path / stage)
     shape = PolicyShape(described.variant, z, config.hidden_size, described.action_size, described.bias)
