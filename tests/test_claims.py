@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import ROOT, SCRIPTS, assert_refused
+from commands import ROOT, assert_refused
 from released import AGENT, COLD_AGENT, RELEASE
 
 from controller.checkpoints import save_controller
@@ -348,9 +348,8 @@ def test_the_list_in_a_file(tmp_path, claims, inside):
     assert file.read_text() == "none"
 
 
-def test_the_list_of_the_readme(monkeypatch):
+def test_the_list_of_the_readme():
     """It is what the released results say."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     from reporting.claims import all_claims
     from reporting.claims_page import BEGIN, END, markdown
 
@@ -358,9 +357,8 @@ def test_the_list_of_the_readme(monkeypatch):
     assert text.split(BEGIN)[1].split(END)[0].strip() == markdown(all_claims(ROOT / "results")[0])
 
 
-def test_error_rates(monkeypatch, tmp_path, inside):
+def test_error_rates(tmp_path, inside):
     """No rule errs more often than it may; the two that are not used do; and the command stores what it prints."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     from reporting.error_rates import RULES, simulate
 
     rules = {rule.name: rule for rule in RULES}

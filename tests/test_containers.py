@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from commands import ENVIRONMENT, READ_ONLY, ROOT, assert_refused, namespace, python, run
+from commands import ENVIRONMENT, READ_ONLY, ROOT, SCRIPTS, assert_refused, namespace, python, run
 from released import PLAY, RELEASE, settings_alone
 
 import controller.evaluation
@@ -180,7 +180,7 @@ def test_a_file_that_cannot_be_written_is_said_at_once(tmp_path, inside, script,
 def test_half_a_video_is_not_shown(tmp_path, frames, size):
     """The disk fills up at its end or in its midst: it is named on the page, and no file is left."""
     code = f"""
-import sys; sys.path.insert(0, {str(ROOT / "scripts")!r})
+import sys; sys.path.insert(0, {str(SCRIPTS)!r})
 from pathlib import Path
 import numpy as np
 from reporting.page import Page

@@ -1,7 +1,9 @@
 """How many ranks fit on a machine that is shared: affinity, and the quotas of control groups of both versions."""
 
 import os
+from types import SimpleNamespace
 
+import launch
 import pytest
 
 from experiment.cores import usable_cores
@@ -73,13 +75,6 @@ def test_no_control_groups_at_all(tmp_path):
 
 def test_the_launcher_counts_so(monkeypatch):
     """Ranks and collectors come from the cores that may be used."""
-    from types import SimpleNamespace
-
-    from commands import SCRIPTS
-
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    import launch
-
     monkeypatch.setattr(launch, "usable_cores", lambda: 4)
     monkeypatch.setattr(os, "cpu_count", lambda: 128)
     monkeypatch.setattr(launch, "find_mpirun", lambda: "mpirun")

@@ -5,25 +5,21 @@ import functools
 import json
 import re
 import shutil
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import cli
+import dream_page
 import numpy as np
 import pytest
 from browser import PHONE, chromium, promised
-from commands import SCRIPTS, assert_refused
+from commands import assert_refused
 from released import AGENT, COLD_AGENT, RELEASE
-from samples import finish_stage, write_run
-
-sys.path.insert(0, str(SCRIPTS))
-
-import cli
-import dream_page
 from reporting.dream_data import model_arrays, squash_points
 from reporting.dream_words import WORDS, words_of
 from reporting.real_frames import real_frames
+from samples import finish_stage, write_run
 
 from controller.checkpoints import load_controller, save_controller
 from controller.policies import Policy

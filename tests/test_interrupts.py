@@ -6,7 +6,7 @@ import signal
 import sys
 
 import pytest
-from commands import start
+from commands import SCRIPTS, start
 
 from experiment.interrupts import deferred_interrupts, interrupted_at_once, stop_if_requested
 
@@ -36,9 +36,9 @@ def handlers():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_swallowed_one_stops_before_the_next_stage(pytestconfig, number):
+def test_a_swallowed_one_stops_before_the_next_stage(number):
     """With the exit code and the line of any other."""
-    process = start([sys.executable, "-c", SWALLOWING, str(pytestconfig.rootpath / "scripts")])
+    process = start([sys.executable, "-c", SWALLOWING, str(SCRIPTS)])
     assert process.stdout.readline() == "begun\n"
     process.send_signal(number)
     said, errors = process.communicate(timeout=30)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import SCRIPTS, assert_refused, kill_when, python, run, start
+from commands import assert_refused, kill_when, python, run, start
 from samples import make_series
 
 from controller.agent import Agent, AgentActor
@@ -170,9 +170,8 @@ def test_later_settings_reach_later_iterations(whole, tmp_path, inside):
 
 
 @pytest.fixture
-def searches(monkeypatch):
+def searches():
     """The module of that name."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     from running import searches
 
     return searches

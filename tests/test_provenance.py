@@ -5,7 +5,6 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
-from commands import SCRIPTS
 from released import AGENT, COLD_AGENT, RELEASE
 
 from controller.checkpoints import training_config
@@ -14,13 +13,7 @@ from experiment.files import read_sealed, write_sealed
 
 
 @pytest.fixture
-def scripts(monkeypatch):
-    """Makes the scripts' own functions importable."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-
-
-@pytest.fixture
-def mixed(tmp_path, scripts):
+def mixed(tmp_path):
     """The released run with a configuration whose last command trained the agent of 0.10."""
     import cli
 

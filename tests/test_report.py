@@ -6,7 +6,7 @@ import re
 import shutil
 
 import numpy as np
-from commands import ROOT, SCRIPTS
+from commands import ROOT
 from released import AGENT, RELEASE
 
 from experiment.errors import InputError
@@ -55,7 +55,6 @@ def test_a_run_that_has_only_begun(smoke, tmp_path, inside):
 
 def test_the_largest_dream_evaluation_is_shown(tmp_path, monkeypatch, inside):
     """1,024 dreams in the table and the probes, and not the 256 whose file name comes after."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     import cli
     from reporting.page import Page
     from reporting.sections import Report
@@ -93,7 +92,6 @@ def test_published_numbers_are_there():
 
 def test_a_page_names_what_failed(tmp_path, monkeypatch):
     """No ffmpeg, or a figure that cannot be drawn: the page is written, with the rest and with their names."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "no-ffmpeg"))
     from matplotlib import pyplot as plt
     from reporting.page import Page

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import SCRIPTS, python, run, start
+from commands import python, run, start
 from released import AGENT, COLD_AGENT, RELEASE
 
 from controller.checkpoints import find_controller, load_controller
@@ -53,9 +53,8 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def resolved(monkeypatch):
+def resolved():
     """What a script makes of its flags."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     cli = importlib.import_module("cli")
 
     def ask(task: str, run: Path, *words: str, preset: str | None = None) -> Run:

@@ -79,7 +79,7 @@ def test_a_notebook_and_a_matplotlibrc(tmp_path):
         "print(f.matplotlib.get_backend().lower(), r['text.usetex'], r['font.size'], r['savefig.dpi'])"
     )
     settings = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "MATPLOTLIBRC": str(tmp_path)}
-    done = run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r}); {code}"], **settings)
+    done = run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); {code}"], **settings)
     assert done.stdout.split() == ["agg", "False", "10.0", "figure"], done.stderr
 
 

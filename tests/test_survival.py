@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from commands import SCRIPTS
 from released import AGENT, RELEASE
+from reporting.survival import both_worlds, hazard_rows, warnings
 from scipy import stats
 
 from controller.evaluation import load_evaluations
@@ -69,11 +69,8 @@ def test_distance_by_hand():
     assert distance([late], 2100) == 0.0
 
 
-def test_the_released_scores(monkeypatch):
+def test_the_released_scores():
     """The dream does not get harder with time, the game does (the released agent); the warning says where."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    from reporting.survival import both_worlds, hazard_rows, warnings
-
     found = load_evaluations(RELEASE / "evaluation", "float32")
     lengths = both_worlds(found, 1.15)
     agent = next(iter(lengths))
