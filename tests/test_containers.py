@@ -11,7 +11,7 @@ from commands import ENVIRONMENT, READ_ONLY, ROOT, SCRIPTS, assert_refused, name
 from released import PLAY, RELEASE, settings_alone
 
 import controller.evaluation
-from experiment.errors import InputError, disk_trouble
+from experiment.errors import InputError
 from experiment.files import check_file_writable, check_writable
 from experiment.runs import working
 from rollouts.collecting import check_disk
@@ -136,22 +136,6 @@ def test_scores_that_cannot_be_saved_are_shown(tmp_path, inside, monkeypatch):
     done = inside("evaluate.py", "doomrnn", "--run", settings_alone(tmp_path), *PLAY)
     assert done.returncode == 1 and "No space left" in done.stderr
     assert "left in the real: " in done.stdout and "(2)" in done.stdout
-
-
-def test_every_trouble_of_the_system_has_a_line():
-    """Permissions, limits, locks, names: what, where and what to do; a fault of the program has none."""
-    for number in (
-        errno.ENOSPC,
-        errno.EROFS,
-        errno.EACCES,
-        errno.EMFILE,
-        errno.ENOLCK,
-        errno.ENOTDIR,
-        errno.ENAMETOOLONG,
-    ):
-        line = disk_trouble(OSError(number, os.strerror(number), "runs/x"))
-        assert line.startswith(f"runs/x: {os.strerror(number)}; ") and "\n" not in line
-    assert disk_trouble(OSError(errno.EBADF, "Bad file descriptor")) is None
 
 
 def test_a_folder_below_a_file_cannot_be_written(tmp_path):
