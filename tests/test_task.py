@@ -55,14 +55,3 @@ def test_presets_and_defaults(task):
         assert 0 < task.episode_length(preset.stages.env) <= preset.stages.env.time_limit
     tau = paper.stages.controller.temperature
     assert task.usual_controller == {"dream": f"dream-zch-tau{tau:.2f}-s0", "real": "real-zh-s0"}[task.world]
-
-
-@pytest.mark.parametrize(
-    ("task", "variant", "size"),
-    [(DOOM, "zch", 1088), (CARRACING, "zh", 867), (CARRACING, "z", 99), (CARRACING, "z_hidden", 1443)],
-)
-def test_parameters_of_controllers(task, variant, size):
-    """The published numbers of parameters (paper, sections 3.2, 3.3 and 4.2)."""
-    stages = task.presets["paper"].stages
-    sizes = stages.vae.z_size, stages.rnn.hidden_size, stages.controller.hidden_size
-    assert task.policy_shape(variant, *sizes).size == size
