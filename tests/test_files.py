@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import stat
 import subprocess
 from pathlib import Path
 
@@ -180,6 +181,19 @@ def test_rows_of_another_kind(tmp_path, row):
 
 
 # --- disks --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o002, 0o664), (0o022, 0o644)])
+def test_files_follow_the_umask(tmp_path, umask, mode):
+    """Private where the user is, open to the group where a group works in one folder."""
+    before = os.umask(umask)
+    try:
+        atomic_write(tmp_path / "a", b"one")
+        atomic_write(tmp_path / "a", b"two")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode
+    assert [path.name for path in tmp_path.iterdir()] == ["a"] and (tmp_path / "a").read_bytes() == b"two"
 
 
 def trouble(name: str, *path: str) -> str | None:
