@@ -43,7 +43,7 @@ ORDER = (
     "test_evaluation.py",
     "test_statistics.py",
     "test_survival.py",
-    "test_provenance.py",
+    "test_controller_records.py",
     "test_claims.py",
     "test_benchmark.py",
     # networks
@@ -72,7 +72,7 @@ ORDER = (
     "test_bad_input.py",
     "test_containers.py",
     "test_fitness_ranks.py",
-    "test_resume_pipeline.py",
+    "test_doom_pipeline.py",
     "test_release.py",
     "test_import_weights.py",
     "test_shells.py",

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from commands import SCRIPTS
+from commands import ROOT
 
 from doomrnn.env import TakeCoverGame
 from doomrnn.labels import KINDS, LabelledGame, LabelledGames, covered_errors
 from doomrnn.presets import PAPER
 from experiment.runs import load_run, save_run
 
-RESULTS = SCRIPTS.parent / "results"
+RESULTS = ROOT / "results"
 
 
 def test_labels_change_no_frame_and_find_what_the_frame_shows():
