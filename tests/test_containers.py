@@ -28,19 +28,34 @@ def test_a_read_only_run_is_evaluated_elsewhere(tmp_path):
     assert not (folder / "evaluation").exists()
 
 
-@pytest.mark.parametrize("policy", ["left", "agent"])
-def test_no_temporary_folder_is_said(tmp_path, policy):
-    """As in a container whose root file system is read-only: Docker mounts no /tmp of its own in it."""
+NO_TMP = ("No usable temporary directory found in [", "docker run --tmpfs /tmp:exec", "TMPDIR")
+
+
+@pytest.fixture
+def without_tmp(tmp_path):
+    """Runs a command where no temporary folder is found, as in a container whose root file system is read-only.
+
+    Docker mounts no /tmp of its own in it; `tmp_path` can be written, and is one where TMPDIR says so.
+    """
     setup = " && ".join(READ_ONLY.format(folder) for folder in ("/tmp", "/var/tmp"))
     setup += f' && mount -t tmpfs tmpfs "{tmp_path}" && cd /proc'
+    return lambda command, folder="/nowhere": namespace(setup, *command, TMPDIR=str(folder))
+
+
+@pytest.mark.parametrize("policy", ["left", "agent"])
+def test_no_temporary_folder_is_said(tmp_path, without_tmp, policy):
+    """By who plays, whoever that is; with one named, it is played."""
     words = python("evaluate.py", "doomrnn", "--run", RELEASE, "--policy", policy, "--episodes", 2, "--seed", 3)
     words += ["--set", "env.time_limit=20", "--to", str(tmp_path / "scores")]
-    launcher = python("reproduce.py", "doomrnn", "--preset", "smoke", "--ranks", 2, "--run", tmp_path / "run")
-    for command in (words, launcher):
-        done = namespace(setup, *command, TMPDIR="/nowhere")
-        assert_refused(done, 1, "No usable temporary directory found in [", "docker run --tmpfs /tmp:exec", "TMPDIR")
-    done = namespace(setup, *words, TMPDIR=str(tmp_path))
+    assert_refused(without_tmp(words), 1, *NO_TMP)
+    done = without_tmp(words, tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_temporary_folder_is_said_before_ranks_are_started(tmp_path, without_tmp):
+    """By the launcher, whose mpirun needs one too."""
+    words = python("reproduce.py", "doomrnn", "--preset", "smoke", "--ranks", 2, "--run", tmp_path / "run")
+    assert_refused(without_tmp(words), 1, *NO_TMP)
 
 
 def test_a_temporary_folder_that_runs_no_program(tmp_path):
