@@ -3,8 +3,11 @@
 import importlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,6 +88,21 @@ def start(command: list[str], **environment: str) -> subprocess.Popen:
         text=True,
         start_new_session=True,
     )
+
+
+def kill_when(
+    job: subprocess.Popen, condition: Callable[[], bool], number: int = signal.SIGKILL, seconds: float = 120
+) -> None:
+    """Send a signal to all of a job once the condition holds, while it still runs, and wait for its end."""
+    end = time.monotonic() + seconds
+    while not (held := condition()) and job.poll() is None and time.monotonic() < end:
+        time.sleep(0.005)
+    running = job.poll() is None
+    if running:
+        os.killpg(job.pid, number if held else signal.SIGKILL)
+    said = "\n".join(job.communicate(timeout=60))
+    assert held, f"what was waited for did not come in {seconds} s, or before the job ended by itself:\n{said}"
+    assert running, f"the job had ended before it could be killed:\n{said}"
 
 
 def assert_refused(done: subprocess.CompletedProcess, code: int, *words: str) -> None:

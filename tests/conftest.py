@@ -1,6 +1,5 @@
 """The order of the tests, cheap ones first, and the one tiny run of the whole pipeline that the slow ones share."""
 
-import importlib
 import os
 import runpy
 import signal
@@ -30,6 +29,9 @@ ORDER = (
     "test_imports.py",
     "test_public.py",
     "test_config.py",
+    "test_docs.py",
+    "test_cards.py",
+    "test_task.py",
     "test_files.py",
     "test_random_streams.py",
     "test_cores.py",
@@ -37,17 +39,22 @@ ORDER = (
     "test_storage.py",
     "test_interrupts.py",
     "test_runs.py",
+    "test_recordings.py",
     "test_fuzz.py",
     "test_frames.py",
+    "test_preprocessing.py",
     "test_batches.py",
     "test_cma_es.py",
+    "test_controller.py",
     "test_evaluation.py",
     "test_statistics.py",
     "test_survival.py",
-    "test_provenance.py",
+    "test_controller_records.py",
     "test_claims.py",
     "test_benchmark.py",
     # networks
+    "test_keras_settings.py",
+    "test_tiles.py",
     "test_policies.py",
     "test_vae_model.py",
     "test_mdn.py",
@@ -58,7 +65,9 @@ ORDER = (
     "test_dream.py",
     "test_dream_env.py",
     "test_agent.py",
+    "test_public_inputs.py",
     "test_carracing.py",
+    "test_driving.py",
     "test_pendulum.py",
     # processes and games
     "test_farm.py",
@@ -70,22 +79,25 @@ ORDER = (
     "test_procedure.py",
     "test_own_task.py",
     "test_carracing_pipeline.py",
+    "test_iterate.py",
+    "test_made_from.py",
     "test_bad_input.py",
     "test_containers.py",
     "test_fitness_ranks.py",
-    "test_resume_pipeline.py",
+    "test_doom_pipeline.py",
     "test_release.py",
     "test_import_weights.py",
     "test_shells.py",
     "test_refusals.py",
     "test_labels.py",
+    "test_measured_models.py",
     "test_report.py",
     "test_dream_page.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files in ORDER; one that is not listed comes last."""
+    """Files in ORDER, which names all (test_imports.py)."""
     place = {name: number for number, name in enumerate(ORDER)}
     items.sort(key=lambda item: place.get(item.path.name, len(ORDER)))
 
@@ -135,7 +147,7 @@ class InsideScripts:
         code = 0
         with self._monkeypatch.context() as patch:
             patch.setattr(sys, "argv", command)
-            patch.syspath_prepend(str(SCRIPTS))
+            patch.setattr(sys, "path", [*sys.path])  # a task of one's own adds the current folder
             try:
                 runpy.run_path(command[0], run_name="__main__")
             except SystemExit as ended:
@@ -157,7 +169,7 @@ def inside(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> Ite
 @pytest.fixture
 def in_one_process(monkeypatch: pytest.MonkeyPatch, inside: InsideScripts) -> InsideScripts:
     """`inside` for scripts that start others: those run inside as well, one after the other."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    launch = importlib.import_module("launch")
+    import launch
+
     monkeypatch.setattr(launch, "Launcher", launch.Inside)
     return inside

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from commands import SCRIPTS
+from commands import SCRIPTS, ranked, run
 
 from controller.task import Task
 from controller.workers import Setup, TaskPlayers
@@ -38,9 +38,11 @@ from experiment.config import Settings, setting
 from experiment.errors import InputError, NumericalError
 from experiment.random_streams import Purpose
 from rollouts.heartbeat import HeartbeatMonitor
+from rollouts.messages import Reply
 from rollouts.rollout import Outcome, Rollout
 
 ROLLOUTS = 90
+REAL = ("real", True)  # a kind of rollout
 ERRORS = {kind.__name__: kind for kind in (RuntimeError, InputError, NumericalError)}
 DAWDLE_SECONDS = 0.3  # of one step
 EVENTFUL_STEP = 20
@@ -133,6 +135,30 @@ def rollouts(count: int = ROLLOUTS) -> list[Rollout]:
 def answer(outcomes: Sequence[Outcome]) -> list[tuple[int, str, int]]:
     """Outcomes in their order, scores bit for bit."""
     return sorted((o.id, o.score.hex(), o.length) for o in outcomes)
+
+
+def alone() -> list[tuple[int, str, int]]:
+    """What one process without MPI plays."""
+    from rollouts.farm import Farm
+
+    return answer(Farm(TaskPlayers(TASK, SETUP)).play(rollouts()))
+
+
+def world(ranks: int, *words: object) -> subprocess.CompletedProcess:
+    """This file on so many ranks."""
+    return run(ranked(ranks, __file__, *words), seconds=240)
+
+
+def work(count: int, world: str = "real", first: int = 0) -> list[Rollout]:
+    """Rollouts to hand out."""
+    return [
+        Rollout(first + n, world, Purpose.COLLECT.stream(0, attempt=n), TakeCoverScript("stay")) for n in range(count)
+    ]
+
+
+def ids(reply: Reply) -> list[int]:
+    """What a rank was given."""
+    return [rollout.id for rollout in reply.rollouts]
 
 
 def parse() -> argparse.Namespace:

@@ -6,6 +6,7 @@ from pathlib import Path
 from commands import ROOT
 
 RELEASE = ROOT / "results" / "doomrnn"
+AGENT, COLD_AGENT = "dream-zch-tau1.15-s0", "dream-zch-tau0.10-s0"  # the first one plays unless another is named
 PLAY = ("--policy", "left", "--episodes", 2, "--seed", 3)
 SHORT = (*PLAY, "--set", "env.time_limit=20")
 

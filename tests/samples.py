@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from experiment.checkpoints import save_model
 from experiment.files import atomic_write
 from experiment.runs import finish, working
 from rnn.config import RNNConfig
-from rnn.series import Series
+from rnn.series import InitialLatents, Series, write_initial
 from vae.episodes import Episode, episode_bytes, episode_path
 
 CPU = Path("/proc/cpuinfo")
@@ -85,6 +87,14 @@ def make_series(
         reward = np.float32(number) - np.arange(length, dtype=np.float32) / 8
         series.append(Series(mu, logvar, action, reward, terminated, held_out))
     return series
+
+
+def write_run(path: Path, vae: Any, rnn: Any, initial: InitialLatents, dtype: str = "float32") -> Path:
+    """What a dream reads of a run: V, M and first frames, of stages that are not finished."""
+    save_model(path / "vae", "weights", vae, dtype)
+    save_model(path / "rnn", "weights", rnn, dtype)
+    write_initial(path / "series", initial)
+    return path
 
 
 def finish_stage(folder: Path, summary: dict | None = None) -> None:

@@ -47,6 +47,7 @@ def actions(agent: Agent, games: list[int], slots: list[int], steps: int = 20) -
     return {game: found[:, row, 0] for row, game in enumerate(games)}
 
 
+@pytest.mark.rows
 def test_a_game_does_not_depend_on_the_others(agent):
     """Alone or among others, in any slot and order: bit-identical actions."""
     expected = actions(agent, [0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5])
@@ -56,6 +57,7 @@ def test_a_game_does_not_depend_on_the_others(agent):
         assert all(np.array_equal(found[game], expected[game]) for game in games), games
 
 
+@pytest.mark.rows
 def test_games_that_end_leave_the_others_alone(agent):
     """A slot that is restarted begins with a zero state; its neighbours continue."""
     expected = actions(agent, [0, 1, 2], [0, 1, 2])

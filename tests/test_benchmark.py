@@ -5,12 +5,9 @@ import json
 import re
 import sys
 
+import benchmark
 import numpy as np
 import pytest
-from commands import SCRIPTS, TESTS, assert_refused, python, run
-
-sys.path.insert(0, str(SCRIPTS))
-import benchmark
 from benchmarking.figures import (
     AT_LEAST,
     AT_MOST,
@@ -28,6 +25,7 @@ from benchmarking.figures import (
 from benchmarking.measures import BENCHMARKS, Benchmark, BenchmarkRun
 from benchmarking.page import WHY, page
 from benchmarking.workers import CORES, Implementation, join
+from commands import SCRIPTS, TESTS, assert_refused, python, run
 from reporting.stage_times import StageTime, note_stage, stage_of, stage_times, times_table
 
 
@@ -248,17 +246,17 @@ def test_what_is_measured_again_replaces_itself_alone(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("content", ["{}", "[1]", '{"table": []}', '{"shares": {}}'])
-def test_other_figures_are_refused(tmp_path, content):
+def test_other_figures_are_refused(tmp_path, inside, content):
     """A file of something else, or without measures, makes no page."""
     (tmp_path / "other.json").write_text(content)
-    done = run(python("benchmark.py", "--from", tmp_path / "other.json", "--page", tmp_path / "page.md"))
+    done = inside("benchmark.py", "--from", tmp_path / "other.json", "--page", tmp_path / "page.md")
     assert_refused(done, 2, "other.json: holds no")
     assert not (tmp_path / "page.md").exists()
 
 
-def test_an_unknown_measure_is_refused():
+def test_an_unknown_measure_is_refused(inside):
     """One line, and which there are."""
-    assert_refused(run(python("benchmark.py", "--only", "nonsense")), 2, "nonsense", "vae_training")
+    assert_refused(inside("benchmark.py", "--only", "nonsense"), 2, "nonsense", "vae_training")
 
 
 def test_measures_that_play_whole_stages(tmp_path):

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from commands import ROOT
+from released import AGENT, RELEASE
 
 from controller.evaluation import Evaluation, row
 from controller.statistics import bootstrap_interval
@@ -42,13 +43,11 @@ def test_every_folder_of_results_has_a_card():
 
 def test_the_pooled_score_is_that_of_both_samples():
     """The released hundred and the 1,000 further episodes of the agent of 1.15 make the 1,100 that the card pools."""
-    folder = ROOT / "results" / "doomrnn"
-    name = "real-dream-zch-tau1.15-s0-seed{}.json"
-    files = [read_json(folder / "evaluation" / name.format(which)) for which in ("7-n100", "21-n1000")]
+    files = [read_json(RELEASE / "evaluation" / f"real-{AGENT}-seed{which}.json") for which in ("7-n100", "21-n1000")]
     scores = np.concatenate([file["scores"] for file in files])
     low, high = bootstrap_interval(scores)
     pooled = f"{scores.mean():.0f} ± {scores.std():.0f}"
-    found = re.search(r"(\d+ ± \d+) \[(\d+), (\d+)\] \(1,100\)", (folder / "README.md").read_text())
+    found = re.search(r"(\d+ ± \d+) \[(\d+), (\d+)\] \(1,100\)", (RELEASE / "README.md").read_text())
     assert found[1] == pooled
     assert abs(int(found[2]) - low) < 2 and abs(int(found[3]) - high) < 2
 

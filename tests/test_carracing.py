@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from gymnasium.envs.box2d.car_dynamics import Car
 from gymnasium.utils.env_checker import check_env
+from samples import write_run
 
 import carracing
 from carracing.actions import squash
@@ -19,11 +20,10 @@ from carracing.env import CarRacing64, CarRacingGame, Circuit, definitions_made_
 from carracing.games import CarRacingGames
 from carracing.render import ACROSS, DOWN, KEPT_ROWS, PALETTE, Renderer, Road, resize
 from carracing.scripted import SCRIPTS, CarRacingScript
-from experiment.checkpoints import save_model
 from experiment.errors import InputError
 from experiment.random_streams import Purpose
 from rnn.model import MDNRNN
-from rnn.series import InitialLatents, write_initial
+from rnn.series import InitialLatents
 from rollouts.game_player import GamePlayer, ScriptActor
 from rollouts.rollout import Rollout
 from vae.model import VAE
@@ -298,9 +298,7 @@ def test_unknown_scripts_are_refused():
 def test_the_dream_is_an_environment(tmp_path):
     """Registered; [z, c, h] of 544 numbers, M's expected reward, truncated at its limit."""
     model = MDNRNN(32, 3, 256, 5, seed=1, reward_head=True)
-    save_model(tmp_path / "vae", "weights", VAE(32, seed=2))
-    save_model(tmp_path / "rnn", "weights", model)
-    write_initial(tmp_path / "series", InitialLatents(*np.zeros((2, 3, 32), np.float32)))
+    write_run(tmp_path, VAE(32, seed=2), model, InitialLatents(*np.zeros((2, 3, 32), np.float32)))
     env = gymnasium.make("WorldModels/CarRacingDream-v0", run=tmp_path, time_limit=20, render_mode="rgb_array")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # z, c and h have no bounds

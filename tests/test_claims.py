@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import ROOT, SCRIPTS, assert_refused
+from commands import ROOT, assert_refused
+from released import AGENT, COLD_AGENT, RELEASE
 
 from controller.checkpoints import save_controller
 from controller.evaluation import Evaluation
@@ -17,7 +18,7 @@ from controller.statistics import bootstrap_interval
 from experiment.jsonl import append_row
 from experiment.provenance import digest
 
-HOT, COLD = "dream-zch-tau1.15-s0", "dream-zch-tau0.10-s0"
+HOT, COLD = AGENT, COLD_AGENT
 
 
 def scores(mean: float, std: float, count: int = 100) -> list[float]:
@@ -231,7 +232,7 @@ def test_bfloat16_counts_where_nothing_else_was_played(tmp_path, claims):
     only = claims(tmp_path)["doomrnn: solved"]
     assert "800 ± 298 (100)" in only["figures"] and "--set controller.precision=bfloat16" in only["commands"][0]
     begun = tmp_path / "doomrnn" / "config.json"
-    shutil.copy(ROOT / "results" / "doomrnn" / "config.json", begun)
+    shutil.copy(RELEASE / "config.json", begun)
     assert "played in bfloat16 (float32)" in claims(tmp_path)["doomrnn: solved"]["differs"]
     put(tmp_path, evaluation("doomrnn", "real", HOT, scores(700, 300, 200), seed=21))
     both = claims(tmp_path)["doomrnn: solved"]
@@ -305,12 +306,11 @@ def test_the_first_search_is_that_of_the_lowest_seed(tmp_path, claims):
 
 def test_the_settings_of_a_run_are_said(tmp_path, claims):
     """What differs from `paper` is printed, from a stage's own record first; what decides no score is not."""
-    source = ROOT / "results" / "doomrnn"
     for name in ("config.json", "vae/begun.json", "rnn/begun.json", f"controller/{HOT}/begun.json"):
         target = tmp_path / "doomrnn" / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source / name, target)
-    shutil.copy(source / "controller" / HOT / "fitness.jsonl", tmp_path / "doomrnn" / "controller" / HOT)
+        shutil.copy(RELEASE / name, target)
+    shutil.copy(RELEASE / "controller" / HOT / "fitness.jsonl", tmp_path / "doomrnn" / "controller" / HOT)
     put(tmp_path, evaluation("doomrnn", "real", HOT, scores(800, 300)))
     claim = claims(tmp_path)["table 2: tau 1.15, real"]
     assert claim["data"] == "collect.max_hold 80" and "collect.max_hold 80 (10)" in claim["differs"]
@@ -363,9 +363,8 @@ def test_the_list_in_a_file(tmp_path, claims, inside):
     assert file.read_text() == "none"
 
 
-def test_the_list_of_the_readme(monkeypatch):
+def test_the_list_of_the_readme():
     """It is what the released results say."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     from reporting.claims import all_claims
     from reporting.claims_page import BEGIN, END, markdown
 
@@ -373,9 +372,8 @@ def test_the_list_of_the_readme(monkeypatch):
     assert text.split(BEGIN)[1].split(END)[0].strip() == markdown(all_claims(ROOT / "results")[0])
 
 
-def test_error_rates(monkeypatch, tmp_path, inside):
+def test_error_rates(tmp_path, inside):
     """No rule errs more often than it may; the two that are not used do; and the command stores what it prints."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     from reporting.error_rates import RULES, simulate
 
     rules = {rule.name: rule for rule in RULES}

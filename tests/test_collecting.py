@@ -1,14 +1,12 @@
 """Collecting from the real game: resumed exactly, alike on any number of ranks, refused where the disk is too small."""
 
-import os
 import shutil
-import signal
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import ROOT, assert_refused, python, ranked, run, start
+from commands import ROOT, assert_refused, kill_when, python, ranked, run, start
 from samples import leftovers
 
 from controller.evaluation import load_evaluations
@@ -98,11 +96,7 @@ def test_killed_in_the_middle_and_started_again(collected, tmp_path):
     """kill -9 of a job on two ranks; one process then goes on, and the files are those of a job never stopped."""
     folder = tmp_path / "killed"
     job = start(ranked(2, "collect_rollouts.py", "doomrnn", "--run", folder, *WORDS))
-    deadline = time.monotonic() + 60
-    while len(list(folder.glob("rollouts/episode-*.npz"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.005)
-    os.killpg(job.pid, signal.SIGKILL)
-    job.communicate(timeout=30)
+    kill_when(job, lambda: len(list(folder.glob("rollouts/episode-*.npz"))) >= 2)
     time.sleep(1)  # ranks notice that their mpirun is gone
     assert not (folder / "rollouts" / "done.json").exists()
     done = run(python("collect_rollouts.py", "doomrnn", "--run", folder))

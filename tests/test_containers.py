@@ -7,11 +7,11 @@ import subprocess
 import sys
 
 import pytest
-from commands import ENVIRONMENT, READ_ONLY, ROOT, assert_refused, namespace, python, run
+from commands import ENVIRONMENT, READ_ONLY, ROOT, SCRIPTS, assert_refused, namespace, python, run
 from released import PLAY, RELEASE, settings_alone
 
 import controller.evaluation
-from experiment.errors import InputError, disk_trouble
+from experiment.errors import InputError
 from experiment.files import check_file_writable, check_writable
 from experiment.runs import working
 from rollouts.collecting import check_disk
@@ -28,19 +28,34 @@ def test_a_read_only_run_is_evaluated_elsewhere(tmp_path):
     assert not (folder / "evaluation").exists()
 
 
-@pytest.mark.parametrize("policy", ["left", "agent"])
-def test_no_temporary_folder_is_said(tmp_path, policy):
-    """As in a container whose root file system is read-only: Docker mounts no /tmp of its own in it."""
+NO_TMP = ("No usable temporary directory found in [", "docker run --tmpfs /tmp:exec", "TMPDIR")
+
+
+@pytest.fixture
+def without_tmp(tmp_path):
+    """Runs a command where no temporary folder is found, as in a container whose root file system is read-only.
+
+    Docker mounts no /tmp of its own in it; `tmp_path` can be written, and is one where TMPDIR says so.
+    """
     setup = " && ".join(READ_ONLY.format(folder) for folder in ("/tmp", "/var/tmp"))
     setup += f' && mount -t tmpfs tmpfs "{tmp_path}" && cd /proc'
+    return lambda command, folder="/nowhere": namespace(setup, *command, TMPDIR=str(folder))
+
+
+@pytest.mark.parametrize("policy", ["left", "agent"])
+def test_no_temporary_folder_is_said(tmp_path, without_tmp, policy):
+    """By who plays, whoever that is; with one named, it is played."""
     words = python("evaluate.py", "doomrnn", "--run", RELEASE, "--policy", policy, "--episodes", 2, "--seed", 3)
     words += ["--set", "env.time_limit=20", "--to", str(tmp_path / "scores")]
-    launcher = python("reproduce.py", "doomrnn", "--preset", "smoke", "--ranks", 2, "--run", tmp_path / "run")
-    for command in (words, launcher):
-        done = namespace(setup, *command, TMPDIR="/nowhere")
-        assert_refused(done, 1, "No usable temporary directory found in [", "docker run --tmpfs /tmp:exec", "TMPDIR")
-    done = namespace(setup, *words, TMPDIR=str(tmp_path))
+    assert_refused(without_tmp(words), 1, *NO_TMP)
+    done = without_tmp(words, tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+def test_no_temporary_folder_is_said_before_ranks_are_started(tmp_path, without_tmp):
+    """By the launcher, whose mpirun needs one too."""
+    words = python("reproduce.py", "doomrnn", "--preset", "smoke", "--ranks", 2, "--run", tmp_path / "run")
+    assert_refused(without_tmp(words), 1, *NO_TMP)
 
 
 def test_a_temporary_folder_that_runs_no_program(tmp_path):
@@ -138,22 +153,6 @@ def test_scores_that_cannot_be_saved_are_shown(tmp_path, inside, monkeypatch):
     assert "left in the real: " in done.stdout and "(2)" in done.stdout
 
 
-def test_every_trouble_of_the_system_has_a_line():
-    """Permissions, limits, locks, names: what, where and what to do; a fault of the program has none."""
-    for number in (
-        errno.ENOSPC,
-        errno.EROFS,
-        errno.EACCES,
-        errno.EMFILE,
-        errno.ENOLCK,
-        errno.ENOTDIR,
-        errno.ENAMETOOLONG,
-    ):
-        line = disk_trouble(OSError(number, os.strerror(number), "runs/x"))
-        assert line.startswith(f"runs/x: {os.strerror(number)}; ") and "\n" not in line
-    assert disk_trouble(OSError(errno.EBADF, "Bad file descriptor")) is None
-
-
 def test_a_folder_below_a_file_cannot_be_written(tmp_path):
     """And one that is not there yet can."""
     (tmp_path / "file").write_text("")
@@ -180,7 +179,7 @@ def test_a_file_that_cannot_be_written_is_said_at_once(tmp_path, inside, script,
 def test_half_a_video_is_not_shown(tmp_path, frames, size):
     """The disk fills up at its end or in its midst: it is named on the page, and no file is left."""
     code = f"""
-import sys; sys.path.insert(0, {str(ROOT / "scripts")!r})
+import sys; sys.path.insert(0, {str(SCRIPTS)!r})
 from pathlib import Path
 import numpy as np
 from reporting.page import Page

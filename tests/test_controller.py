@@ -95,6 +95,15 @@ def train(folder: Path, config: ControllerConfig = CONFIG, say=print, **options)
     return ControllerTrainer(folder, Farm(HillPlayers()), config, SHAPE, options["world"], options["seed"]).run(say)
 
 
+def stopped(folder: Path, stop: int, config: ControllerConfig = CONFIG) -> None:
+    """Train, and be interrupted after so many outcomes."""
+    count = itertools.count(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Interrupt, "requested", property(lambda self: next(count) == stop))
+        with pytest.raises(KeyboardInterrupt):
+            train(folder, config)
+
+
 def results(folder: Path) -> dict[str, bytes]:
     """All that must be the same."""
     return {name: (folder / name).read_bytes() for name in NAMES}
@@ -153,15 +162,10 @@ def test_a_fitness_is_the_mean_of_its_rollouts(tmp_path):
 
 
 @pytest.mark.parametrize("stops", [[1], [17], [18], [19, 1, 2], [54, 30, 40, 5], [141]])
-def test_stopped_anywhere_and_resumed(whole, tmp_path, monkeypatch, stops):
+def test_stopped_anywhere_and_resumed(whole, tmp_path, stops):
     """After any number of outcomes, also within an evaluation of the mean: the same files as never stopped."""
     for stop in stops:
-        count = itertools.count(1)
-        with monkeypatch.context() as patch:
-            requested = property(lambda self, count=count, stop=stop: next(count) == stop)
-            patch.setattr(Interrupt, "requested", requested)
-            with pytest.raises(KeyboardInterrupt):
-                train(tmp_path)
+        stopped(tmp_path, stop)
     Hill.played = []
     train(tmp_path)
     assert results(tmp_path) == results(whole) and leftovers(tmp_path) == []
@@ -172,13 +176,9 @@ def test_stopped_anywhere_and_resumed(whole, tmp_path, monkeypatch, stops):
     ("name", "stop"),
     [("fitness.jsonl", 4 * 18 + 5 + 7), ("outcomes.jsonl", 4 * 18 + 5 + 7), ("evaluations.jsonl", 3 * 18 + 5 + 1)],
 )
-def test_a_record_cut_in_the_middle_of_a_line(whole, tmp_path, monkeypatch, name, stop):
+def test_a_record_cut_in_the_middle_of_a_line(whole, tmp_path, name, stop):
     """A line half-written when the disk was full or the power failed is forgotten, and what it said is found again."""
-    count = itertools.count(1)
-    with monkeypatch.context() as patch:
-        patch.setattr(Interrupt, "requested", property(lambda self: next(count) == stop))
-        with pytest.raises(KeyboardInterrupt):
-            train(tmp_path)
+    stopped(tmp_path, stop)
     lines = (tmp_path / name).read_text().splitlines(keepends=True)
     assert lines
     (tmp_path / name).write_text("".join(lines[:-1]) + lines[-1][: len(lines[-1]) // 2])
@@ -220,15 +220,11 @@ STEPS = 6 * (10 + 11 + 12)  # of a generation of `Hill`
 
 
 @pytest.mark.parametrize("stops", [[], [54, 20], [5 * 18 + 5, 2], [5 * 18 + 5 + 2]])
-def test_a_budget_of_steps_ends_the_search(tmp_path, monkeypatch, stops):
+def test_a_budget_of_steps_ends_the_search(tmp_path, stops):
     """The generation that reaches it is the last one and its mean is scored, also by a search that was stopped."""
     config = replace(CONFIG, generations=100, max_steps=5 * STEPS - 3, evaluate_every=3)
     for stop in stops:
-        count = itertools.count(1)
-        with monkeypatch.context() as patch:
-            patch.setattr(Interrupt, "requested", property(lambda self, count=count, stop=stop: next(count) == stop))
-            with pytest.raises(KeyboardInterrupt):
-                train(tmp_path, config)
+        stopped(tmp_path, stop, config)
     assert train(tmp_path, config)["generations"] == 5
     assert sum(row["steps"] for row in read_metrics(tmp_path)) == 5 * STEPS
     assert [row["generation"] for row in read_evaluations(tmp_path)] == [3, 5]
@@ -283,11 +279,7 @@ def test_patience_ends_the_search(tmp_path, monkeypatch):
     assert summary == {"generations": 10, "best_generation": 4, "best_score": 70.0}
     assert [row["generation"] for row in read_evaluations(whole)] == [2, 4, 6, 8, 10]
     for stop in (6 * 18 + 3 * 5 + 2, 16 + 3 * 18 + 5 + 3):  # the second one in the last evaluation
-        count = itertools.count(1)
-        with monkeypatch.context() as patch:
-            patch.setattr(Interrupt, "requested", property(lambda self, count=count, stop=stop: next(count) == stop))
-            with pytest.raises(KeyboardInterrupt):
-                train(parts, config)
+        stopped(parts, stop, config)
     assert train(parts, config) == summary and results(parts) == results(whole)
     assert search_is_over(whole, config, 10) and not search_is_over(whole, config, 8)
     more = train(whole, replace(config, patience=10))

@@ -2,7 +2,9 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
+import launch
 import pytest
 
 from experiment.cores import usable_cores
@@ -74,13 +76,6 @@ def test_no_control_groups_at_all(tmp_path):
 
 def test_the_launcher_counts_so(monkeypatch):
     """Ranks and collectors come from the cores that may be used."""
-    from types import SimpleNamespace
-
-    from commands import SCRIPTS
-
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    import launch
-
     monkeypatch.setattr(launch, "usable_cores", lambda: 4)
     monkeypatch.setattr(os, "cpu_count", lambda: 128)
     monkeypatch.setattr(launch, "find_mpirun", lambda: "mpirun")

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import pytest
 import vizdoom
+from commands import ROOT
 from doom_play import actions, play
 
 import doomrnn.env
 from doomrnn.env import TakeCoverGame
-
-ROOT = Path(doomrnn.__file__).parents[1]
 
 
 def engines(ancestor: int) -> set[int]:

@@ -4,20 +4,18 @@ import hashlib
 import subprocess
 import sys
 import warnings
-from pathlib import Path
 
 import cv2
 import gymnasium
 import numpy as np
 import pytest
+from commands import ROOT, TESTS
 from doom_play import actions, play
 from gymnasium.utils.env_checker import check_env
 
-import doomrnn.env
 from doomrnn.env import DoomTakeCover, TakeCoverGame, buttons, observe
 from doomrnn.games import TakeCoverGames
 
-ROOT = Path(doomrnn.__file__).parents[1]
 SURVIVED_STANDING_STILL = {0: 93, 1: 105, 2: 108}  # seed: steps, ViZDoom 1.3.2
 
 
@@ -193,7 +191,7 @@ def test_the_same_seed_gives_the_same_frames_in_another_process(game):
         "print(hashlib.sha256(b''.join(play(game, 11, 150))).hexdigest())\n"
         "game.close()"
     )
-    command = [sys.executable, "-c", script, str(ROOT), str(Path(__file__).parent)]
+    command = [sys.executable, "-c", script, str(ROOT), str(TESTS)]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert output.strip() == hashlib.sha256(b"".join(play(game, 11, 150))).hexdigest()
 

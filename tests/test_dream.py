@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from commands import TESTS
 from commands import run as run_command
+from dreams import H, Z, make_dream, make_model, play, scripted
 
 from controller.policies import Policy
 from controller.policy_spec import PolicyShape
@@ -21,26 +22,7 @@ from rollouts.dream_player import DreamPlayer
 from rollouts.rollout import BLOCK, Outcome, Rollout
 from rollouts.tiles import Tiles
 
-Z, H = 64, 512  # Doom's
 WEIGHTS = np.random.default_rng(5).normal(0, 0.05, (8, Z + 2 * H)).astype(np.float32).round(4)
-
-
-def make_model(z_size: int = Z, hidden: int = H, done_bias: float | None = None) -> MDNRNN:
-    """An untrained M whose dreams end now and then, or by a constant done logit alone."""
-    model = MDNRNN(z_size, 1, hidden, 5, done_head=True, seed=1)
-    kernel, bias = np.array(model.head.kernel), np.array(model.head.bias)
-    kernel[:, -1] = 0.0 if done_bias is not None else kernel[:, -1] * 40
-    bias[-1] = -7.0 if done_bias is None else done_bias
-    model.head.kernel.assign(kernel)
-    model.head.bias.assign(bias)
-    return model
-
-
-def make_dream(model: MDNRNN, temperature: float = 1.15) -> Dream:
-    """M's dream from 20 first frames."""
-    rng = np.random.default_rng(0)
-    mu, logvar = rng.normal(size=(20, model.z_size)), rng.normal(-2, 1, (20, model.z_size))
-    return Dream(model, InitialLatents(mu.astype(np.float32), logvar.astype(np.float32)), temperature)
 
 
 @pytest.fixture(scope="module")
@@ -62,26 +44,10 @@ def rollouts(count: int) -> list[Rollout]:
     ]
 
 
-def scripted(count: int, script: TakeCoverScript) -> list[Rollout]:
-    """Dreams of a script."""
-    return [Rollout(n, "dream", Purpose.EVALUATE.stream(0, episode=n), script) for n in range(count)]
-
-
-def play(player: DreamPlayer, work: list[Rollout]) -> dict[int, Outcome]:
-    """All outcomes of a player that is refilled whenever there is room."""
-    waiting, outcomes = list(work), {}
-    while waiting or player.live():
-        player.add([waiting.pop(0) for _ in range(min(player.room(), len(waiting)))])
-        assert player.live() <= player.capacity
-        for outcome in player.advance():
-            assert outcome.id not in outcomes
-            outcomes[outcome.id] = outcome
-    return outcomes
-
-
 # --- a rollout is its own ------------------------------------------------------------------------------------
 
 
+@pytest.mark.rows
 def test_rollouts_do_not_depend_on_one_another(dream):
     """Alone, among others, in batches of any size and any order: the same outcomes, bit-identical in every z."""
     work = rollouts(40)
@@ -98,6 +64,7 @@ def test_rollouts_do_not_depend_on_one_another(dream):
     assert play(DreamPlayer(dream, learned, 16, 150), [work[longest]]) == {longest: expected[longest]}
 
 
+@pytest.mark.rows
 def test_states_do_not_depend_on_the_batch(dream):
     """Equal outcomes are not luck of whole numbers: z, c and h of one rollout are equal bit for bit."""
     work, learned = rollouts(310), policy(dream.model)
@@ -117,6 +84,7 @@ def test_states_do_not_depend_on_the_batch(dream):
     assert all(np.array_equal(states[0], other) for other in states[1:])
 
 
+@pytest.mark.rows
 @pytest.mark.parametrize(("z_size", "done_head"), [(64, True), (32, False)])
 def test_a_draw_depends_on_its_row_alone(z_size, done_head):
     """z and the end, bit for bit, at every size of tile; and what is drawn is what `rnn.mdn.sample` says."""
@@ -138,7 +106,7 @@ def test_a_draw_depends_on_its_row_alone(z_size, done_head):
 def test_the_same_without_avx512():
     """Older processors sum in an order that depends on a product's size; the same tests pass with their kernels."""
     files = [str(TESTS / name) for name in ("test_dream.py", "test_agent.py", "test_rnn_model.py", "test_vae_model.py")]
-    words = ["-q", "-p", "no:cacheprovider", "-k", "(depend or alone or wherever) and not bfloat16"]
+    words = ["-q", "-p", "no:cacheprovider", "-m", "rows", "-k", "not bfloat16"]
     older = {"ONEDNN_MAX_CPU_ISA": "AVX2", "XLA_FLAGS": "--xla_cpu_max_isa=AVX2"}
     done = run_command([sys.executable, "-m", "pytest", *words, *files], seconds=400, **older)
     assert done.returncode == 0, done.stdout

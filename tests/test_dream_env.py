@@ -11,10 +11,11 @@ import gymnasium
 import numpy as np
 import pytest
 from commands import run as run_command
+from dreams import Z, make_dream, make_model, play, scripted
 from gymnasium.utils import env_checker
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
-from test_dream import Z, make_dream, make_model, play, scripted
+from samples import write_run
 
 import doomrnn
 from controller.dream_batch import DreamBatch
@@ -26,7 +27,7 @@ from experiment.errors import InputError, NumericalError
 from experiment.runs import Run, save_run
 from rnn.dream import Dream
 from rnn.model import MDNRNN
-from rnn.series import InitialLatents, write_initial
+from rnn.series import InitialLatents
 from rollouts.dream_player import DreamPlayer
 from rollouts.rollout import BLOCK
 from vae.model import VAE
@@ -35,18 +36,15 @@ NAME = "WorldModels/DoomDream-v0"
 MODES = list(AutoresetMode)
 
 
-def write_run(path: Path, model: MDNRNN) -> Path:
-    """What a dream reads of a run: an untrained V, this M, and first frames."""
-    save_model(path / "vae", "weights", VAE(model.z_size, seed=2))
-    save_model(path / "rnn", "weights", model)
-    write_initial(path / "series", make_dream(model).initial)
-    return path
+def write_dream(path: Path, model: MDNRNN) -> Path:
+    """A run with an untrained V, this M, and first frames."""
+    return write_run(path, VAE(model.z_size, seed=2), model, make_dream(model).initial)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     """A run of Doom's size whose dreams end now and then."""
-    return write_run(tmp_path_factory.mktemp("run"), make_model())
+    return write_dream(tmp_path_factory.mktemp("run"), make_model())
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +55,7 @@ def lively(tmp_path_factory) -> Path:
     kernel[:, -1], bias[-1] = np.eye(8)[0] * 40, -0.5
     model.head.kernel.assign(kernel)
     model.head.bias.assign(bias)
-    return write_run(tmp_path_factory.mktemp("lively"), model)
+    return write_dream(tmp_path_factory.mktemp("lively"), model)
 
 
 def actions(count: int, steps: int) -> np.ndarray:
@@ -113,7 +111,7 @@ def test_the_environment_dreams_what_the_engine_dreams(run):
 
 def test_dreams_end_as_the_runs_settings_say(tmp_path):
     """A run whose deaths are sampled has such environments, one and many: deaths as often as they are, and seeded."""
-    write_run(
+    write_dream(
         tmp_path, make_model(2, 4, done_bias=float(np.log(10 * 0.1 / 0.9)))
     )  # likelier than not, learned ten times
     stages = TASK.presets["smoke"].stages
@@ -137,7 +135,7 @@ def test_dreams_end_as_the_runs_settings_say(tmp_path):
 
 def test_the_environments_limits(run, tmp_path):
     """The step limit truncates, seeds repeat, and what cannot be is refused."""
-    write_run(tmp_path, make_model(done_bias=-9.0))
+    write_dream(tmp_path, make_model(done_bias=-9.0))
     env = DoomDream(tmp_path, time_limit=3)
     observations = [env.reset(seed=seed)[0] for seed in (4, 4, 5)]
     assert np.array_equal(observations[0], observations[1]) and not np.array_equal(observations[0], observations[2])
@@ -165,7 +163,7 @@ def test_what_no_run_can_dream(run, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="train_vae.py"):
         DoomDream(tmp_path / "empty")
-    write_run(tmp_path, MDNRNN(4, 3, 8, 5))
+    write_dream(tmp_path, MDNRNN(4, 3, 8, 5))
     for kind in (DoomDream, lambda run: DoomDreams(2, run)):
         with pytest.raises(InputError, match="actions of 3, not z of 4 numbers as V's and actions of 1"):
             kind(tmp_path)
@@ -177,7 +175,7 @@ def test_a_dream_of_nan_is_no_dream(tmp_path):
     """An M that overflows ends in an error, not in observations that are no numbers."""
     model = make_model(4, 8)
     model.head.bias.assign(np.full(model.head.bias.shape, 1e30, np.float32))
-    env = DoomDream(write_run(tmp_path, model))
+    env = DoomDream(write_dream(tmp_path, model))
     env.reset(seed=0)
     with pytest.raises(NumericalError, match="after step 1; train M again"):
         env.step(np.zeros(1, np.float32))

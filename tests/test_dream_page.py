@@ -5,24 +5,21 @@ import functools
 import json
 import re
 import shutil
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import cli
+import dream_page
 import numpy as np
 import pytest
 from browser import PHONE, chromium, promised
-from commands import ROOT, SCRIPTS, assert_refused
-from samples import finish_stage
-
-sys.path.insert(0, str(SCRIPTS))
-
-import cli
-import dream_page
+from commands import assert_refused
+from released import AGENT, COLD_AGENT, RELEASE
 from reporting.dream_data import model_arrays, squash_points
 from reporting.dream_words import WORDS, words_of
 from reporting.real_frames import real_frames
+from samples import finish_stage, write_run
 
 from controller.checkpoints import load_controller, save_controller
 from controller.policies import Policy
@@ -32,12 +29,11 @@ from experiment.errors import InputError
 from experiment.runs import Run, open_run, save_run
 from rnn.mdn import sample, split_head
 from rnn.model import MDNRNN
-from rnn.series import InitialLatents, load_initial, write_initial
+from rnn.series import InitialLatents, load_initial
 from rnn.training import load_rnn
 from vae.model import VAE
 from vae.training import load_vae
 
-RELEASED = ROOT / "results" / "doomrnn"
 STEPS, EVERY = 200, 20
 TOLERANCE = 2e-3
 
@@ -50,11 +46,10 @@ def made_run(path: Path, task: str, **changes: object) -> Run:
     z, config = stages.vae.z_size, stages.rnn
     heads = {"done_head": config.done_head, "reward_head": config.reward_head}
     sizes = {"z_size": z, "action_size": described.action_size, "hidden_size": config.hidden_size}
-    save_model(path / "vae", "weights", VAE(z, seed=1), "float16")
-    save_model(path / "rnn", "weights", MDNRNN(**sizes | {"mixtures": config.mixtures, **heads} | changes), "float16")
+    rnn = MDNRNN(**sizes | {"mixtures": config.mixtures, **heads} | changes)
     rng = np.random.default_rng(0)
-    mu, logvar = rng.normal(size=(2, 10, z)).astype(np.float32)
-    write_initial(path / "series", InitialLatents(mu, logvar))
+    initial = InitialLatents(*rng.normal(size=(2, 10, z)).astype(np.float32))
+    write_run(path, VAE(z, seed=1), rnn, initial, "float16")
     for stage in ("vae", "series", "rnn"):
         finish_stage(path / stage)
     shape = PolicyShape(described.variant, z, config.hidden_size, described.action_size, described.bias)
@@ -65,7 +60,7 @@ def made_run(path: Path, task: str, **changes: object) -> Run:
 @functools.cache
 def released():
     """The released V and M."""
-    return load_vae(RELEASED / "vae"), load_rnn(RELEASED / "rnn")
+    return load_vae(RELEASE / "vae"), load_rnn(RELEASE / "rnn")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +74,7 @@ def browser(tmp_path_factory):
 def page(tmp_path_factory):
     """The page of the released run."""
     path = tmp_path_factory.mktemp("page") / "dream.html"
-    dream_page.make(RELEASED, path, None)
+    dream_page.make(RELEASE, path, None)
     return path
 
 
@@ -122,7 +117,7 @@ def test_the_page_computes_what_tensorflow_does(opened):
     actions = np.repeat(rng.uniform(-1, 1, (STEPS // 10, 1)), 10, axis=0).astype(np.float32)
     uniforms = rng.random((STEPS, rnn.z_size), np.float32)
     normals = rng.standard_normal((STEPS, rnn.z_size), np.float32)
-    z = first = load_initial(RELEASED / "series", rnn.z_size).draw(rng)[None]
+    z = first = load_initial(RELEASE / "series", rnn.z_size).draw(rng)[None]
     (h, c), worst = rnn.zero_state(1), {}
 
     @tf.function
@@ -172,7 +167,7 @@ def test_what_the_page_draws_has_the_mixture_s_moments(opened):
     import tensorflow_probability as tfp
 
     draws, tau = 10_000, 1.3
-    z = load_initial(RELEASED / "series", 64).mu[0]
+    z = load_initial(RELEASE / "series", 64).mu[0]
     found = ask(opened, "draws", z=z.tolist(), action=[0.5], temperature=tau, draws=draws, seed=3)
     params = split_head(np.float32(found["raw"]), 64, 5)
     last = [np.asarray(part).T for part in params[:3]]  # [Z, K]
@@ -192,7 +187,7 @@ def test_its_controllers_act_as_ours(browser, page, car_page):
     """Doom's zch without bias, and CarRacing's zh with bias and squashed outputs, on the same z, c, h."""
     rng = np.random.default_rng(1)
     car = car_page.parent / "run" / "controller" / "made"
-    doom = RELEASED / "controller" / "dream-zch-tau1.15-s0"
+    doom = RELEASE / "controller" / AGENT
     for path, folder, task in ((page, doom, "doomrnn"), (car_page, car, "carracing")):
         shape, weights = load_controller(folder, "best")
         open_page(browser, path)
@@ -217,7 +212,7 @@ def test_the_file_holds_the_weights(page):
         assert (found == array.ravel()).all(), name
     assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", text)
     assert "://" not in text.replace("http://www.w3.org/2000/svg", "")
-    assert [c["name"] for c in spec["controllers"]] == ["dream-zch-tau1.15-s0", "dream-zch-tau0.10-s0"]
+    assert [c["name"] for c in spec["controllers"]] == [AGENT, COLD_AGENT]
     assert spec["controllers"][0]["real"]["episodes"] == 1000 and spec["controllers"][0]["paper"]["mean"] == 1092
 
 
@@ -320,7 +315,7 @@ def test_every_view_works_and_asks_nobody(opened, page):
     pixels = "return [...document.getElementById(arguments[0]).getContext('2d').getImageData(0, 0, 64, 64).data]"
     real, decoded = (np.array(opened.execute_script(pixels, name)) for name in ("real", "decoded"))
     vae, _ = released()
-    frames = real_frames(cli.open_existing(RELEASED), cli.task("doomrnn"), vae)
+    frames = real_frames(cli.open_existing(RELEASE), cli.task("doomrnn"), vae)
     np.testing.assert_array_equal(real.reshape(64, 64, 4)[..., :3], frames.obs[0])
     ours = np.asarray(vae.decode(frames.mu[:1]))[0] * 255
     assert np.abs(decoded.reshape(64, 64, 4)[..., :3] - ours).max() < 1
@@ -380,7 +375,7 @@ def changed(path, tmp_path):
 )
 def test_a_run_that_cannot_be_shown(tmp_path, inside, damage, words):
     """One clear line, and no page."""
-    run = changed(RELEASED, tmp_path)
+    run = changed(RELEASE, tmp_path)
     damage(run)
     done = inside("dream_page.py", "--run", run, "--to", tmp_path / "dream.html")
     assert_refused(done, 2, *words)

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from commands import ROOT, SCRIPTS
+from commands import ROOT
 
 from carracing.driving import (
     GENTLE,
@@ -101,7 +101,6 @@ def test_a_dreams_precision_is_the_one_it_is_dreamed_in(tmp_path, monkeypatch, i
     stored = read_sealed(tmp_path / "run" / "config.json")
     stored["stages"]["controller"]["precision"] = "bfloat16"
     write_sealed(tmp_path / "run" / "config.json", stored)
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     script = importlib.import_module("measure_driving")
     for name in ("in_the_dream", "in_the_game"):
         monkeypatch.setattr(script, name, lambda *played: ({ROAD: [0.5]}, [1000]))

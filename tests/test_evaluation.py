@@ -1,4 +1,4 @@
-"""Scores summed up: intervals and tests against SciPy, and files that say what made them."""
+"""Scores summed up, files that say what made them, and evaluations that were interrupted."""
 
 import itertools
 import json
@@ -7,7 +7,6 @@ import shutil
 import numpy as np
 import pytest
 from commands import ROOT, assert_refused
-from scipy import stats
 
 from controller.evaluation import (
     Conditions,
@@ -22,7 +21,6 @@ from controller.evaluation import (
     summarise,
     table,
 )
-from controller.statistics import bootstrap_interval, over_seeds, welch_p
 from doomrnn.scripted import TakeCoverScript
 from experiment.errors import InputError
 from experiment.provenance import digest
@@ -54,29 +52,6 @@ def make(**changes) -> Evaluation:
     agent = labels["policy"] == "agent"
     subject = Subject(labels["policy"], np.zeros(3, np.float32) if agent else TakeCoverScript(labels["policy"], 90))
     return summarise(outcomes([1.0, 2.0, 6.0]), Conditions(**{"period": subject.period} | labels))
-
-
-@pytest.mark.parametrize("count", [30, 100])
-def test_interval_against_scipy(count):
-    """A percentile bootstrap of the mean with 10,000 resamples, the same each time."""
-    scores = np.random.default_rng(0).gamma(2, 200, count)
-    low, high = bootstrap_interval(scores)
-    known = stats.bootstrap((scores,), np.mean, n_resamples=10_000, method="percentile", random_state=1)
-    width = high - low
-    assert abs(low - known.confidence_interval.low) < 0.05 * width
-    assert abs(high - known.confidence_interval.high) < 0.05 * width
-    assert [low, high] == bootstrap_interval(scores)
-    assert bootstrap_interval(np.full(5, 3.0)) == [3.0, 3.0]
-
-
-def test_welch_against_scipy():
-    """Unequal variances, two-sided; where nothing varies, equal or not is certain."""
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(400, 200, 100), rng.normal(300, 90, 60)
-    assert welch_p(a, b) == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue, rel=1e-12)
-    assert welch_p(a, b) < 0.01 < welch_p(a, a + 1)
-    assert welch_p(np.full(3, 5.0), np.full(4, 5.0)) == 1.0
-    assert welch_p(np.full(3, 5.0), np.full(4, 6.0)) == 0.0
 
 
 def test_summed_up_by_hand():
@@ -191,11 +166,6 @@ def test_tables():
 def test_digest_is_of_the_values():
     """The same settings hash alike whatever the order of their names."""
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 1, "b": 3})
-
-
-def test_seeds_summed_up():
-    """The spread of the means, with ddof 1, and their range."""
-    assert over_seeds([700.0, 800.0, 900.0]) == "800 ± 100 over 3 seeds of CMA-ES (700 to 900)"
 
 
 # --- interrupted and gone on with ---

@@ -3,18 +3,15 @@
 import json
 
 import pytest
-from commands import TESTS, ranked, run
-from farm_world import DAWDLE_SECONDS, ROLLOUTS, SETUP, TASK, answer, rollouts
+from farm_world import DAWDLE_SECONDS, REAL, ROLLOUTS, SETUP, TASK, alone, answer, ids, rollouts, work, world
 
 from controller.workers import TaskPlayers
-from doomrnn.scripted import TakeCoverScript
-from experiment.random_streams import Purpose
 from rollouts.farm import Farm
-from rollouts.messages import Reply, Request
-from rollouts.rollout import Outcome, Rollout
+from rollouts.messages import Request
+from rollouts.rollout import Outcome
 from rollouts.work_queue import UNIT, WorkQueue
 
-REAL, DREAM = ("real", True), ("dream", True)
+DREAM = ("dream", True)
 
 
 def play(farm: Farm, count: int = ROLLOUTS) -> list[tuple[int, str, int]]:
@@ -22,22 +19,10 @@ def play(farm: Farm, count: int = ROLLOUTS) -> list[tuple[int, str, int]]:
     return answer(farm.play(rollouts(count)))
 
 
-def work(count: int, world: str = "real", first: int = 0) -> list[Rollout]:
-    """Rollouts to hand out."""
-    return [
-        Rollout(first + n, world, Purpose.COLLECT.stream(0, attempt=n), TakeCoverScript("stay")) for n in range(count)
-    ]
-
-
-def ids(reply: Reply) -> list[int]:
-    """What a rank was given."""
-    return [rollout.id for rollout in reply.rollouts]
-
-
 @pytest.fixture(scope="module")
 def expected() -> list[tuple[int, str, int]]:
     """What one process without MPI plays."""
-    return play(Farm(TaskPlayers(TASK, SETUP)))
+    return alone()
 
 
 # --- what rank 0 hands out ----------------------------------------------------------------------------------
@@ -142,11 +127,6 @@ def test_play_may_be_left_in_the_middle(expected):
 
 
 # --- under mpirun -------------------------------------------------------------------------------------------
-
-
-def world(ranks: int, *words: object):
-    """farm_world.py on so many ranks."""
-    return run(ranked(ranks, TESTS / "farm_world.py", *words), seconds=60)
 
 
 @pytest.mark.parametrize("ranks", [1, 3, 5])

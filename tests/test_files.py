@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import stat
 import subprocess
 from pathlib import Path
 
@@ -182,14 +183,38 @@ def test_rows_of_another_kind(tmp_path, row):
 # --- disks --------------------------------------------------------------------------------------------------
 
 
-def test_trouble_with_the_disk_is_told_from_defects():
-    """A full, read-only or forbidden disk is one line; a missing file is a defect of the program."""
-    full = disk_trouble(OSError(errno.ENOSPC, "No space left on device", "runs/x"))
-    assert full == (
-        "runs/x: No space left on device; what was written before is safe, and the same command goes on from there"
-    )
-    assert disk_trouble(OSError(errno.EROFS, "Read-only file system")).startswith("Read-only")
-    assert disk_trouble(FileNotFoundError(errno.ENOENT, "no such file")) is None
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o002, 0o664), (0o022, 0o644)])
+def test_files_follow_the_umask(tmp_path, umask, mode):
+    """Private where the user is, open to the group where a group works in one folder."""
+    before = os.umask(umask)
+    try:
+        atomic_write(tmp_path / "a", b"one")
+        atomic_write(tmp_path / "a", b"two")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode
+    assert [path.name for path in tmp_path.iterdir()] == ["a"] and (tmp_path / "a").read_bytes() == b"two"
+
+
+def trouble(name: str, *path: str) -> str | None:
+    """What is said of an error of the system."""
+    number = getattr(errno, name)
+    return disk_trouble(OSError(number, os.strerror(number), *path))
+
+
+@pytest.mark.parametrize("name", ["ENOSPC", "EROFS", "EACCES", "EMFILE", "ENOLCK", "ENOTDIR", "ENAMETOOLONG"])
+def test_every_trouble_of_the_system_has_a_line(name):
+    """Permissions, limits, locks, names: what, where, and what to do."""
+    line = trouble(name, "runs/x")
+    assert line.startswith(f"runs/x: {os.strerror(getattr(errno, name))}; ") and "\n" not in line
+
+
+def test_trouble_of_the_system_is_told_from_defects():
+    """A full disk loses nothing; a line needs no file's name; a missing file is a defect of the program."""
+    after = "No space left on device; what was written before is safe, and the same command goes on from there"
+    assert trouble("ENOSPC", "runs/x") == f"runs/x: {after}"
+    assert trouble("EROFS").startswith("Read-only file system; ")
+    assert trouble("ENOENT", "runs/x") is trouble("EBADF") is None
 
 
 @pytest.fixture

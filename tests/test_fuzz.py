@@ -7,7 +7,6 @@ scripts/torture.py); FUZZ_REPORT names a file for the count of cases, the slowes
 import json
 import os
 import resource
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from commands import SCRIPTS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from samples import OnlyM, make_episode, make_series, numbered_frames
@@ -344,7 +342,6 @@ def test_journals_of_other_values(tmp_path, name, values, extra):
 @given(content=JSON | st.lists(st.lists(st.floats() | st.integers(), max_size=4) | JSON, max_size=4))
 def test_weights_in_the_authors_format(tmp_path, part, content):
     """Anything but their lists of numbers is refused before a model is made of it."""
-    sys.path.insert(0, str(SCRIPTS))
     import import_weights
 
     path = tmp_path / "x.json"

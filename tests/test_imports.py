@@ -6,7 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from commands import ROOT, SCRIPTS, every_task, run
+from commands import ROOT, SCRIPTS, TESTS, every_task, run
+from conftest import ORDER
 
 from controller.config import Preset
 
@@ -227,3 +228,8 @@ def test_every_script_shows_its_command():
     for script in COMMANDS:
         docstring = ast.get_docstring(ast.parse((SCRIPTS / script).read_text()))
         assert f"python scripts/{script}" in docstring or f"mpi4py scripts/{script}" in docstring
+
+
+def test_every_file_of_tests_has_its_place():
+    """In the order that fails fast: a file that is not listed would come last."""
+    assert sorted(ORDER) == sorted(path.name for path in TESTS.glob("test_*.py"))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from commands import ROOT
+from released import RELEASE
 
 from experiment.errors import InputError
 from experiment.files import check_manifest, read_file
@@ -228,7 +229,7 @@ def test_a_clone_keeps_every_byte_of_the_release(tmp_path):
     origin = tmp_path / "origin"
     origin.mkdir()
     shutil.copy(ROOT / ".gitattributes", origin)
-    shutil.copytree(ROOT / "results" / "doomrnn", origin / "results" / "doomrnn")
+    shutil.copytree(RELEASE, origin / RELEASE.relative_to(ROOT))
     (origin / "script.py").write_text("print(1)\n")
     git(origin, "init", "-q")
     git(origin, "-c", "core.compression=0", "add", "-A", "--force")
@@ -237,7 +238,7 @@ def test_a_clone_keeps_every_byte_of_the_release(tmp_path):
         clone = tmp_path / setting
         git(tmp_path, "-c", setting, "clone", "-q", "--config", setting, str(origin), str(clone))
         assert (clone / "script.py").read_bytes() == b"print(1)\n"
-        for manifest in (ROOT / "results" / "doomrnn").rglob("manifest.json"):
+        for manifest in RELEASE.rglob("manifest.json"):
             folder = clone / manifest.parent.relative_to(ROOT)
             check_manifest(folder)
             for path in folder.iterdir():
@@ -248,7 +249,7 @@ def test_a_clone_keeps_every_byte_of_the_release(tmp_path):
 def test_nobody_is_told_to_delete_a_release(tmp_path):
     """A damaged file of one is to be taken anew, one with other line ends cloned again; a run's advice stays."""
     release = tmp_path / "release"
-    shutil.copytree(ROOT / "results" / "doomrnn", release)
+    shutil.copytree(RELEASE, release)
     metrics, weights = release / "vae" / "metrics.jsonl", release / "rnn" / "weights.npz"
     metrics.write_bytes(metrics.read_bytes().replace(b"\n", b"\r\n"))
     weights.write_bytes(weights.read_bytes()[:-9])

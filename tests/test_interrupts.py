@@ -4,9 +4,11 @@ import contextlib
 import os
 import signal
 import sys
+from types import SimpleNamespace
 
 import pytest
 from commands import SCRIPTS, start
+from launch import Launcher
 
 from experiment.interrupts import deferred_interrupts, interrupted_at_once, stop_if_requested
 
@@ -36,9 +38,9 @@ def handlers():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_swallowed_one_stops_before_the_next_stage(pytestconfig, number):
+def test_a_swallowed_one_stops_before_the_next_stage(number):
     """With the exit code and the line of any other."""
-    process = start([sys.executable, "-c", SWALLOWING, str(pytestconfig.rootpath / "scripts")])
+    process = start([sys.executable, "-c", SWALLOWING, str(SCRIPTS)])
     assert process.stdout.readline() == "begun\n"
     process.send_signal(number)
     said, errors = process.communicate(timeout=30)
@@ -109,13 +111,8 @@ def test_what_the_shell_ignores_stays_ignored(handlers):
 @pytest.mark.parametrize(
     ("number", "hint"), [(signal.SIGKILL, "SIGKILL (out of memory?); "), (signal.SIGSEGV, "SIGSEGV; ")]
 )
-def test_a_stage_that_a_signal_kills_is_named(number, hint, tmp_path, monkeypatch, capfd):
+def test_a_stage_that_a_signal_kills_is_named(number, hint, tmp_path, capfd):
     """`reproduce.py` ends with code 1 and a line, and not with one that `subprocess` made of the signal."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    from types import SimpleNamespace
-
-    from launch import Launcher
-
     (tmp_path / "train_vae.py").write_text(f"import os; os.kill(os.getpid(), {int(number)})")
     launcher = Launcher(SimpleNamespace(path=tmp_path), SimpleNamespace(engine=False, name="doomrnn"), 1)
     with pytest.raises(SystemExit) as ended:

@@ -6,14 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from commands import SCRIPTS
+from commands import ROOT
 
 from doomrnn.env import TakeCoverGame
 from doomrnn.labels import KINDS, LabelledGame, LabelledGames, covered_errors
 from doomrnn.presets import PAPER
 from experiment.runs import load_run, save_run
-
-RESULTS = SCRIPTS.parent / "results"
 
 
 def test_labels_change_no_frame_and_find_what_the_frame_shows():
@@ -87,5 +85,5 @@ def test_the_script_measures_a_run_and_refuses_another_task(smoke, inside, tmp_p
     save_run(replace(run, path=wide, stages=replace(run.stages, env=env)))
     done = inside("measure_reconstructions.py", "--run", wide, "--episodes", 1, "--json", file)
     assert done.returncode == 0 and env.of_game()["height"] == 480, done.stderr
-    done = inside("measure_reconstructions.py", "--run", RESULTS / "quick" / "carracing")
+    done = inside("measure_reconstructions.py", "--run", ROOT / "results" / "quick" / "carracing")
     assert done.returncode == 2 and "belongs to task carracing" in done.stderr

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import commands
 import numpy as np
 import pytest
-from commands import ROOT, SCRIPTS, assert_refused, python
+from commands import ROOT, assert_refused, python
 from samples import write_episodes
 
 from controller.checkpoints import find_controller
@@ -113,9 +113,8 @@ class OnlySeries:
 
 
 @pytest.fixture
-def earlier(tmp_path, monkeypatch):
+def earlier(tmp_path):
     """An iteration where V goes on: encodes its earlier episodes with a V of this seed; returns their series' mu."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     import encode_series
 
     before = tmp_path / "before"

@@ -8,30 +8,17 @@ import sys
 
 import numpy as np
 import pytest
-from commands import TESTS, ranked, run
-from farm_world import SETUP, TASK, answer, rollouts
+from commands import TESTS, run
+from farm_world import REAL, alone, ids, work, world
 
-from controller.workers import TaskPlayers
-from doomrnn.scripted import TakeCoverScript
 from experiment.random_streams import Purpose
-from rollouts.farm import Farm, backoff
+from rollouts.farm import backoff
 from rollouts.heartbeat import STEP_SECONDS, HeartbeatMonitor
 from rollouts.messages import Reply, Request, pack_reply, pack_request, unpack_reply, unpack_request
 from rollouts.rollout import Outcome, Rollout
 from rollouts.work_queue import UNIT, WorkQueue
 
-REAL = ("real", True)
 SILENT = 2.5  # long enough for a loaded machine's ranks to start
-
-
-def work(count: int) -> list[Rollout]:
-    """Rollouts to hand out."""
-    return [Rollout(n, "real", Purpose.COLLECT.stream(0, attempt=n), TakeCoverScript("stay")) for n in range(count)]
-
-
-def ids(reply: Reply) -> list[int]:
-    """What a rank was given."""
-    return [rollout.id for rollout in reply.rollouts]
 
 
 def ended(*numbers: int, live: int = 0) -> Request:
@@ -218,16 +205,17 @@ def test_naps_grow_to_their_limit():
 
 
 @pytest.fixture(scope="module")
-def expected() -> list[list]:
+def expected() -> list[tuple[int, str, int]]:
     """What one process without MPI plays."""
-    return [list(row) for row in answer(Farm(TaskPlayers(TASK, SETUP)).play(rollouts()))]
+    return alone()
 
 
-def world(ranks: int, *words: object):
-    """farm_world.py on so many ranks; what rank 0 printed, and what all said."""
-    done = run(ranked(ranks, TESTS / "farm_world.py", *words), seconds=240)
+def played(ranks: int, *words: object) -> tuple[dict, str]:
+    """What rank 0 of so many printed, its outcomes as they were before JSON, and what all said."""
+    done = world(ranks, *words)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout), done.stderr
+    result = json.loads(done.stdout)
+    return result | {"outcomes": [tuple(row) for row in result["outcomes"]]}, done.stderr
 
 
 def test_the_tiny_world_needs_no_tensorflow():
@@ -239,14 +227,14 @@ def test_the_tiny_world_needs_no_tensorflow():
 
 def test_32_ranks_give_the_answer_of_one(expected):
     """Sixteen a core on the smallest machine, and more ranks than units: no deadlock, bit-identical outcomes."""
-    result, said = world(32, "play")
+    result, said = played(32, "play")
     assert result["outcomes"] == expected
     assert all(f"rank {rank} is pid" in said for rank in range(32)) and "not answered" not in said
 
 
 def test_a_rank_ten_times_slower_costs_little(expected):
     """Stopped nine tenths of the time by SIGSTOP and SIGCONT. Its cost: scripts/reliability/ranks.py."""
-    result, said = world(4, "slowed", 3)
+    result, said = played(4, "slowed", 3)
     assert result["outcomes"] == expected and "not answered" not in said
     assert max(result["seconds"]) < 20
 
@@ -261,7 +249,7 @@ def test_a_rank_ten_times_slower_costs_little(expected):
 )
 def test_a_rank_stopped_for_good_is_named_and_not_waited_for(words, who, expected):
     """While it plays, when all is done, or before it has said a word: the whole answer, and exit code 0."""
-    result, said = world(4, *words, "--silent", SILENT)
+    result, said = played(4, *words, "--silent", SILENT)
     assert result["outcomes"] == expected
     fate = "its rollouts are played by others" if "--once" in words else "it has no work"
     assert len(re.findall(f"{who} has not answered for 2.5 s; {fate}\n", said)) == 1, said
@@ -271,7 +259,7 @@ def test_a_rank_stopped_for_good_is_named_and_not_waited_for(words, who, expecte
 @pytest.mark.parametrize("words", [(), ("--once",)])
 def test_a_rank_that_wakes_again_does_no_harm(words, expected):
     """Its late outcomes are not counted twice, it takes part again, and the job ends as any other."""
-    result, said = world(4, "woken", 2, "--silent", SILENT, *words)
+    result, said = played(4, "woken", 2, "--silent", SILENT, *words)
     assert result["outcomes"] == expected
     for what in ("has not answered for 2.5 s", "answers again, after"):
         assert len(re.findall(rf"rank 2 \(pid \d+ on host \S+\) {what}", said)) == 1, said

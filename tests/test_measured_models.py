@@ -4,14 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from commands import SCRIPTS
 
 from controller.trajectories import Trajectory
 from rnn.training import load_rnn
 from vae.training import load_vae
 
 
-def test_costs_of_v_and_m_on_what_is_played(smoke, inside, tmp_path, monkeypatch):
+def test_costs_of_v_and_m_on_what_is_played(smoke, inside, tmp_path):
     """The collecting policy's row and the agent's; M's cost is the density of the mixture, by hand."""
     file, agent = tmp_path / "found.json", "dream-zch-tau1.15-s0"
     done = inside("measure_models.py", "--run", smoke.path, "--controller", agent, "--episodes", 2, "--json", file)
@@ -29,7 +28,6 @@ def test_costs_of_v_and_m_on_what_is_played(smoke, inside, tmp_path, monkeypatch
     assert done.returncode == 0 and json.loads(file.read_text())["collecting policy"] != one, done.stderr
     assert (smoke.path / "config.json").read_bytes() == kept
 
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     from measure_models import costs
 
     vae, rnn = load_vae(smoke.path / "vae"), load_rnn(smoke.path / "rnn")

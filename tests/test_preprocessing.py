@@ -1,18 +1,16 @@
 """Frames averaged down and scaled as the authors do: by hand, by OpenCV, and held to what they published."""
 
-import os
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from published import REFERENCE, published
 
 from carracing.env import CarRacingGame
 from doomrnn.env import TakeCoverGame, observe
 from vae.preprocessing import contrast_table, shrink, stretched, wrapped
 
-REFERENCE = os.environ.get("WORLD_MODELS_REFERENCE")
-published = pytest.mark.skipif(not REFERENCE, reason="WORLD_MODELS_REFERENCE is unset: no data of the authors")
 # CarRacing's field and its lighter squares as the authors' V was fed them: a white kerb in view, or none
 WITH_KERB, WITHOUT = {(101, 203, 101), (101, 228, 101)}, {(113, 226, 113), (113, 254, 113)}
 # Doom's floor: the most frequent grey without a fireball in view, and with one

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import SCRIPTS, assert_refused, python, run, start
+from commands import assert_refused, kill_when, python, run, start
 from samples import make_series
 
 from controller.agent import Agent, AgentActor
@@ -135,13 +135,8 @@ def test_killed_and_started_again(whole, tmp_path):
     """SIGKILL in three stages and a Ctrl-C: the end is the same, file by file."""
     path = tmp_path / "killed"
     for number, moment in enumerate(KILLS):
-        process = start(python(*WORDS, "--run", path))
-        limit = time.monotonic() + 600
-        while not (path / moment).exists() and process.poll() is None:
-            assert time.monotonic() < limit, f"{moment} never came"
-            time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGINT if number == 2 else signal.SIGKILL)
-        process.communicate(timeout=60)
+        job = start(python(*WORDS, "--run", path))
+        kill_when(job, (path / moment).exists, signal.SIGINT if number == 2 else signal.SIGKILL, seconds=600)
     done = run(python(*WORDS, "--run", path), seconds=900)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     mine, theirs = results(path), results(whole[0])
@@ -193,9 +188,8 @@ def test_later_settings_reach_later_iterations(whole, tmp_path, inside):
 
 
 @pytest.fixture
-def searches(monkeypatch):
+def searches():
     """The module of that name."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     from running import searches
 
     return searches

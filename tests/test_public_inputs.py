@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from commands import ROOT, run
+from released import COLD_AGENT, RELEASE
 
 from carracing.env import CarRacing64
 from carracing.task import TASK as CARRACING
@@ -32,7 +33,6 @@ from rnn.training import load_rnn
 from vae.model import VAE, to_uint8, to_unit
 from vae.training import load_vae
 
-RELEASE = ROOT / "results" / "doomrnn"
 FRAME = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
 
 
@@ -253,7 +253,7 @@ def test_folders_may_be_words():
     """Every public function that reads one takes a str too."""
     assert load_vae(f"{RELEASE}/vae").z_size == 64 and load_rnn(f"{RELEASE}/rnn").hidden_size == 512
     assert load_initial(f"{RELEASE}/series", 64).mu.shape == (1000, 64)
-    assert load_controller(str(find_controller(str(RELEASE), "dream-zch-tau0.10-s0")), "best")[0].size == 1088
+    assert load_controller(str(find_controller(str(RELEASE), COLD_AGENT)), "best")[0].size == 1088
     assert load_run(str(RELEASE), DOOM.presets["paper"].stages).task == "doomrnn"
     assert load_evaluations(f"{RELEASE}/evaluation") and read_metrics(f"{RELEASE}/vae")
 

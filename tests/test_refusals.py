@@ -11,8 +11,7 @@ from samples import finish_stage, write_episodes
 import rollouts.collecting
 from controller.config import ControllerConfig
 from controller.evaluation import load_evaluations
-from experiment.checkpoints import save_checkpoint
-from experiment.errors import InputError, NumericalError
+from experiment.errors import InputError
 from experiment.runs import FOLDERS, is_begun, working
 from rollouts.rollout import wild
 
@@ -129,16 +128,6 @@ def test_a_release_is_never_the_run_itself(tmp_path, inside):
     (folder / "evaluation" / "broken.json").write_text("{}")
     done = inside("release.py", "--run", folder, "--to", tmp_path / "half")
     assert done.returncode == 2 and "broken.json" in done.stderr and not (tmp_path / "half").exists()
-
-
-def test_the_last_good_checkpoint_is_named_where_there_is_one(tmp_path):
-    """And only there."""
-    wild = [np.array([np.nan], np.float32)]
-    with pytest.raises(NumericalError, match="nothing was saved yet"):
-        save_checkpoint(tmp_path, wild, {})
-    save_checkpoint(tmp_path, [np.ones(1, np.float32)], {})
-    with pytest.raises(NumericalError, match="keeps the last good checkpoint"):
-        save_checkpoint(tmp_path, wild, {})
 
 
 def test_wild_weights_are_blamed_on_c():

@@ -6,7 +6,8 @@ import re
 import shutil
 
 import numpy as np
-from commands import ROOT, SCRIPTS
+from commands import ROOT
+from released import AGENT, RELEASE
 
 from carracing.task import TASK as CARRACING
 from doomrnn.task import TASK as DOOM
@@ -56,18 +57,16 @@ def test_a_run_that_has_only_begun(smoke, tmp_path, inside):
 
 def test_the_largest_dream_evaluation_is_shown(tmp_path, monkeypatch, inside):
     """1,024 dreams in the table and the probes, and not the 256 whose file name comes after."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     import cli
     from reporting.page import Page
     from reporting.sections import Report
 
-    run, released = tmp_path / "run", ROOT / "results" / "doomrnn"
-    who = "dream-zch-tau1.15-s0"
+    run, who = tmp_path / "run", AGENT
     names = f"real-{who}-seed7-n100", f"dream-{who}-tau1.15-seed7-n1024"
     (run / "evaluation").mkdir(parents=True)
-    shutil.copy(released / "config.json", run)
+    shutil.copy(RELEASE / "config.json", run)
     for name in names:
-        shutil.copy(released / "evaluation" / f"{name}.json", run / "evaluation")
+        shutil.copy(RELEASE / "evaluation" / f"{name}.json", run / "evaluation")
     found = json.loads((run / "evaluation" / f"{names[1]}.json").read_text())
     fewer = found | {"episodes": 256, "scores": [1.0] * 256, "lengths": [1] * 256, "mean": 1.0, "std": 0.0}
     (run / "evaluation" / f"dream-{who}-tau1.15-seed7-n256.json").write_text(json.dumps(fewer))
@@ -102,7 +101,6 @@ def test_published_numbers_are_there():
 
 def test_a_page_names_what_failed(tmp_path, monkeypatch):
     """No ffmpeg, or a figure that cannot be drawn: the page is written, with the rest and with their names."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "no-ffmpeg"))
     from matplotlib import pyplot as plt
     from reporting.page import Page

@@ -207,6 +207,7 @@ def test_unknown_precision_is_refused():
         MDNRNN(4, 1, 16, precision="float16x")
 
 
+@pytest.mark.rows
 @pytest.mark.parametrize("precision", PRECISIONS_OF_ROWS)
 @pytest.mark.parametrize("sizes", [(64, 1, 512, 5, True), (32, 3, 256, 5, False)])
 def test_a_row_steps_alike_wherever_it_stands(sizes, precision):

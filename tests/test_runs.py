@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import SCRIPTS, python, run, start
-from released import RELEASE
+from commands import python, run, start
+from released import AGENT, COLD_AGENT, RELEASE
 
 from controller.checkpoints import find_controller, load_controller
 from controller.evaluation import load_evaluations
@@ -53,9 +53,8 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def resolved(monkeypatch):
+def resolved():
     """What a script makes of its flags."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     cli = importlib.import_module("cli")
 
     def ask(task: str, run: Path, *words: str, preset: str | None = None) -> Run:
@@ -270,23 +269,23 @@ def test_a_controller_once_begun_holds_its_settings(path):
 def test_files_of_other_programs(tmp_path):
     """A notebook's checkpoints and a Mac's second files are neither controllers nor scores nor recordings."""
     folder = tmp_path / "run"
-    for name in ("dream-zch-tau1.15-s0", ".ipynb_checkpoints"):
-        shutil.copytree(RELEASE / "controller" / "dream-zch-tau1.15-s0", folder / "controller" / name)
+    for name in (AGENT, ".ipynb_checkpoints"):
+        shutil.copytree(RELEASE / "controller" / AGENT, folder / "controller" / name)
     (folder / "evaluation").mkdir()
     name = "real-left-seed7-n100.json"
     shutil.copy(RELEASE / "evaluation" / name, folder / "evaluation")
     (folder / "evaluation" / f"._{name}").write_bytes(b"\0\5\x16\7")
-    assert find_controller(folder).name == "dream-zch-tau1.15-s0"
+    assert find_controller(folder).name == AGENT
     assert [e.file_name for e in load_evaluations(folder / "evaluation")] == [name]
 
 
 def test_a_controller_that_is_not_there(tmp_path, inside):
     """Those that are there are named, and nobody is told to fetch the release again."""
-    there = "holds no controller '.*'; there are: dream-zch-tau0.10-s0, dream-zch-tau1.15-s0"
+    there = f"holds no controller '.*'; there are: {COLD_AGENT}, {AGENT}"
     for name in ("dream-zch", "", "best"):
         with pytest.raises(InputError, match=there):
             find_controller(RELEASE, name)
     with pytest.raises(InputError, match="checkpoint 'bset': one of best, last"):
-        load_controller(find_controller(RELEASE, "dream-zch-tau0.10-s0"), "bset")
+        load_controller(find_controller(RELEASE, COLD_AGENT), "bset")
     done = inside("evaluate.py", "doomrnn", "--run", RELEASE, "--controller", "best", "--to", tmp_path)
-    assert done.returncode == 2 and "holds no controller 'best'; there are: dream-zch-tau0.10-s0" in done.stderr
+    assert done.returncode == 2 and f"holds no controller 'best'; there are: {COLD_AGENT}" in done.stderr

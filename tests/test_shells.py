@@ -2,7 +2,6 @@
 
 import ast
 import os
-import stat
 import subprocess
 import sys
 
@@ -11,7 +10,6 @@ from commands import ENVIRONMENT, ROOT, SCRIPTS, assert_refused, python, ranked,
 from released import PLAY, RELEASE, SHORT, settings_alone
 
 from controller.evaluation import load_evaluations
-from experiment.files import atomic_write
 
 
 @pytest.mark.parametrize("words", [("evaluate.py", "--help"), ("evaluate.py", "doomrnn", "--run", "R", *PLAY)])
@@ -58,19 +56,6 @@ def test_a_current_folder_that_is_gone(tmp_path):
     assert_refused(done, 2, "the current folder cannot be used", "change to another one")
 
 
-@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o002, 0o664), (0o022, 0o644)])
-def test_files_follow_the_umask(tmp_path, umask, mode):
-    """Private where the user is, open to the group where a group works in one folder."""
-    before = os.umask(umask)
-    try:
-        atomic_write(tmp_path / "a", b"one")
-        atomic_write(tmp_path / "a", b"two")
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode
-    assert [path.name for path in tmp_path.iterdir()] == ["a"] and (tmp_path / "a").read_bytes() == b"two"
-
-
 def test_a_notebook_and_a_matplotlibrc(tmp_path):
     """`!python` hands on a notebook's backend, which is not installed here; nobody has LaTeX for every word."""
     (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfont.size: 30\nsavefig.dpi: 20\n")
@@ -79,7 +64,7 @@ def test_a_notebook_and_a_matplotlibrc(tmp_path):
         "print(f.matplotlib.get_backend().lower(), r['text.usetex'], r['font.size'], r['savefig.dpi'])"
     )
     settings = {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "MATPLOTLIBRC": str(tmp_path)}
-    done = run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r}); {code}"], **settings)
+    done = run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); {code}"], **settings)
     assert done.stdout.split() == ["agg", "False", "10.0", "figure"], done.stderr
 
 
@@ -119,12 +104,3 @@ def test_scripts_of_one_process_under_mpirun(tmp_path, script):
     done = run(ranked(2, script, "doomrnn", "--preset", "smoke", "--run", tmp_path / "run"))
     assert done.returncode == 2 and not list(tmp_path.iterdir())
     assert f"error: {script} runs in one process, and here are 2; start it without mpirun" in done.stderr
-
-
-def test_two_commands_and_their_help_are_quick():
-    """The checks load nothing heavy."""
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", str(SCRIPTS / "evaluate.py"), "--help"],
-        env=ENVIRONMENT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert "tensorflow" not in done.stderr and "keras" not in done.stderr.replace("keras_settings", "")

@@ -10,15 +10,18 @@ from controller.statistics import (
     Estimate,
     Published,
     Sample,
+    bootstrap_interval,
     difference,
     interquartile_mean,
     mean_of,
     method_difference,
     method_mean,
     method_to_published,
+    over_seeds,
     raised,
     resample_searches,
     to_published,
+    welch_p,
 )
 from controller.verdicts import REFUTED, SHOWN, UNDECIDED, All, Between, decide, holm, outcome, p_value
 
@@ -35,6 +38,34 @@ def scores(mean: float, std: float, count: int = 100, seed: int = 0) -> np.ndarr
 def sample(mean: float, std: float, count: int = 100, seed: int = 0) -> Sample:
     """Such scores as those of a seed's games."""
     return Sample.pooled([(seed, scores(mean, std, count, seed))])
+
+
+@pytest.mark.parametrize("count", [30, 100])
+def test_interval_against_scipy(count):
+    """A percentile bootstrap of the mean with 10,000 resamples, the same each time."""
+    scores = np.random.default_rng(0).gamma(2, 200, count)
+    low, high = bootstrap_interval(scores)
+    known = stats.bootstrap((scores,), np.mean, n_resamples=10_000, method="percentile", random_state=1)
+    width = high - low
+    assert abs(low - known.confidence_interval.low) < 0.05 * width
+    assert abs(high - known.confidence_interval.high) < 0.05 * width
+    assert [low, high] == bootstrap_interval(scores)
+    assert bootstrap_interval(np.full(5, 3.0)) == [3.0, 3.0]
+
+
+def test_welch_against_scipy():
+    """Unequal variances, two-sided; where nothing varies, equal or not is certain."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(400, 200, 100), rng.normal(300, 90, 60)
+    assert welch_p(a, b) == pytest.approx(stats.ttest_ind(a, b, equal_var=False).pvalue, rel=1e-12)
+    assert welch_p(a, b) < 0.01 < welch_p(a, a + 1)
+    assert welch_p(np.full(3, 5.0), np.full(4, 5.0)) == 1.0
+    assert welch_p(np.full(3, 5.0), np.full(4, 6.0)) == 0.0
+
+
+def test_seeds_summed_up():
+    """The spread of the means, with ddof 1, and their range."""
+    assert over_seeds([700.0, 800.0, 900.0]) == "800 ± 100 over 3 seeds of CMA-ES (700 to 900)"
 
 
 def test_pooled_evaluations():

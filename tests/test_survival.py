@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from commands import ROOT, SCRIPTS
+from released import AGENT, RELEASE
+from reporting.survival import both_worlds, hazard_rows, warnings
 from scipy import stats
 
 from controller.evaluation import load_evaluations
@@ -68,15 +69,12 @@ def test_distance_by_hand():
     assert distance([late], 2100) == 0.0
 
 
-def test_the_released_scores(monkeypatch):
+def test_the_released_scores():
     """The dream does not get harder with time, the game does (the released agent); the warning says where."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-    from reporting.survival import both_worlds, hazard_rows, warnings
-
-    found = load_evaluations(ROOT / "results" / "doomrnn" / "evaluation", "float32")
+    found = load_evaluations(RELEASE / "evaluation", "float32")
     lengths = both_worlds(found, 1.15)
     agent = next(iter(lengths))
-    assert agent == "dream-zch-tau1.15-s0" and list(lengths)[-1] == "sweep120"
+    assert agent == AGENT and list(lengths)[-1] == "sweep120"
     game = [hazard.rate for hazard in hazards(lengths[agent][1], 2100)]
     dream = [hazard.rate for hazard in hazards(lengths[agent][0], 2100)]
     assert max(dream) < 0.1 < game[3] < game[5]

@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 from commands import ROOT, every_task
 
-from carracing.task import TASK as CARRACING
 from controller.config import VARIANTS, WORLDS
 from controller.task import Task
-from doomrnn.task import TASK as DOOM
 from experiment.errors import InputError
 from rollouts.scripted import Script
 
@@ -56,14 +54,3 @@ def test_presets_and_defaults(task):
     tau = paper.stages.controller.temperature
     usual = {"dream": f"dream-{task.variant}-tau{tau:.2f}-s0", "real": f"real-{task.variant}-s0"}
     assert task.usual_controller == usual[task.world]
-
-
-@pytest.mark.parametrize(
-    ("task", "variant", "size"),
-    [(DOOM, "zch", 1088), (CARRACING, "zh", 867), (CARRACING, "z", 99), (CARRACING, "z_hidden", 1443)],
-)
-def test_parameters_of_controllers(task, variant, size):
-    """The published numbers of parameters (paper, sections 3.2, 3.3 and 4.2)."""
-    stages = task.presets["paper"].stages
-    sizes = stages.vae.z_size, stages.rnn.hidden_size, stages.controller.hidden_size
-    assert task.policy_shape(variant, *sizes).size == size

@@ -281,7 +281,9 @@ def test_weights_spoilt_by_the_very_last_update(model, tmp_path, frames):
 
 
 def test_spoilt_weights_are_never_saved(tmp_path):
-    """A checkpoint is of numbers alone."""
+    """A checkpoint is of numbers alone; the last good one is named where there is one, and only there."""
+    with pytest.raises(NumericalError, match="nothing was saved yet"):
+        save_checkpoint(tmp_path, [np.array([np.nan], np.float32)], {})
     save_checkpoint(tmp_path, [np.ones(3, np.float32)], {"update": 1})
     kept = (tmp_path / "checkpoint.npz").read_bytes()
     with pytest.raises(NumericalError, match="keeps the last good checkpoint"):

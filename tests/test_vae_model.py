@@ -168,6 +168,7 @@ def test_unknown_precision_is_refused():
         VAE(8, precision="float16x")
 
 
+@pytest.mark.rows
 @pytest.mark.parametrize("precision", PRECISIONS_OF_ROWS)
 def test_a_row_is_encoded_alike_wherever_it_stands(precision):
     """Bit for bit, in batches of one size: neither its place nor its neighbours matter."""

@@ -1,4 +1,4 @@
-"""The whole pipeline on the real game: its table, and the same command again."""
+"""The whole pipeline on the real game: its table, the same command again, other temperatures, and its dream probed."""
 
 import json
 import shutil

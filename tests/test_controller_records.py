@@ -5,29 +5,20 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
-from commands import ROOT, SCRIPTS
+from released import AGENT, COLD_AGENT, RELEASE
 
 from controller.checkpoints import training_config
 from experiment.errors import InputError
 from experiment.files import read_sealed, write_sealed
 
-RELEASED = ROOT / "results" / "doomrnn"
-HOT, COLD = "dream-zch-tau1.15-s0", "dream-zch-tau0.10-s0"
-
 
 @pytest.fixture
-def scripts(monkeypatch):
-    """Makes the scripts' own functions importable."""
-    monkeypatch.syspath_prepend(str(SCRIPTS))
-
-
-@pytest.fixture
-def mixed(tmp_path, scripts):
+def mixed(tmp_path):
     """The released run with a configuration whose last command trained the agent of 0.10."""
     import cli
 
-    shutil.copytree(RELEASED / "controller", tmp_path / "run" / "controller")
-    values = read_sealed(RELEASED / "config.json")
+    shutil.copytree(RELEASE / "controller", tmp_path / "run" / "controller")
+    values = read_sealed(RELEASE / "config.json")
     values["stages"]["controller"] |= {"generations": 50, "validation_games": 0, "temperature": 1.3}
     write_sealed(tmp_path / "run" / "config.json", values)
     return cli.open_existing(tmp_path / "run")
@@ -36,11 +27,11 @@ def mixed(tmp_path, scripts):
 def test_each_controller_has_its_own_settings(mixed):
     """Generations that were played, its own temperature and validation games; without a record, the run's."""
     config = mixed.stages.controller
-    hot, cold = (training_config(mixed.path / "controller" / name, config) for name in (HOT, COLD))
+    hot, cold = (training_config(mixed.path / "controller" / name, config) for name in (AGENT, COLD_AGENT))
     assert (hot.generations, hot.validation_games, hot.temperature) == (151, 64, 1.15)
     assert (cold.generations, cold.validation_games, cold.temperature) == (50, 0, 0.10)
     assert training_config(mixed.path / "controller" / "imported", config) is config
-    begun = mixed.path / "controller" / HOT / "begun.json"
+    begun = mixed.path / "controller" / AGENT / "begun.json"
     begun.write_text(begun.read_text().replace("64", "32", 1))
     with pytest.raises(InputError, match="damaged"):
         training_config(begun.parent, config)
@@ -51,7 +42,7 @@ def test_the_next_iteration_inherits_from_who_plays(mixed):
     from iterate import new_run
 
     arguments = SimpleNamespace(overrides=["controller.popsize=32"], seed=None, to=mixed.path / "two")
-    new, explicit = new_run(arguments, mixed, mixed.path / "controller" / HOT)
+    new, explicit = new_run(arguments, mixed, mixed.path / "controller" / AGENT)
     made = new.stages.controller
     assert (made.validation_games, made.temperature, made.popsize) == (64, 1.15, 32)
     assert made.generations == mixed.stages.iterate.generations and made.evaluate_every == 10
@@ -70,5 +61,5 @@ def test_a_release_tells_who_plays_by_default(mixed):
 
 def test_the_released_configuration():
     """It says what the released agent was made with."""
-    made = json.loads((RELEASED / "config.json").read_text())["stages"]["controller"]
+    made = json.loads((RELEASE / "config.json").read_text())["stages"]["controller"]
     assert (made["generations"], made["validation_games"], made["evaluate_every"]) == (151, 64, 10)
