@@ -16,6 +16,7 @@ import gymnasium
 import numpy as np
 import vizdoom
 
+from doomrnn.config import FRAMES_PER_SECOND, DoomEnvConfig
 from doomrnn.engine import DEATHS, configure, start
 from doomrnn.shared_memory import room_for_an_engine
 from experiment.arrays import checked_numbers, checked_options, checked_whole
@@ -110,13 +111,13 @@ class TakeCoverGame:
     def __init__(
         self,
         *,
-        skill: int = 4,
-        time_limit: int = 2100,
-        start_time: int = 14,
-        width: int = 160,
-        height: int = 120,
+        skill: int = DoomEnvConfig.skill,
+        time_limit: int = DoomEnvConfig.time_limit,
+        start_time: int = DoomEnvConfig.start_time,
+        width: int = DoomEnvConfig.width,
+        height: int = DoomEnvConfig.width * 3 // 4,
         observation_size: int = 64,
-        preprocess: str = "plain",
+        preprocess: str = DoomEnvConfig.preprocess,
     ) -> None:
         checked_whole("skill", skill, 1, 5)
         checked_whole("time_limit", time_limit, 1, 2**31 - 1)
@@ -247,7 +248,7 @@ class DoomTakeCover(gymnasium.Env):
         settings: see `TakeCoverGame`.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 35}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND}
 
     def __init__(self, *, render_mode: str | None = None, **settings: Any) -> None:
         if render_mode not in (None, "rgb_array"):
