@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from experiment.arrays import FRAME_SHAPE
 from experiment.config import check_precision
-from vae.episodes import FRAME_SHAPE
 from vae.latents import sample_z
 
 Tensor = Any

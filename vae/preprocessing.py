@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from vae.episodes import FRAME_SHAPE
+from experiment.arrays import FRAME_SHAPE
 
 PREPROCESSES = ("plain", "stretched", "authors")
 
