@@ -20,7 +20,7 @@ from doomrnn.config import FRAMES_PER_SECOND, DoomEnvConfig
 from doomrnn.engine import DEATHS, configure, start
 from doomrnn.shared_memory import room_for_an_engine
 from experiment.arrays import checked_numbers, checked_options, checked_whole
-from vae.preprocessing import PREPROCESSES, stretched, wrapped
+from vae.preprocessing import PREPROCESSES, covered, stretched, wrapped
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +36,7 @@ def _overlaps(n_in: int, n_out: int) -> np.ndarray:
     The unit is 1/(n_out/g) of an input cell, so the weights are whole numbers and each row adds up to n_in/g.
     """
     g = math.gcd(n_in, n_out)
-    n_in, n_out = n_in // g, n_out // g
-    i, o = np.arange(n_in), np.arange(n_out)[:, None]
-    covered = np.minimum((o + 1) * n_in, (i + 1) * n_out) - np.maximum(o * n_in, i * n_out)
-    return np.maximum(covered, 0).astype(np.float32)
+    return covered(n_in // g, n_out // g).astype(np.float32)
 
 
 @functools.lru_cache
