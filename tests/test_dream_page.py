@@ -390,7 +390,7 @@ def test_a_run_that_cannot_be_shown(tmp_path, inside, damage, words):
 @pytest.mark.parametrize(
     ("task", "changes", "words"),
     [
-        ("doomrnn", {"done_head": False}, ("no done head", "rnn.done_head=true")),
+        ("doomrnn", {"done_head": False}, ("neither done nor rewards", "rnn.done_head=true")),
         ("doomrnn", {"action_size": 3}, ("takes 3 actions", "doomrnn has 1")),
         ("carracing", {"z_size": 8}, ("M's z has 8", "V's 32")),
     ],
