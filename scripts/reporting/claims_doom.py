@@ -7,6 +7,7 @@ from reporting.claims import Book
 from reporting.claims_iterations import METHOD, add_last_to_first
 from reporting.evidence import Evidence, Played, number_of
 from reporting.findings import (
+    ROW_RULE,
     Finding,
     above,
     above_published,
@@ -20,7 +21,6 @@ from reporting.findings import (
 )
 
 from controller.statistics import Published
-from controller.verdicts import MARGIN
 
 TASK = "doomrnn"
 SOLVED = 750  # steps
@@ -64,7 +64,7 @@ def _table(book: Book) -> None:
                 f"table 2: tau {tau:.2f}, {world}",
                 f"{published.mean} ± {published.std} steps",
                 told["source"],
-                f"within {MARGIN:.0%} of it (two one-sided tests); beside that, whether it differs",
+                ROW_RULE,
                 lambda found, published=published: row(found, published),
                 searches(book, world, tau),
                 data=True,
@@ -83,7 +83,7 @@ def _references(book: Book) -> None:
             f"table 2: {title}",
             f"{says}: {told.mean:.0f} ± {told.std:.0f} steps ({told.episodes:,})",
             paper[key]["source"],
-            f"within {MARGIN:.0%} of it (two one-sided tests); beside that, whether it differs",
+            ROW_RULE,
             lambda found, told=told: row(found, told),
             searches(book, "real", 1.15),
             data=True,
@@ -93,7 +93,7 @@ def _references(book: Book) -> None:
         "doomrnn: random play",
         f"random play survives {random.mean} ± {random.std} steps: the game is the paper's",
         "paper, table 2",
-        f"within {MARGIN:.0%} of it (two one-sided tests); beside that, whether it differs",
+        ROW_RULE,
         lambda found: row([found], random),
         book.evidence.script(TASK, "real", "random"),
     )
