@@ -107,6 +107,12 @@ def _agent(book: Book) -> None:
     last = book.evidence.last_iteration(TASK, name(1.15))
     agent = book.evidence.agent(TASK, "real", name(1.15), apart_as=last)
     whose = f"{last}'s " if last else ""
+    _agent_and_others(book, agent, last, whose)
+    _agent_and_figures(book, agent, last, whose)
+
+
+def _agent_and_others(book: Book, agent: Played | None, last: str, whose: str) -> None:
+    """Add what is said of the headline agent beside scripted policies and the first iteration's agent."""
     for title, what, source, policy in (
         ("beats random", "the agent trained in its dream beats random play", "paper, section 4.4", "random"),
         ("beats an open-loop sweep", "(ours) it beats the best open-loop sweep", "ours", "sweep"),
@@ -130,6 +136,10 @@ def _agent(book: Book) -> None:
             agent,
             book.evidence.agent(TASK, "real", name(1.15)),
         )
+
+
+def _agent_and_figures(book: Book, agent: Played | None, last: str, whose: str) -> None:
+    """Add what is said of the headline agent beside published figures, and beside itself in its dream."""
     book.add(
         "doomrnn: solved",
         "more than 750 steps on average over 100 games",
