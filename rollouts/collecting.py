@@ -16,7 +16,8 @@ from experiment.interrupts import deferred_interrupts
 from experiment.jsonl import append_row, read_journal, write_journal
 from experiment.progress import Progress
 from experiment.random_streams import Purpose
-from experiment.runs import Run, finished, is_begun
+from experiment.runs import Run
+from experiment.stage_folder import finished, is_begun
 from experiment.stages import run_stage
 from rollouts.config import CollectConfig
 from rollouts.farm import Farm

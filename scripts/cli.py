@@ -29,7 +29,8 @@ from running.ranks import serve as serve
 from experiment.config import describe, override
 from experiment.errors import InputError, command
 from experiment.files import read_json
-from experiment.runs import Run, check_task, load_run, plan_run
+from experiment.planning import plan_run
+from experiment.runs import Run, check_task, load_run
 from experiment.stages import need
 
 if TYPE_CHECKING:

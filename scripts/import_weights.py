@@ -23,7 +23,9 @@ from controller.checkpoints import find_controller, list_controllers, load_contr
 from experiment.checkpoints import save_model
 from experiment.errors import InputError, command
 from experiment.files import atomic_write, read_json
-from experiment.runs import Run, check_task, finish, finished, open_run, working
+from experiment.planning import open_run
+from experiment.runs import Run, check_task
+from experiment.stage_folder import finish, finished, working
 from experiment.stages import made_from
 from rnn.series import InitialLatents, load_initial, write_initial
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from experiment.files import atomic_write
-from experiment.runs import finish, working
+from experiment.stage_folder import finish, working
 from rnn.config import RNNConfig
 from rnn.series import Series
 from vae.episodes import Episode, episode_bytes, episode_path

@@ -29,7 +29,8 @@ from controller.policies import Policy
 from controller.policy_spec import PolicyShape
 from experiment.checkpoints import save_model
 from experiment.errors import InputError
-from experiment.runs import Run, open_run, save_run
+from experiment.planning import open_run
+from experiment.runs import Run, save_run
 from rnn.mdn import sample, split_head
 from rnn.model import MDNRNN
 from rnn.series import InitialLatents, load_initial, write_initial

@@ -13,7 +13,8 @@ from controller.config import ControllerConfig
 from controller.evaluation import load_evaluations
 from experiment.checkpoints import save_checkpoint
 from experiment.errors import InputError, NumericalError
-from experiment.runs import FOLDERS, is_begun, working
+from experiment.runs import FOLDERS
+from experiment.stage_folder import is_begun, working
 from rollouts.rollout import wild
 
 
