@@ -8,8 +8,9 @@
 
 The agent of --run acts in the real task, evaluate.games_per_rank episodes at a time, and explores in a share of them.
 The run in --to begins with these episodes and with everything seen before; its V (unless frozen) and M go on from the
-old weights, and C from the old mean (iterate.keep_mean). What it does differently is set by the fields of `iterate`,
-or by --set for this run alone. `reproduce.py --iterations` takes as many iterations as wanted, stage by stage.
+old weights, and C from the agent, the best evaluated mean, with sigma_init again, in the first of the searches
+(iterate.keep_mean). What it does differently is set by the fields of `iterate`, or by --set for this run alone.
+`reproduce.py --iterations` takes as many iterations as wanted, stage by stage.
 """
 
 from dataclasses import replace
