@@ -9,6 +9,7 @@ from vae.preprocessing import PREPROCESSES
 
 RENDERERS = ("fast", "gymnasium")
 VIEWS = ("v3", "v0")
+FRAMES_PER_SECOND = 50  # Gymnasium's
 COLLECTORS = ("habit", "brownian", "mixed")
 
 

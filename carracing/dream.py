@@ -12,10 +12,11 @@ from typing import Any
 import gymnasium
 from gymnasium.vector import AutoresetMode
 
+from carracing.config import FRAMES_PER_SECOND
 from carracing.env import HIGH, LOW
 from controller.dream_env import DreamEnv, DreamVectorEnv
 
-METADATA = {"render_modes": ["rgb_array"], "render_fps": 50}
+METADATA = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND}
 
 
 class CarRacingDream(DreamEnv):

@@ -14,7 +14,7 @@ from Box2D.b2 import fixtureDef
 from gymnasium.envs.box2d import car_dynamics
 from gymnasium.envs.box2d.car_racing import CarRacing
 
-from carracing.config import RENDERERS, VIEWS
+from carracing.config import FRAMES_PER_SECOND, RENDERERS, VIEWS, CarRacingEnvConfig
 from carracing.render import KEPT_ROWS, SIZE, Renderer, Road, resize
 from experiment.arrays import checked_options, checked_whole
 from vae.preprocessing import PREPROCESSES, stretched, wrapped
@@ -102,10 +102,10 @@ class CarRacingGame:
     def __init__(
         self,
         *,
-        time_limit: int = 1000,
-        renderer: str = "fast",
-        view: str = "v3",
-        preprocess: str = "plain",
+        time_limit: int = CarRacingEnvConfig.time_limit,
+        renderer: str = CarRacingEnvConfig.renderer,
+        view: str = CarRacingEnvConfig.view,
+        preprocess: str = CarRacingEnvConfig.preprocess,
         endless: bool = False,
     ) -> None:
         checked_whole("time_limit", time_limit, 1)
@@ -181,7 +181,7 @@ class CarRacing64(gymnasium.Env):
         settings: see `CarRacingGame`.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 50}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND}
 
     def __init__(self, *, render_mode: str | None = None, **settings: Any) -> None:
         if render_mode not in (None, "rgb_array"):

@@ -152,7 +152,13 @@ _WHEEL_HALF_WIDTH, _WHEEL_RADIUS = 14 * SIZE_UNIT, 27 * SIZE_UNIT
 
 @compiled
 def _rasterize(ys, first, places, road, shades, bodies, camera):
-    """Return the samples uint8 [r, c] of all polygons, rendered in Gymnasium's order."""
+    """Return the samples uint8 [r, c] of all polygons, rendered in Gymnasium's order.
+
+    ys: int32 [r], first: int32 [W + 2], see `_Grid`. places: float64 [n, 2], road: float64 [n, 4, 2], shades: float64
+    [n, 3], see `Road`. bodies: float64 [5, 4], of the hull and the four wheels: x, y, angle, and a wheel's phase.
+    camera: (x, y, angle, zoom, W, H): where it looks in the world, how far the world is rotated in radians, the
+    window's pixels of a world unit, and the window's size.
+    """
     samples = np.full((len(ys), SIDE * ACROSS), BLACK, np.uint8)
     x, y, angle, zoom, width, height = camera
     cos, sin = math.cos(angle) * zoom, math.sin(angle) * zoom
@@ -196,7 +202,7 @@ def _shade(color):
 
 @compiled
 def _place(shape, body, points):
-    """Rotate and move a shape [8, 2] to where its body (x, y, angle, _) is, into points."""
+    """Rotate and move a shape float64 [k, 2] to where its body [4] = (x, y, angle, _) is, into points [8, 2]."""
     cos, sin = math.cos(body[2]), math.sin(body[2])
     for i in range(len(shape)):
         points[i, 0] = body[0] + cos * shape[i, 0] - sin * shape[i, 1]
@@ -205,7 +211,10 @@ def _place(shape, body, points):
 
 @compiled
 def _wheel(samples, ys, first, body, view, points, window):
-    """Render a wheel, and the part of its rim that shows its rotation."""
+    """Render a wheel, and the part of its rim that shows its rotation.
+
+    body: float64 [4] = (x, y, angle, phase). For the rest see `_polygon`.
+    """
     w, r = _WHEEL_HALF_WIDTH, _WHEEL_RADIUS
     shape = np.array([(-w, r), (w, r), (w, -r), (-w, -r)])
     _place(shape, body, points)
@@ -225,7 +234,13 @@ def _wheel(samples, ys, first, body, view, points, window):
 
 @compiled
 def _polygon(samples, ys, first, points, count, color, view, window):
-    """Fill a convex polygon as SDL_gfx does: whole vertices, its borders included."""
+    """Fill a convex polygon as SDL_gfx does: whole vertices, its borders included.
+
+    samples: uint8 [r, c], filled in place. ys: int32 [r], falling, and first: int32 [W + 2], see `_Grid`. points:
+    float64 [8, 2], of which the first `count` are the vertices in the world. color: a number of the palette. view:
+    (cos, sin, dx, dy), which map the world to the window: its rotation times the zoom, then its shift in pixels.
+    window: int32 [8, 2], room for the vertices there.
+    """
     cos, sin, dx, dy = view
     low, high, left, right = 1 << 30, -(1 << 30), 1 << 30, -(1 << 30)
     for i in range(count):
@@ -260,8 +275,9 @@ def _polygon(samples, ys, first, points, count, color, view, window):
 
 @compiled
 def _sum(samples, packed):
-    """Return the sums of the samples in each pixel, as packed colours uint64 [r / DOWN, c / ACROSS].
+    """Return the sums of the samples uint8 [r, c] in each pixel, as packed colours uint64 [r / DOWN, c / ACROSS].
 
+    packed: uint64, the packed colour of each number of the palette.
     A pixel has two rows (DOWN) of three samples (ACROSS), and there are at most 16 colours.
     """
     rows, columns = samples.shape[0] // DOWN, samples.shape[1] // ACROSS

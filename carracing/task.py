@@ -1,7 +1,7 @@
 """CarRacing as the scripts see it."""
 
 from carracing.actions import squash
-from carracing.config import CarRacingEnvConfig
+from carracing.config import FRAMES_PER_SECOND, CarRacingEnvConfig
 from carracing.presets import PRESETS
 from carracing.scripted import SCRIPTS, CarRacingScript
 from controller.task import PublishedRow, Task
@@ -44,7 +44,7 @@ TASK = Task(
     episode_length=lambda env: env.time_limit,
     dream_env="WorldModels/CarRacingDream-v0",
     engine=False,
-    frames_per_second=50,
+    frames_per_second=FRAMES_PER_SECOND,
     squash=squash,
     published=PUBLISHED,
 )

@@ -12,7 +12,7 @@ import tensorflow as tf
 from controller.checkpoints import find_controller, load_controller
 from controller.policies import Policy
 from controller.task import Task
-from experiment.arrays import checked_frame, described
+from experiment.arrays import FRAME_SHAPE, checked_frame, described
 from experiment.config import check_precision
 from experiment.errors import InputError, NumericalError
 from experiment.random_streams import Purpose, Stream
@@ -21,7 +21,6 @@ from rnn.model import MDNRNN
 from rnn.training import load_rnn
 from rollouts.rollout import BLOCK, Rollout, wild
 from rollouts.tiles import Tiles
-from vae.episodes import FRAME_SHAPE
 from vae.model import VAE, to_unit
 from vae.training import load_vae
 

@@ -1,6 +1,5 @@
 """The files of a controller: flat weights and what rebuilds their policy."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,14 +116,19 @@ def training_config(folder: Path, otherwise: ControllerConfig) -> ControllerConf
 
     A run's configuration holds the settings of the command run last, which may have trained another controller.
     """
+    settings = training_settings(folder)
+    return from_values(ControllerConfig, settings, str(folder / "begun.json")) if settings else otherwise
+
+
+def training_settings(folder: Path) -> dict[str, Any]:
+    """Return the values behind `training_config`, as whatever version stored them; empty where there is no record."""
     begun = read_sealed(folder / "begun.json", ADVICE) if (folder / "begun.json").exists() else {}
     if SETTINGS not in begun:
-        return otherwise
-    config = from_values(ControllerConfig, begun[SETTINGS], str(folder / "begun.json"))
+        return {}
     rows = read_journal(folder / "fitness.jsonl", {"generation": int}, ADVICE)
-    generations = rows[-1]["generation"] if rows else config.generations
-    temperature = begun["temperature"] if begun["world"] == "dream" else config.temperature
-    return replace(config, generations=generations, temperature=float(temperature))
+    generations = {"generations": rows[-1]["generation"]} if rows else {}
+    temperature = {"temperature": float(begun["temperature"])} if begun["world"] == "dream" else {}
+    return begun[SETTINGS] | generations | temperature
 
 
 def training_temperature(run: Run[Stages], name: str | None) -> float:

@@ -120,14 +120,14 @@ class IterateConfig(Settings):
 
     episodes: int = setting(1000, "episodes of the agent to collect", unit="episodes", least=2)
     minimum_length: int = setting(1, "shortest of them to keep", unit="steps", least=1)
-    explore_share: float = setting(0.5, "share of them in which the agent explores", least=0.0)
+    explore_share: float = setting(0.5, "share of them in which the agent explores", least=0.0, most=1.0)
     explore_noise: float = setting(0.3, "std of the noise on C's outputs while exploring", least=0.0)
     # of CMA-ES's last generation, in turn; 1: the agent itself
     candidates: int = setting(1, "how many of the best candidates explore; 1: the agent", unit="candidates", least=1)
     means: int = setting(
         0, "how many of its search's latest evaluated means explore, too", unit="means", least=0, added=True
     )
-    new_share: float = setting(0.5, "share of new data in V's and M's batches; 0: as it comes", least=0.0)
+    new_share: float = setting(0.5, "share of new data in V's and M's batches; 0: as it comes", least=0.0, most=1.0)
     # of vae_max_frames frames where these are fewer than all
     vae_epochs: float = setting(0.0, "passes of V over all frames; 0: V is frozen", unit="passes", least=0.0)
     # new_share of them are new only where there are so many new ones
@@ -141,12 +141,6 @@ class IterateConfig(Settings):
     searches: int = setting(1, "searches for C, of which the best by its own score acts", unit="searches", least=1)
     # of the searches' mean validation score where controller.validation_games is above 0, else of the agent's real one
     patience: int = setting(0, "iterations without a gain before it stops; 0: off", unit="iterations", least=0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("explore_share", "new_share"):
-            if getattr(self, name) > 1:
-                raise InputError(f"{name}={getattr(self, name)}: must be at most 1")
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from experiment.errors import NumericalError
 from rnn.dream import Dream, Noise
 from rnn.series import InitialLatents
 from rnn.training import load_rnn
+from rollouts.dream_player import ROWS
 from rollouts.rollout import BLOCK
 from rollouts.tiles import Tiles
 from vae.model import to_uint8
 from vae.training import load_vae
 
-ROWS = 64  # dreams of a tile, as in `rollouts.dream_player`
-FEWER = 2, 4, 8, 16, 32, 48  # of those that do not fill it, where this CPU computes their rows alike
+FEWER = 2, 4, 8, 16, 32, 48  # dreams that do not fill a tile of ROWS, where this CPU computes their rows alike
 
 _shared: WeakValueDictionary[tuple, Any] = WeakValueDictionary()  # until the last environment has let go
 

@@ -24,8 +24,10 @@ from controller.checkpoints import load_candidates, load_means
 from controller.config import IterateConfig, Stages
 from experiment.errors import InputError, command
 from experiment.files import atomic_write, check_manifest, read_file, read_sealed, write_manifest, write_sealed
+from experiment.planning import open_run, plan_run
 from experiment.provenance import digest
-from experiment.runs import Run, finished, is_begun, open_run, plan_run, save_run
+from experiment.runs import Run, save_run
+from experiment.stage_folder import finished, is_begun
 from experiment.stages import made_from, refuse_other_networks, weights_digest
 from rnn.series import shard_path
 from vae.episodes import episode_path, list_episodes, split_episodes

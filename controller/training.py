@@ -104,7 +104,12 @@ def scheduled_rollouts(config: ControllerConfig, best: float) -> int:
 
 
 class ControllerTrainer:
-    """One controller's training in one folder; `start`: weights [P] that CMA-ES begins at, in place of 0."""
+    """One controller's training in one folder.
+
+    folder: holds the files named above; what is there already is gone on with. farm: plays the rollouts. config: of C
+    and CMA-ES. shape: of C, whose weights have P = shape.size numbers. world: "dream" or "real", where the fitness is
+    measured. seed: of CMA-ES and of every rollout. start: weights [P] that CMA-ES begins at, in place of 0.
+    """
 
     def __init__(
         self,

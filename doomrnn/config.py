@@ -7,6 +7,8 @@ from experiment.config import setting
 from rollouts.config import CollectConfig, EnvConfig
 from vae.preprocessing import PREPROCESSES
 
+FRAMES_PER_SECOND = 35  # tics of Doom
+
 
 @dataclass(frozen=True)
 class DoomEnvConfig(EnvConfig):

@@ -14,8 +14,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from controller.dream_env import DreamEnv, DreamVectorEnv
+from doomrnn.config import FRAMES_PER_SECOND, DoomEnvConfig
 
-METADATA = {"render_modes": ["rgb_array"], "render_fps": 35}
+METADATA = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND}
 
 
 def actions() -> gymnasium.spaces.Box:
@@ -33,7 +34,11 @@ class DoomDream(DreamEnv):
     metadata: dict[str, Any] = METADATA
 
     def __init__(
-        self, run: str | Path, temperature: float = 1.15, time_limit: int = 2100, render_mode: str | None = None
+        self,
+        run: str | Path,
+        temperature: float = 1.15,
+        time_limit: int = DoomEnvConfig.time_limit,
+        render_mode: str | None = None,
     ) -> None:
         super().__init__(run, actions(), temperature, time_limit, render_mode)
 
@@ -49,7 +54,7 @@ class DoomDreams(DreamVectorEnv):
         num_envs: int,
         run: str | Path,
         temperature: float = 1.15,
-        time_limit: int = 2100,
+        time_limit: int = DoomEnvConfig.time_limit,
         render_mode: str | None = None,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
     ) -> None:

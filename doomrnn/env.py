@@ -16,10 +16,11 @@ import gymnasium
 import numpy as np
 import vizdoom
 
+from doomrnn.config import FRAMES_PER_SECOND, DoomEnvConfig
 from doomrnn.engine import DEATHS, configure, start
 from doomrnn.shared_memory import room_for_an_engine
 from experiment.arrays import checked_numbers, checked_options, checked_whole
-from vae.preprocessing import PREPROCESSES, stretched, wrapped
+from vae.preprocessing import PREPROCESSES, covered, stretched, wrapped
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +36,7 @@ def _overlaps(n_in: int, n_out: int) -> np.ndarray:
     The unit is 1/(n_out/g) of an input cell, so the weights are whole numbers and each row adds up to n_in/g.
     """
     g = math.gcd(n_in, n_out)
-    n_in, n_out = n_in // g, n_out // g
-    i, o = np.arange(n_in), np.arange(n_out)[:, None]
-    covered = np.minimum((o + 1) * n_in, (i + 1) * n_out) - np.maximum(o * n_in, i * n_out)
-    return np.maximum(covered, 0).astype(np.float32)
+    return covered(n_in // g, n_out // g).astype(np.float32)
 
 
 @functools.lru_cache
@@ -110,13 +108,13 @@ class TakeCoverGame:
     def __init__(
         self,
         *,
-        skill: int = 4,
-        time_limit: int = 2100,
-        start_time: int = 14,
-        width: int = 160,
-        height: int = 120,
+        skill: int = DoomEnvConfig.skill,
+        time_limit: int = DoomEnvConfig.time_limit,
+        start_time: int = DoomEnvConfig.start_time,
+        width: int = DoomEnvConfig.width,
+        height: int = DoomEnvConfig.width * 3 // 4,
         observation_size: int = 64,
-        preprocess: str = "plain",
+        preprocess: str = DoomEnvConfig.preprocess,
     ) -> None:
         checked_whole("skill", skill, 1, 5)
         checked_whole("time_limit", time_limit, 1, 2**31 - 1)
@@ -247,7 +245,7 @@ class DoomTakeCover(gymnasium.Env):
         settings: see `TakeCoverGame`.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 35}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND}
 
     def __init__(self, *, render_mode: str | None = None, **settings: Any) -> None:
         if render_mode not in (None, "rgb_array"):

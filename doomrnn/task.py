@@ -1,7 +1,7 @@
 """Take cover as the scripts see it."""
 
 from controller.task import PublishedRow, Task
-from doomrnn.config import DoomEnvConfig
+from doomrnn.config import FRAMES_PER_SECOND, DoomEnvConfig
 from doomrnn.presets import PRESETS
 from doomrnn.scripted import SCRIPTS, TakeCoverScript
 from rollouts.games import Games
@@ -41,6 +41,6 @@ TASK = Task(
     episode_length=lambda env: min(330, env.time_limit),
     dream_env="WorldModels/DoomDream-v0",
     engine=True,
-    frames_per_second=35,
+    frames_per_second=FRAMES_PER_SECOND,
     published=PUBLISHED,
 )

@@ -8,8 +8,9 @@ __all__, __getattr__, __dir__ = public(
         "config": ["Settings", "setting"],
         "errors": ["InputError", "NumericalError"],
         "metrics": ["Metrics", "read_metrics"],
+        "planning": ["open_run"],
         "random_streams": ["Purpose", "Stream"],
-        "runs": ["Run", "load_run", "open_run"],
+        "runs": ["Run", "load_run"],
         "training_loop": ["Schedule", "Trainee", "train"],
     },
 )

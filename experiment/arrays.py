@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-FRAME = (64, 64, 3)
+FRAME_SHAPE = (64, 64, 3)  # of what V sees: rows, columns, channels
 
 
 def checked_frame(name: str, frame: Any) -> np.ndarray:
     """Return `frame`, which must be an array uint8 [64, 64, 3]; ValueError naming what it is."""
-    if isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and frame.shape == FRAME:
+    if isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and frame.shape == FRAME_SHAPE:
         return frame
     raise ValueError(f"{name} must be an array uint8 [64, 64, 3], not {described(frame)}{_hint(frame)}")
 
@@ -20,13 +20,13 @@ def checked_frame(name: str, frame: Any) -> np.ndarray:
 def _hint(frame: Any) -> str:
     """Return what was probably meant, as the end of a message."""
     shape = np.shape(frame) if isinstance(frame, np.ndarray) else ()
-    if shape == FRAME:
+    if shape == FRAME_SHAPE:
         return "; pass it as the environment gives it, in 0 to 255"
-    if shape[1:] == FRAME:
+    if shape[1:] == FRAME_SHAPE:
         return "; pass one frame at a time, without a batch axis"
     if shape == (3, 64, 64):
         return "; channels come last"
-    if shape[:2] == FRAME[:2]:
+    if shape[:2] == FRAME_SHAPE[:2]:
         return "; it has three channels, red, green and blue"
     return ""
 

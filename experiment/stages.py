@@ -12,7 +12,8 @@ from typing import Any
 
 from experiment.errors import InputError, command
 from experiment.files import CHECKPOINT, check_manifest, read_file, read_sealed, then
-from experiment.runs import FOLDERS, Run, finish, finished, is_begun, save_run, working
+from experiment.runs import FOLDERS, Run, save_run
+from experiment.stage_folder import finish, finished, is_begun, working
 
 SCRIPTS = {"collect": "collect_rollouts.py", "vae": "train_vae.py", "series": "encode_series.py", "rnn": "train_rnn.py"}
 NETWORKS = {"series": ("vae",), "rnn": ("vae",), "controller": ("vae", "rnn")}  # that a stage is made with

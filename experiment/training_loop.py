@@ -91,6 +91,7 @@ class _Loop:
     def __init__(self, folder: Path, trainee: Trainee, schedule: Schedule):
         self.folder, self.trainee, self.schedule = folder, trainee, schedule
         self.done, self.best, self.worse, self.note = 0, math.inf, 0, ""
+        self.held_out: dict[str, float] | None = None  # the losses of the weights as they are now, where known
         self.started = self.saved = time.monotonic()
 
     def run(self) -> dict[str, float]:
@@ -134,7 +135,7 @@ class _Loop:
     def _update(self, batch: Any, progress: Progress) -> None:
         """Make one update and record what is due after it."""
         loss = self.trainee.update(batch, self.done)
-        self.done += 1
+        self.done, self.held_out = self.done + 1, None
         last = self.done == self.schedule.updates
         validates = last or self.done % self.schedule.validate_every == 0
         if validates or self.done % self.schedule.log_every == 0:
@@ -147,7 +148,7 @@ class _Loop:
             self._numbers(loss)
 
     def _validate(self) -> dict[str, float]:
-        values = self._checked(self.trainee.validate())
+        self.held_out = values = self._checked(self.trainee.validate())
         held_out = {name.removeprefix("validation_"): value for name, value in values.items()}
         self.note += f", held out {self.trainee.note(held_out)}"
         if values["validation_total"] < self.best:
@@ -175,10 +176,11 @@ class _Loop:
         self.saved = time.monotonic()
 
     def _finish(self) -> dict[str, float]:
-        """Validate the weights to keep (with `patience`, the best ones, kept already)."""
+        """Return the losses of the weights to keep (with `patience`, the best ones, kept already)."""
         if self.schedule.patience:
             load_arrays(self.folder, "weights", self.trainee.model.variables, f"delete {self.folder} to train again")
-        validation = self._checked(self.trainee.validate())
+            self.held_out = None
+        validation = self.held_out or self._checked(self.trainee.validate())  # none in hand after a resume at the end
         if not self.schedule.patience:
             self._keep()
         return {**validation, "updates": self.done, "seconds": time.monotonic() - self.started}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from experiment.config import setting
 from rollouts.config import CollectConfig, EnvConfig
 
+FRAMES_PER_SECOND = 20  # Gymnasium's: steps of 1/20 s
 STARTS = ("hanging", "random")
 FRAME_VIEWS = ("close", "whole")
 FRAME_PALETTES = ("grey", "gymnasium")

@@ -12,6 +12,7 @@ import numpy as np
 
 from controller.dream_env import DreamEnv
 from pendulum.actions import MAX_TORQUE
+from pendulum.config import FRAMES_PER_SECOND, PendulumEnvConfig
 
 
 class PendulumDream(DreamEnv):
@@ -21,10 +22,14 @@ class PendulumDream(DreamEnv):
     """
 
     task = "pendulum"
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND}
 
     def __init__(
-        self, run: str | Path, temperature: float = 0.3, time_limit: int = 200, render_mode: str | None = None
+        self,
+        run: str | Path,
+        temperature: float = 0.3,
+        time_limit: int = PendulumEnvConfig.time_limit,
+        render_mode: str | None = None,
     ) -> None:
         space = gymnasium.spaces.Box(-MAX_TORQUE, MAX_TORQUE, (1,), np.float32)
         super().__init__(run, space, temperature, time_limit, render_mode)

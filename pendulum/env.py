@@ -13,7 +13,7 @@ from gymnasium.envs.classic_control.pendulum import PendulumEnv
 
 from experiment.arrays import checked_options, checked_whole
 from pendulum.actions import MAX_TORQUE
-from pendulum.config import STARTS
+from pendulum.config import FRAMES_PER_SECOND, STARTS, PendulumEnvConfig
 from pendulum.render import PALETTES, SIZE, VIEWS, Renderer
 
 HANGING = np.array([np.pi, 0.0])  # angle in radians from upright, velocity in radians/s
@@ -33,7 +33,12 @@ class PendulumGame:
     """
 
     def __init__(
-        self, *, time_limit: int = 200, start: str = "hanging", view: str = "close", palette: str = "grey"
+        self,
+        *,
+        time_limit: int = PendulumEnvConfig.time_limit,
+        start: str = PendulumEnvConfig.start,
+        view: str = PendulumEnvConfig.view,
+        palette: str = PendulumEnvConfig.palette,
     ) -> None:
         checked_whole("time_limit", time_limit, 1)
         if start not in STARTS or view not in VIEWS:
@@ -101,7 +106,7 @@ class Pendulum64(gymnasium.Env):
         settings: see `PendulumGame`.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 20}
+    metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND}
 
     def __init__(self, *, render_mode: str | None = None, **settings: Any) -> None:
         if render_mode not in (None, "rgb_array"):

@@ -4,7 +4,7 @@ from typing import Any
 
 from controller.task import Task
 from pendulum.actions import MAX_TORQUE, squash
-from pendulum.config import PendulumEnvConfig
+from pendulum.config import FRAMES_PER_SECOND, PendulumEnvConfig
 from pendulum.presets import PRESETS
 from pendulum.scripted import SCRIPTS, PendulumScript
 
@@ -35,6 +35,6 @@ TASK = Task(
     episode_length=lambda env: env.time_limit,
     dream_env="WorldModels/PendulumDream-v0",
     engine=False,
-    frames_per_second=20,
+    frames_per_second=FRAMES_PER_SECOND,
     squash=squash,
 )

@@ -84,6 +84,12 @@ class ConcatenatedBatches:
     """The authors' Doom regime: each epoch joins the shuffled episodes and cuts them into B rows.
 
     The rows are read T steps at a time, so that batch n + 1 continues where batch n ended and the state is carried.
+
+    batch_size: B, rows of a batch. length: T, steps of a row that a batch reads. across_seam: the z after an episode's
+    last one, which is another episode's first, is to be predicted, too (authors' code). new, new_share: so many of
+    `series`, the first ones, are the newest, and make up this share of an epoch; see `draw_episodes`.
+
+    Raises InputError where the series have too few frames for one batch and the z after it.
     """
 
     carries_state = True
@@ -98,28 +104,31 @@ class ConcatenatedBatches:
         new: int = 0,
         new_share: float = 0.0,
     ):
-        self.series, self.batch_size, self.length, self.seed = series, batch_size, length, seed
+        self.batch_size, self.length, self.seed = batch_size, length, seed
         self.across_seam, self.new, self.new_share = across_seam, new, new_share
-        self.per_epoch = (sum(len(s) for s in series) - 1) // (batch_size * length)
+        self.sizes = [len(s) for s in series]
+        self.per_epoch = (sum(self.sizes) - 1) // (batch_size * length)
         if self.per_epoch < 1:
             raise InputError(
                 f"series: fewer frames than a batch of {batch_size} rows of {length} steps; collect more "
                 "episodes, or lower rnn.batch_size or rnn.sequence_length"
             )
+        self.data, self.starts = join(series), np.cumsum([0, *self.sizes])
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
         """Yield the batches of epoch `number`, from the `first` on."""
         rng = Purpose.RNN_EPISODE_ORDER.stream(self.seed, epoch=number).generator()
-        order = draw_episodes([len(s) for s in self.series], self.new, self.new_share, rng)
-        data = join([self.series[i] for i in order])
+        order = draw_episodes(self.sizes, self.new, self.new_share, rng)
+        frames = np.concatenate([np.arange(self.starts[i], self.starts[i + 1]) for i in order])
         rows = np.arange(self.batch_size)[:, None] * (self.per_epoch * self.length)
         for index in range(first, self.per_epoch):
-            at = rows + index * self.length + np.arange(self.length + 1)
+            at = frames[rows + index * self.length + np.arange(self.length + 1)]
             latents = Purpose.RNN_LATENTS.stream(self.seed, epoch=number, batch=index)
-            yield self._batch(data, at, latents.generator())
+            yield self._batch(at, latents.generator())
 
-    def _batch(self, data: Joined, at: np.ndarray, rng: np.random.Generator) -> Batch:
-        now = at[:, :-1]
+    def _batch(self, at: np.ndarray, rng: np.random.Generator) -> Batch:
+        """Return the batch of these frames [B, T + 1] of `data`."""
+        data, now = self.data, at[:, :-1]
         ones = np.ones(now.shape, np.float32)
         return Batch(
             z=draw_z(data.mu[at], data.logvar[at], rng),
@@ -133,7 +142,13 @@ class ConcatenatedBatches:
 
 
 class EpisodeBatches:
-    """The authors' CarRacing regime: whole episodes from a zero state, padded to the longest allowed."""
+    """The authors' CarRacing regime: whole episodes from a zero state, padded to the longest allowed.
+
+    batch_size: B, episodes of a batch, one a row. length: T, steps of a row; a longer episode is cut there.
+    across_seam: is not read, as no row holds two episodes. new, new_share: see `draw_episodes`.
+
+    Raises InputError where there are fewer episodes than a batch has rows.
+    """
 
     carries_state = False
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from experiment.arrays import FRAME_SHAPE
 from experiment.errors import NumericalError
 from experiment.progress import Progress
 from rnn.config import SeriesConfig
 from rnn.series import InitialLatents, Series, read_shard, shard_path, write_initial, write_shard
-from vae.episodes import FRAME_SHAPE, Episode, episode_length, list_episodes, read_episode, split_episodes
+from vae.episodes import Episode, episode_length, list_episodes, read_episode, split_episodes
 from vae.model import VAE, to_unit
 
 Encode = Callable[[np.ndarray], tuple[tf.Tensor, tf.Tensor]]

@@ -67,7 +67,6 @@ class MDNRNN(keras.Model):
         self.mixtures = mixtures
         self.done_head = done_head
         self.reward_head = reward_head
-        self.seed = seed
         self.precision = precision
         seeds = [int(s) for s in np.random.SeedSequence(seed).generate_state(2) % (2**31)]
         input_size = z_size + action_size + int(done_head)

@@ -7,7 +7,7 @@ lived long enough, whoever played them and however often the collecting was stop
 import functools
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from experiment.errors import InputError, command
@@ -16,7 +16,8 @@ from experiment.interrupts import deferred_interrupts
 from experiment.jsonl import append_row, read_journal, write_journal
 from experiment.progress import Progress
 from experiment.random_streams import Purpose
-from experiment.runs import Run, finished, is_begun
+from experiment.runs import Run
+from experiment.stage_folder import finished, is_begun
 from experiment.stages import run_stage
 from rollouts.config import CollectConfig
 from rollouts.farm import Farm
@@ -31,10 +32,18 @@ AHEAD = 64  # attempts handed out beyond what seems needed
 
 @dataclass
 class Attempts:
-    """What became of each attempt: its length, and whether its episode is kept. Stored in ``attempts.jsonl``."""
+    """What became of each attempt: its length, and whether its episode is kept. Stored in ``attempts.jsonl``.
+
+    kept: the attempts long enough, up to the first one that is still missing, `missing`. long_enough: how many of all
+    recorded ones are.
+    """
 
     folder: Path
-    lengths: dict[int, int]
+    minimum_length: int
+    lengths: dict[int, int] = field(default_factory=dict)
+    kept: list[int] = field(default_factory=list)
+    missing: int = 0
+    long_enough: int = 0
 
     @classmethod
     def load(cls, folder: Path, minimum_length: int) -> "Attempts":
@@ -44,23 +53,26 @@ class Attempts:
         lengths = {row["attempt"]: row["length"] for row in rows}
         there = {n: k for n, k in lengths.items() if k < minimum_length or episode_path(folder, n).exists()}
         write_journal(file, (_row(n, k) for n, k in sorted(there.items())))
-        return cls(folder, there)
+        attempts = cls(folder, minimum_length)
+        for number, length in there.items():
+            attempts._count(number, length)
+        return attempts
 
     def record(self, outcome: Outcome) -> None:
         """Write the episode of an attempt, if it came with one, and then its row, durably."""
         if outcome.episode is not None:
             atomic_write(episode_path(self.folder, outcome.id), outcome.episode)
         append_row(self.folder / "attempts.jsonl", _row(outcome.id, outcome.length))
-        self.lengths[outcome.id] = outcome.length
+        self._count(outcome.id, outcome.length)
 
-    def kept(self, minimum_length: int) -> list[int]:
-        """Return the attempts long enough, up to the first one that is still missing."""
-        kept, number = [], 0
-        while number in self.lengths:
-            if self.lengths[number] >= minimum_length:
-                kept.append(number)
-            number += 1
-        return kept
+    def _count(self, attempt: int, length: int) -> None:
+        """Count an attempt, of which each is recorded once."""
+        self.lengths[attempt] = length
+        self.long_enough += length >= self.minimum_length
+        while self.missing in self.lengths:
+            if self.lengths[self.missing] >= self.minimum_length:
+                self.kept.append(self.missing)
+            self.missing += 1
 
 
 def _row(attempt: int, length: int) -> dict[str, int]:
@@ -87,33 +99,31 @@ def _size(count: float) -> str:
 def collect(folder: Path, farm: Farm, config: CollectConfig, players: Players, seed: int) -> dict[str, float]:
     """Collect episodes of `players` into `folder` until the first `config.episodes` long enough attempts are there."""
     attempts = Attempts.load(folder, config.minimum_length)
-    before, frames = len(attempts.kept(config.minimum_length)), 0
+    before, frames = len(attempts.kept), 0
     with deferred_interrupts() as interrupt, Progress("collect", config.episodes, "episodes", before) as progress:
-        while len(attempts.kept(config.minimum_length)) < config.episodes:
+        while len(attempts.kept) < config.episodes:
             for outcome in farm.play(_next_rollouts(attempts, config, players, seed), repeats=False):
                 attempts.record(outcome)
                 frames += outcome.length if outcome.episode is not None else 0
-                long_enough = sum(length >= config.minimum_length for length in attempts.lengths.values())
-                if not long_enough and len(attempts.lengths) >= HOPELESS:
+                if not attempts.long_enough and len(attempts.lengths) >= HOPELESS:
                     raise InputError(
                         f"{folder}: none of {len(attempts.lengths):,} episodes is {config.minimum_length} steps long; "
                         "delete the folder, and collect with a lower --set collect.minimum_length"
                     )
-                new = min(long_enough, config.episodes) - progress.done
+                new = min(attempts.long_enough, config.episodes) - progress.done
                 progress.update(max(0, new), f"{frames:,} frames")
                 if interrupt.requested:
                     raise KeyboardInterrupt
-                if len(attempts.kept(config.minimum_length)) >= config.episodes:
+                if len(attempts.kept) >= config.episodes:
                     break
-    kept = attempts.kept(config.minimum_length)[: config.episodes]
+    kept = attempts.kept[: config.episodes]
     _remove_surplus(attempts, set(kept))
     return {"episodes": len(kept), "frames": sum(attempts.lengths[n] for n in kept), "attempts": kept[-1] + 1}
 
 
 def _next_rollouts(attempts: Attempts, config: CollectConfig, players: Players, seed: int) -> list[Rollout]:
     """Return the attempts not yet made, with a few to spare for games that end early."""
-    kept = len(attempts.kept(config.minimum_length))
-    wanted = config.episodes - kept + min(AHEAD, max(1, config.episodes // 20))
+    wanted = config.episodes - len(attempts.kept) + min(AHEAD, max(1, config.episodes // 20))
     numbers, number = [], 0
     while len(numbers) < wanted:
         if number not in attempts.lengths:

@@ -6,8 +6,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from experiment.arrays import FRAME_SHAPE
 from rollouts.games import Steps
-from vae.episodes import FRAME_SHAPE
 from vae.preprocessing import shrink
 
 

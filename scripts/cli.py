@@ -29,7 +29,8 @@ from running.ranks import serve as serve
 from experiment.config import describe, override
 from experiment.errors import InputError, command
 from experiment.files import read_json
-from experiment.runs import Run, check_task, load_run, plan_run
+from experiment.planning import plan_run
+from experiment.runs import Run, check_task, load_run
 from experiment.stages import need
 
 if TYPE_CHECKING:
@@ -247,13 +248,16 @@ def open_existing(path: Path, overrides: Sequence[str] = ()) -> Run:
     return replace(run, stages=overridden(run.stages, overrides)[0])
 
 
-def need_telling_dream(run: Run) -> None:
-    """Raise InputError where M predicts neither done nor rewards, so that all policies score alike in its dream."""
-    config = run.stages.rnn
-    if not (config.done_head or config.reward_head):
+def need_telling_dream(run: Run, rnn: Any = None) -> None:
+    """Raise InputError where M predicts neither done nor rewards, so that all policies score alike in its dream.
+
+    rnn: M, loaded; without it, the run's settings say which heads it has.
+    """
+    heads = run.stages.rnn if rnn is None else rnn
+    if not (heads.done_head or heads.reward_head):
         raise InputError(
             f"{run.folder('rnn')}: this M predicts neither done nor rewards, so that nothing can be learned or "
-            "scored in its dream; train one with --set rnn.reward_head=true in another --run"
+            "scored in its dream; train one with --set rnn.done_head=true or rnn.reward_head=true in another --run"
         )
 
 

@@ -11,7 +11,7 @@ cli.one_thread_a_rank()
 from controller.iteration import is_iteration, iterate_command
 from controller.workers import Setup, TaskPlayers
 from experiment.errors import InputError
-from experiment.runs import finished
+from experiment.stage_folder import finished
 from rollouts.collecting import collect_all
 from rollouts.farm import Farm
 

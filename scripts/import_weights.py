@@ -23,7 +23,9 @@ from controller.checkpoints import find_controller, list_controllers, load_contr
 from experiment.checkpoints import save_model
 from experiment.errors import InputError, command
 from experiment.files import atomic_write, read_json
-from experiment.runs import Run, finish, finished, open_run, working
+from experiment.planning import open_run
+from experiment.runs import Run, check_task
+from experiment.stage_folder import finish, finished, working
 from experiment.stages import made_from
 from rnn.series import InitialLatents, load_initial, write_initial
 
@@ -227,8 +229,7 @@ def store_part(part: str, model, folder: Path, task) -> None:
 def export_run(arguments) -> None:
     """Write every part that the run has as the authors would have."""
     run = cli.open_existing(arguments.run)
-    if run.task != arguments.task:
-        raise InputError(f"{run.path}: belongs to task {run.task}, not {arguments.task}")
+    check_task(run.path, arguments.task)
     models = trained_models(run)
     contents = exported(run, models, arguments.controller)
     if not contents:

@@ -8,8 +8,9 @@
 
 The agent of --run acts in the real task, evaluate.games_per_rank episodes at a time, and explores in a share of them.
 The run in --to begins with these episodes and with everything seen before; its V (unless frozen) and M go on from the
-old weights, and C from the old mean (iterate.keep_mean). What it does differently is set by the fields of `iterate`,
-or by --set for this run alone. `reproduce.py --iterations` takes as many iterations as wanted, stage by stage.
+old weights, and C from the agent, the best evaluated mean, with sigma_init again, in the first of the searches
+(iterate.keep_mean). What it does differently is set by the fields of `iterate`, or by --set for this run alone.
+`reproduce.py --iterations` takes as many iterations as wanted, stage by stage.
 """
 
 from dataclasses import replace
@@ -24,7 +25,7 @@ from controller.evaluation import evaluations_of
 from controller.iteration import following_stages, open_iteration, signature, vae_goes_on, who_plays
 from controller.workers import Setup, TaskPlayers, play_setup
 from experiment.errors import InputError
-from experiment.runs import Run
+from experiment.runs import Run, check_task
 from rollouts.collecting import collect_all
 from rollouts.farm import Farm
 
@@ -77,8 +78,7 @@ def iteration_setup(old, new, shape) -> Setup:
 def old_run(arguments, task):
     """Return the run that an iteration starts from; InputError where it is not finished, or only a release of one."""
     old = cli.open_existing(arguments.run)
-    if old.task != task.name:
-        raise InputError(f"{arguments.run}: belongs to task {old.task}, not {task.name}")
+    check_task(arguments.run, task.name)
     cli.need_models(old)
     series = old.folder("series")
     if not list(series.glob("series-*.npz")):

@@ -45,13 +45,12 @@ def main() -> None:
     with cli.ending_well():
         from controller.checkpoints import find_controller, load_controller
         from controller.evaluation import Subject, conditions, save_evaluation, summarise
-        from experiment.errors import InputError
         from experiment.files import check_writable
+        from experiment.runs import check_task
         from rollouts.rollout import Outcome
 
         run, task = cli.open_existing(arguments.run), cli.task("carracing")
-        if run.task != task.name:
-            raise InputError(f"{arguments.run}: belongs to task {run.task}; driving is measured of {task.name}")
+        check_task(run.path, task.name)
         cli.need_models(run)
         cli.load_tensorflow()
         folder = find_controller(run.path, arguments.controller, task.usual_controller)

@@ -30,14 +30,13 @@ def main() -> None:
     """Parse, play, reconstruct, and print the figures."""
     arguments = parse()
     with cli.ending_well():
-        from experiment.errors import InputError
         from experiment.files import check_file_writable, write_json
+        from experiment.runs import check_task
         from experiment.stages import need
 
         check_file_writable(arguments.json, "name another file")
         run, task = cli.open_existing(arguments.run, arguments.overrides), cli.task(TASK)
-        if run.task != task.name:
-            raise InputError(f"{arguments.run}: belongs to task {run.task}; monsters and fireballs are of {task.name}")
+        check_task(run.path, task.name)
         if arguments.controller:
             cli.need_models(run)
         need(run, "vae")

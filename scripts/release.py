@@ -26,7 +26,8 @@ FILES = {  # what is copied of a stage as it is
     "series": ("initial_z.npz", "begun.json", "done.json"),
     "rnn": ("metrics.jsonl", "timing.jsonl", "begun.json", "done.json"),
 }
-CONTROLLER = ("best.*", "last.*", "fitness.jsonl", "evaluations.jsonl", "metrics.jsonl", "timing.jsonl", "*n.json")
+# of each controller; not its done.json: its rows tell how far the search came, and it may go on from a release
+CONTROLLER = ("best.*", "last.*", "fitness.jsonl", "evaluations.jsonl", "metrics.jsonl", "timing.jsonl", "begun.json")
 
 
 def main() -> None:

@@ -21,7 +21,9 @@ from controller.task import controller_name
 from controller.workers import Setup, TaskPlayers, play_setup
 from experiment.errors import InputError, command
 from experiment.files import read_sealed
-from experiment.runs import finish, finished, is_begun, refuse_other, save_run, working
+from experiment.planning import refuse_other
+from experiment.runs import save_run
+from experiment.stage_folder import finish, finished, is_begun, working
 from experiment.stages import MADE_FROM, NETWORKS, first_frames_digest, made_from, refuse_other_networks
 from rollouts.farm import Farm
 

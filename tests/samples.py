@@ -9,7 +9,7 @@ import pytest
 
 from experiment.checkpoints import save_model
 from experiment.files import atomic_write
-from experiment.runs import finish, working
+from experiment.stage_folder import finish, working
 from rnn.config import RNNConfig
 from rnn.series import InitialLatents, Series, write_initial
 from vae.episodes import Episode, episode_bytes, episode_path

@@ -13,7 +13,7 @@ from released import PLAY, RELEASE, settings_alone
 import controller.evaluation
 from experiment.errors import InputError
 from experiment.files import check_file_writable, check_writable
-from experiment.runs import working
+from experiment.stage_folder import working
 from rollouts.collecting import check_disk
 
 

@@ -26,7 +26,8 @@ from controller.policies import Policy
 from controller.policy_spec import PolicyShape
 from experiment.checkpoints import save_model
 from experiment.errors import InputError
-from experiment.runs import Run, open_run, save_run
+from experiment.planning import open_run
+from experiment.runs import Run, save_run
 from rnn.mdn import sample, split_head
 from rnn.model import MDNRNN
 from rnn.series import InitialLatents, load_initial
@@ -385,7 +386,7 @@ def test_a_run_that_cannot_be_shown(tmp_path, inside, damage, words):
 @pytest.mark.parametrize(
     ("task", "changes", "words"),
     [
-        ("doomrnn", {"done_head": False}, ("no done head", "rnn.done_head=true")),
+        ("doomrnn", {"done_head": False}, ("neither done nor rewards", "rnn.done_head=true")),
         ("doomrnn", {"action_size": 3}, ("takes 3 actions", "doomrnn has 1")),
         ("carracing", {"z_size": 8}, ("M's z has 8", "V's 32")),
     ],

@@ -26,7 +26,7 @@ from experiment.files import (
     write_sealed,
 )
 from experiment.jsonl import append_row, read_journal, write_journal
-from experiment.runs import finish, working
+from experiment.stage_folder import finish, working
 
 ROWS = [{"generation": 1, "fitness": [1.5, -2.0]}, {"generation": 2, "fitness": [0.1 + 0.2, 1e300]}]
 FIELDS = {"generation": int, "fitness": list}

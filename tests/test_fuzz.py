@@ -39,7 +39,8 @@ from experiment.interrupts import Interrupt
 from experiment.jsonl import append_row, read_journal
 from experiment.metrics import read_metrics
 from experiment.random_streams import Purpose
-from experiment.runs import Run, finished, load_run
+from experiment.runs import Run, load_run
+from experiment.stage_folder import finished
 from rnn.config import RNNConfig
 from rnn.series import InitialLatents, load_initial, read_shard, write_initial, write_shard
 from rollouts.collecting import Attempts

@@ -14,7 +14,8 @@ from controller.checkpoints import find_controller
 from experiment.checkpoints import save_model
 from experiment.errors import InputError
 from experiment.files import read_sealed, write_manifest, write_sealed
-from experiment.runs import Run, finish
+from experiment.runs import Run
+from experiment.stage_folder import finish
 from rnn.config import SeriesConfig
 from rnn.series import load_series
 from vae.model import VAE

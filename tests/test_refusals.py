@@ -12,7 +12,8 @@ import rollouts.collecting
 from controller.config import ControllerConfig
 from controller.evaluation import load_evaluations
 from experiment.errors import InputError
-from experiment.runs import FOLDERS, is_begun, working
+from experiment.runs import FOLDERS
+from experiment.stage_folder import is_begun, working
 from rollouts.rollout import wild
 
 

@@ -22,8 +22,10 @@ from experiment.config import override
 from experiment.errors import InputError
 from experiment.files import read_sealed
 from experiment.metrics import Metrics, read_metrics
+from experiment.planning import open_run, refuse_other
 from experiment.provenance import commit
-from experiment.runs import FOLDERS, Run, finish, finished, load_run, open_run, refuse_other, save_run, working
+from experiment.runs import FOLDERS, Run, load_run, save_run
+from experiment.stage_folder import finish, finished, working
 
 SMOKE = PRESETS["smoke"].stages
 
@@ -185,7 +187,7 @@ def test_a_stage_is_finished_by_its_last_file(path):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from experiment.runs import working
+from experiment.stage_folder import working
 with working(Path(sys.argv[1]), {}):
     print("at work", flush=True)
     time.sleep(60)

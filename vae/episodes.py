@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from experiment.arrays import FRAME_SHAPE
 from experiment.errors import InputError
 from experiment.npz import ArraySpec, check_finite, npz_bytes, npz_shape, read_npz
 from experiment.random_streams import Purpose
 
-FRAME_SHAPE = (64, 64, 3)
 FRAME_BYTES = math.prod(FRAME_SHAPE)
 HELD_OUT = 20  # one episode in so many is held out of training
 AGAIN = "delete it and done.json beside it, and run scripts/collect_rollouts.py again for the same episode"

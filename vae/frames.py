@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from experiment.arrays import FRAME_SHAPE
 from experiment.errors import InputError
 from experiment.random_streams import Purpose
-from vae.episodes import FRAME_BYTES, FRAME_SHAPE, episode_length, read_episode
+from vae.episodes import FRAME_BYTES, episode_length, read_episode
 
 
 class FrameStream:

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from experiment.arrays import FRAME_SHAPE
 from experiment.config import check_precision
-from vae.episodes import FRAME_SHAPE
 from vae.latents import sample_z
 
 Tensor = Any
@@ -66,7 +66,6 @@ class VAE(keras.Model):
     def __init__(self, z_size: int, seed: int = 0, precision: str = "float32", name: str = "vae") -> None:
         super().__init__(name=name, dtype="float32")
         self.z_size = z_size
-        self.seed = seed
         self.precision = check_precision(precision)
         seeds = iter(np.random.SeedSequence(seed).generate_state(11) % (2**31))
         self._build_encoder(seeds)

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from vae.episodes import FRAME_SHAPE
+from experiment.arrays import FRAME_SHAPE
 
 PREPROCESSES = ("plain", "stretched", "authors")
 
@@ -38,18 +38,18 @@ def wrapped(frame: np.ndarray) -> np.ndarray:
 def shrink(frame: np.ndarray) -> np.ndarray:
     """Return a frame uint8 [height, width, 3] area-averaged to what V sees, uint8 [64, 64, 3], halves rounded up."""
     height, width, channels = frame.shape
-    rows = _covered(height, FRAME_SHAPE[0]) @ frame.reshape(height, -1).astype(np.float64)
-    columns = _covered(width, FRAME_SHAPE[1]) @ rows.reshape(-1, width, channels)
+    rows = covered(height, FRAME_SHAPE[0]) @ frame.reshape(height, -1).astype(np.float64)
+    columns = covered(width, FRAME_SHAPE[1]) @ rows.reshape(-1, width, channels)
     area = height * width
     return ((2 * columns.astype(np.int64) + area) // (2 * area)).astype(np.uint8)
 
 
 @lru_cache(maxsize=8)
-def _covered(n_in: int, n_out: int) -> np.ndarray:
+def covered(n_in: int, n_out: int) -> np.ndarray:
     """Return how much of each of `n_in` pixels lies in each of `n_out`, in parts of a pixel's n_out-th: whole numbers.
 
     float64 [n_out, n_in]; rows sum to n_in. Sums of bytes times them are exact, in whatever order they are made.
     """
     i, o = np.arange(n_in), np.arange(n_out)[:, None]
-    covered = np.minimum((o + 1) * n_in, (i + 1) * n_out) - np.maximum(o * n_in, i * n_out)
-    return np.maximum(covered, 0).astype(np.float64)
+    overlap = np.minimum((o + 1) * n_in, (i + 1) * n_out) - np.maximum(o * n_in, i * n_out)
+    return np.maximum(overlap, 0).astype(np.float64)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from experiment.arrays import FRAME_SHAPE
 from experiment.errors import InputError
 from experiment.files import first_line
 from experiment.npz import DAMAGED, LARGEST_ARRAY
-from vae.episodes import FRAME_SHAPE, Episode
+from vae.episodes import Episode
 from vae.preprocessing import shrink
 
 NAMES = {  # of the arrays, as they are found in other projects' files

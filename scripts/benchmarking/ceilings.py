@@ -85,7 +85,7 @@ def dense(name: str, rows: int, inputs: int, outputs: int, units: int, below: bo
 
 def encoder(batch: int, kinds: tuple[str, ...]) -> Iterator[Kernel]:
     """V's encoder of four convolutions."""
-    from vae.episodes import FRAME_SHAPE
+    from experiment.arrays import FRAME_SHAPE
     from vae.model import ENCODER_CHANNELS
 
     size, inner = FRAME_SHAPE[0], FRAME_SHAPE[2]

@@ -28,6 +28,7 @@ from controller.agent import AgentActor
 from controller.policy_spec import PolicyShape
 from controller.statistics import bootstrap_interval
 from controller.task import Task
+from experiment.arrays import FRAME_SHAPE
 from experiment.files import write_json
 from experiment.provenance import commit
 from experiment.random_streams import Purpose
@@ -36,7 +37,6 @@ from rnn.model import MDNRNN
 from rnn.training import load_rnn
 from rollouts.game_player import GamePlayer
 from rollouts.rollout import Rollout
-from vae.episodes import FRAME_SHAPE
 from vae.model import VAE, to_unit
 from vae.training import load_vae
 

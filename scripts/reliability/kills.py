@@ -16,6 +16,8 @@ from pathlib import Path
 import cli
 import launch
 
+from experiment import runs, stages
+
 PATIENCE = 60.0  # seconds a job may take to end after a kill, and a stage beyond its undisturbed time
 HURRY = {  # stages of ten seconds or so, that save every second
     "collect": ["collect.episodes=150"],
@@ -32,14 +34,8 @@ HURRY = {  # stages of ten seconds or so, that save every second
     ],
 }
 RANKED = ("collect", "controller")
-SCRIPTS = {
-    "collect": "collect_rollouts.py",
-    "vae": "train_vae.py",
-    "series": "encode_series.py",
-    "rnn": "train_rnn.py",
-    "controller": "train_controller.py",
-}
-FOLDERS = {"collect": "rollouts", "vae": "vae", "series": "series", "rnn": "rnn", "controller": "controller"}
+SCRIPTS = stages.SCRIPTS | {"controller": "train_controller.py"}
+FOLDERS = runs.FOLDERS | {"controller": "controller"}
 RESULTS = (  # what must be bit-identical
     "rollouts/episode-*.npz",
     "vae/weights.npz",

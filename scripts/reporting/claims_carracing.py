@@ -4,6 +4,7 @@ from reporting.claims import Book
 from reporting.claims_iterations import METHOD
 from reporting.evidence import of_each
 from reporting.findings import (
+    ROW_RULE,
     above,
     above_published,
     above_value,
@@ -13,7 +14,6 @@ from reporting.findings import (
 )
 
 from controller.statistics import Published
-from controller.verdicts import MARGIN
 
 TASK = "carracing"
 SOLVED = 900
@@ -35,7 +35,7 @@ def _table(book: Book) -> None:
                 f"table 1: {told['method']}",
                 f"a mean return of {told['mean']} ± {told['std']}",
                 told["source"],
-                f"within {MARGIN:.0%} of it (two one-sided tests); beside that, whether it differs",
+                ROW_RULE,
                 lambda found, published=published: row(found, published),
                 book.evidence.find(TASK, "real", who=f"real-{told['method']}-s"),
             )

@@ -7,6 +7,7 @@ from reporting.claims import Book
 from reporting.claims_iterations import METHOD, add_last_to_first
 from reporting.evidence import Evidence, Played, number_of
 from reporting.findings import (
+    ROW_RULE,
     Finding,
     above,
     above_published,
@@ -20,7 +21,6 @@ from reporting.findings import (
 )
 
 from controller.statistics import Published
-from controller.verdicts import MARGIN
 
 TASK = "doomrnn"
 SOLVED = 750  # steps
@@ -64,7 +64,7 @@ def _table(book: Book) -> None:
                 f"table 2: tau {tau:.2f}, {world}",
                 f"{published.mean} ± {published.std} steps",
                 told["source"],
-                f"within {MARGIN:.0%} of it (two one-sided tests); beside that, whether it differs",
+                ROW_RULE,
                 lambda found, published=published: row(found, published),
                 searches(book, world, tau),
                 data=True,
@@ -83,7 +83,7 @@ def _references(book: Book) -> None:
             f"table 2: {title}",
             f"{says}: {told.mean:.0f} ± {told.std:.0f} steps ({told.episodes:,})",
             paper[key]["source"],
-            f"within {MARGIN:.0%} of it (two one-sided tests); beside that, whether it differs",
+            ROW_RULE,
             lambda found, told=told: row(found, told),
             searches(book, "real", 1.15),
             data=True,
@@ -93,7 +93,7 @@ def _references(book: Book) -> None:
         "doomrnn: random play",
         f"random play survives {random.mean} ± {random.std} steps: the game is the paper's",
         "paper, table 2",
-        f"within {MARGIN:.0%} of it (two one-sided tests); beside that, whether it differs",
+        ROW_RULE,
         lambda found: row([found], random),
         book.evidence.script(TASK, "real", "random"),
     )
@@ -107,6 +107,12 @@ def _agent(book: Book) -> None:
     last = book.evidence.last_iteration(TASK, name(1.15))
     agent = book.evidence.agent(TASK, "real", name(1.15), apart_as=last)
     whose = f"{last}'s " if last else ""
+    _agent_and_others(book, agent, last, whose)
+    _agent_and_figures(book, agent, last, whose)
+
+
+def _agent_and_others(book: Book, agent: Played | None, last: str, whose: str) -> None:
+    """Add what is said of the headline agent beside scripted policies and the first iteration's agent."""
     for title, what, source, policy in (
         ("beats random", "the agent trained in its dream beats random play", "paper, section 4.4", "random"),
         ("beats an open-loop sweep", "(ours) it beats the best open-loop sweep", "ours", "sweep"),
@@ -130,6 +136,10 @@ def _agent(book: Book) -> None:
             agent,
             book.evidence.agent(TASK, "real", name(1.15)),
         )
+
+
+def _agent_and_figures(book: Book, agent: Played | None, last: str, whose: str) -> None:
+    """Add what is said of the headline agent beside published figures, and beside itself in its dream."""
     book.add(
         "doomrnn: solved",
         "more than 750 steps on average over 100 games",

@@ -6,6 +6,7 @@ Letters: Z, A, H, K as elsewhere.
 from dataclasses import dataclass
 from typing import Any
 
+import cli
 import numpy as np
 from reporting.claims import PAPER
 from reporting.dream_words import as_values, words_of
@@ -35,7 +36,7 @@ def page_data(run: Any, task: Any, controller: str | None) -> PageData:
 
     controller: who plays first, by default the task's usual one, or else the best evaluated.
 
-    Raises InputError where a stage is missing, a file is damaged, or M cannot tell when the task's dream ends.
+    Raises InputError where a stage is missing, a file is damaged, or nothing in the task's dream counts.
     """
     from rnn.series import load_initial
     from rnn.training import load_rnn
@@ -68,17 +69,14 @@ def page_data(run: Any, task: Any, controller: str | None) -> PageData:
 
 
 def _check(run: Any, task: Any, vae: Any, rnn: Any) -> None:
-    """Raise InputError where V, M and the task do not belong together, or the dream could never end."""
+    """Raise InputError where V, M and the task do not belong together, or nothing in the dream counts."""
     folder = run.folder("rnn")
     if rnn.z_size != vae.z_size:
         raise InputError(f"{folder}: M's z has {rnn.z_size} numbers, V's {vae.z_size}; run scripts/train_rnn.py again")
     if rnn.action_size != task.action_size:
         raise InputError(f"{folder}: M takes {rnn.action_size} actions, {task.name} has {task.action_size}")
-    if task.world == "dream" and not (rnn.done_head or rnn.reward_head):
-        raise InputError(
-            f"{folder}: this M has no done head, so its dream never ends and nothing in it counts; train one with "
-            "--set rnn.done_head=true in another --run"
-        )
+    if task.world == "dream":
+        cli.need_telling_dream(run, rnn)
 
 
 def _about(run: Any, task: Any, rnn: Any) -> dict[str, Any]:

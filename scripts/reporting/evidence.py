@@ -9,6 +9,7 @@ from typing import Any
 import cli
 from running.searches import ITERATION, is_lane
 
+from controller.checkpoints import training_settings
 from controller.evaluation import Evaluation, largest, load_evaluations, of_other_weights
 from controller.statistics import Sample
 from controller.task import temperature_text
@@ -231,7 +232,7 @@ def _controller_folder(played: Played) -> Path:
 
 def _first_fitness(folder: Path) -> tuple[float, ...]:
     """Return the fitness of each candidate of a search's first generation; empty where there is no search."""
-    rows = _fitness(folder)
+    rows = read_journal(folder / "fitness.jsonl", {"generation": int}, f"delete {folder} to train it again")
     return tuple(rows[0].get("fitness", ())) if rows else ()
 
 
@@ -275,7 +276,7 @@ def settings(run: Path, world: str, controller: str | None = None) -> dict[str, 
         stages[stage] = _begun(run / folder).get(stage, stages[stage])
     names = list(MADE_OF["dream" if world == "dream" or controller else "game"])
     if controller:
-        stages["controller"] = controller_settings(run, controller) or stages["controller"]
+        stages["controller"] = training_settings(run / "controller" / controller) or stages["controller"]
         names.append("controller")
     found = {f"{stage}.{key}": value for stage in names for key, value in stages[stage].items()}
     return {name: value for name, value in found.items() if name not in OPERATIONAL}
@@ -288,19 +289,6 @@ def _stages(file: Path) -> dict[str, dict[str, Any]]:
         return {stage: dict(stages[stage]) for stage in ("env", "collect", "vae", "series", "rnn", "controller")}
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{file}: not a run's configuration ({error!r})") from None
-
-
-def controller_settings(run: Path, name: str) -> dict[str, Any]:
-    """Return what a controller was trained with: its ``begun.json``, and the generations it got to."""
-    folder = run / "controller" / name
-    stored = dict(_begun(folder).get("controller", {}))
-    rows = _fitness(folder)
-    return stored | {"generations": rows[-1]["generation"]} if stored and rows else stored
-
-
-def _fitness(folder: Path) -> list[dict[str, Any]]:
-    """Return the rows of a controller's fitness, one a generation."""
-    return read_journal(folder / "fitness.jsonl", {"generation": int}, f"delete {folder} to train it again")
 
 
 def _begun(folder: Path) -> dict[str, Any]:

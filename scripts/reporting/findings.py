@@ -33,6 +33,8 @@ from controller.verdicts import (
     p_words,
 )
 
+ROW_RULE = f"within {MARGIN:.0%} of it (two one-sided tests); beside that, whether it differs"
+
 
 @dataclass(frozen=True)
 class Finding:

@@ -43,12 +43,12 @@ def write_report(path: Path, task, iterations: int) -> str:
     cli.load_tensorflow()
     seeds = [runs for folder in lanes(path) if (runs := iteration_runs(folder, iterations))]
     tests = [held_out_episodes(runs[-1], task) for runs in seeds]
-    rows = [row(number, seeds, tests, task) for number in range(1, max(map(len, seeds)) + 1)]
-    known = baselines(seeds[0][0], task)
+    rows = [row(number, seeds, tests) for number in range(1, max(map(len, seeds)) + 1)]
+    known = baselines(seeds[0][0])
     values = {"task": task.name, "score": task.score, "seeds": len(seeds), "baselines": known}
     write_json(path / "iterations.json", {**values, "iterations": [asdict(r) for r in rows]})
     draw_curves(path, rows, known, task)
-    draw_strip(path, seeds[0], tests[0], task)
+    draw_strip(path, seeds[0], tests[0])
     return table(rows, known, task) + f"\nwrote {path / 'iterations.json'}, iterations.png and foresight.png"
 
 
@@ -68,7 +68,7 @@ def iteration_runs(folder: Path, iterations: int) -> list:
     return found
 
 
-def row(number: int, seeds: list, tests: list, task) -> Row:
+def row(number: int, seeds: list, tests: list) -> Row:
     """Return the figures of an iteration over all seeds that have it."""
     from controller.training import read_evaluations
 
@@ -115,7 +115,7 @@ def errors(run, episodes: list) -> tuple[float, float]:
     return float(values.mean()), float(values[paid].mean())
 
 
-def baselines(run, task) -> dict[str, list[float]]:
+def baselines(run) -> dict[str, list[float]]:
     """Mean and standard deviation of each scripted policy in the real task."""
     scripts = [e for e in evaluations_of(run) if e.world == "real" and not e.controller]
     return {who: [e.mean, e.std] for who, e in largest(scripts, lambda e: e.who).items()}
@@ -170,7 +170,7 @@ def draw_curves(path: Path, rows: list[Row], known: dict[str, list[float]], task
     save(figure, path / "iterations")
 
 
-def draw_strip(path: Path, runs: list, episodes: list, task) -> None:
+def draw_strip(path: Path, runs: list, episodes: list) -> None:
     """Draw a stretch of the newest policy's best episode, up to its best-paid frames, real and as two M dream it."""
     from reporting.figures import strips
 

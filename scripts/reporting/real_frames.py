@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from experiment.arrays import FRAME_SHAPE
 from experiment.files import read_file
 from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
 from vae.episodes import list_episodes, read_episode, split_episodes
@@ -42,7 +43,6 @@ def real_frames(run: Any, task: Any, vae: Any, episodes: Path | None = None) -> 
 
 
 def _digest(path: Path) -> np.ndarray:
-
     return np.frombuffer(hashlib.sha256(read_file(path)).digest(), np.uint8)
 
 
@@ -50,7 +50,7 @@ def _read(path: Path, z_size: int, digest: np.ndarray) -> RealFrames | None:
     """Return the frames stored in `path`, or None where another V encoded them."""
     advice = "delete it, and run the command again"
     specs = {key: ArraySpec("float32", ("n", z_size)) for key in ("mu", "logvar")}
-    specs |= {"obs": ArraySpec("uint8", ("n", 64, 64, 3)), "vae": ArraySpec("uint8", (32,))}
+    specs |= {"obs": ArraySpec("uint8", ("n", *FRAME_SHAPE)), "vae": ArraySpec("uint8", (32,))}
     arrays = read_npz(path, specs, advice)
     for key in ("mu", "logvar"):
         check_finite(arrays[key], key, path, advice)
@@ -82,7 +82,9 @@ def _played(run: Any, task: Any) -> np.ndarray:
 
 def _chosen(candidates: np.ndarray, vae: Any) -> RealFrames:
     """Return those most unlike one another to V: each the farthest in mu from those chosen before."""
-    parts = [vae.encode(candidates[n : n + 64].astype(np.float32) / 255.0) for n in range(0, len(candidates), 64)]
+    from vae.model import to_unit
+
+    parts = [vae.encode(to_unit(candidates[n : n + 64])) for n in range(0, len(candidates), 64)]
     mu, logvar = (np.concatenate([np.asarray(part) for part in column]) for column in zip(*parts, strict=True))
     chosen, distance = [0], np.full(len(mu), np.inf)
     while len(chosen) < min(COUNT, len(mu)):

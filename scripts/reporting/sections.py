@@ -33,7 +33,8 @@ from controller.trajectories import (
 )
 from experiment.errors import command
 from experiment.metrics import read_metrics
-from experiment.runs import Run, finished
+from experiment.runs import Run
+from experiment.stage_folder import finished
 from rnn.model import MDNRNN
 from rnn.training import load_rnn
 from vae.episodes import list_episodes, read_episode, split_episodes

@@ -31,7 +31,8 @@ from running.searches import (
 
 from controller.iteration import FOLLOWING
 from experiment.errors import InputError
-from experiment.runs import Run, finished, is_begun, save_run
+from experiment.runs import Run, save_run
+from experiment.stage_folder import finished, is_begun
 
 APART = 1000  # between the run seeds of two seeds' first iterations; each iteration adds 1
 LOOK_SECONDS = 0.1  # between two looks at whether a seed's process has ended

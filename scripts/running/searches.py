@@ -12,7 +12,8 @@ from controller.iteration import BEFORE, PLAYED_BY, is_iteration
 from controller.task import controller_name
 from experiment.errors import InputError
 from experiment.files import read_sealed
-from experiment.runs import Run, finished
+from experiment.runs import Run
+from experiment.stage_folder import finished
 
 SEED = 7  # of the evaluations; training and validation use streams of other purposes
 # between the seeds of two searches of a later iteration: beyond those of all first iterations, of which

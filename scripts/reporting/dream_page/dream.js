@@ -333,7 +333,6 @@ class Dream {
   /* Begin anew; all chance of this dream comes from the seed. */
   start(seed) {
     this.random = new Random(seed);
-    this.seed = seed;
     const { mu, logvar, cumulative } = this.initial, size = this.model.z;
     const drawn = this.random.uniform() * cumulative[cumulative.length - 1];
     let row = 0;

@@ -8,7 +8,7 @@ async function boot() {
   page.client = new Client($("worker-source").textContent);
   const text = $("arrays").textContent;
   $("arrays").remove();
-  const frames = await page.client.ask("init", { spec: { ...spec, text: undefined }, text });
+  const frames = await page.client.ask("init", { spec, text });
   page.session = new Session(page.client);
   page.play = new Play(page.client, page.session);
   await page.play.start();

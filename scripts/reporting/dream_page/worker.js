@@ -114,7 +114,6 @@ function view(dream, action, buffer, dims, temperature) {
     action: action && Array.from(action),
     steps: dream.steps,
     score: dream.score,
-    seed: dream.seed,
     over: dream.over,
     probability: stepped ? dream.probability : 0,
     values: dims && dims.map((d) => dream.z[d]),
