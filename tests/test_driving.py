@@ -105,7 +105,7 @@ def test_a_dreams_precision_is_the_one_it_is_dreamed_in(tmp_path, monkeypatch, i
     for name in ("in_the_dream", "in_the_game"):
         monkeypatch.setattr(script, name, lambda *played: ({ROAD: [0.5]}, [1000]))
     for world in ("dream", "real"):
-        words = ["--run", str(tmp_path / "run"), "--world", world, "--episodes", "1", "--temperature", "0.7"]
+        words = ["--run", str(tmp_path / "run"), "--world", world, "--episodes", "1"]
         monkeypatch.setattr(sys, "argv", ["measure_driving.py", *words])
         script.main()
     found = {e.file_name: e.precision for e in load_evaluations(tmp_path / "run" / "measures" / ROAD)}
