@@ -1,9 +1,10 @@
 """Evaluating agents and scripted policies in either world, with intervals, and the tables made from it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -22,40 +23,26 @@ from rollouts.rollout import Outcome, Rollout, WeightsOrScript
 from rollouts.scripted import Script
 
 LARGEST_SCORE = 1e12  # and no NaN
-NONE = type(None)
-KINDS = {
-    "task": (str,),
-    "world": (str,),
-    "policy": (str,),
-    "controller": (str, NONE),
-    "temperature": (int, float, NONE),
-    "episodes": (int,),
-    "seed": (int,),
-    "mean": (int, float),
-    "std": (int, float),
-    "ci95": (list,),
-    "scores": (list,),
-    "lengths": (list,),
-    "period": (int, NONE),
-    "checkpoint": (str, NONE),
-    "precision": (str,),
-    "weights": (str,),
-    "settings": (dict,),
-}
 
 
-class _Named:
-    """How an evaluation is called, by fields that `Evaluation` and `Conditions` have."""
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What an evaluation is of: all that is known of it before its episodes are played."""
 
+    task: str
     world: str
     policy: str
     controller: str | None
     temperature: float | None
     seed: int
-    period: int | None
-    checkpoint: str | None
-    precision: str
-    settings: dict[str, Any]
+    config_sha256: str
+    commit: str
+    period: int | None = None
+    checkpoint: str | None = None
+    made_with: str = ""  # a hash of all that decides the scores
+    weights: str = ""  # a hash of C's, see `of_other_weights`; older evaluations have none
+    precision: str = "float32"  # of V and M; "float32" without them
+    settings: dict[str, Any] = field(default_factory=dict)  # see `other_settings`
 
     @property
     def who(self) -> str:
@@ -72,33 +59,19 @@ class _Named:
         return f"{self.world}-{self.who}{tau}{precision}{settings}-seed{self.seed}-n{episodes}"
 
 
-@dataclass(frozen=True)
-class Evaluation(_Named):
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(Conditions):
     """The scores of one policy in one world, as stored in ``evaluation/*.json``.
 
     std has ddof 0, as the authors'; ci95 is a percentile bootstrap of the mean with 10,000 resamples.
     """
 
-    task: str
-    world: str
-    policy: str
-    controller: str | None
-    temperature: float | None
     episodes: int
-    seed: int
     mean: float
     std: float
     ci95: list[float]
     scores: list[float]
     lengths: list[int]
-    config_sha256: str
-    commit: str
-    period: int | None = None
-    checkpoint: str | None = None
-    made_with: str = ""  # a hash of all that decides the scores
-    weights: str = ""  # a hash of C's, see `of_other_weights`; older evaluations have none
-    precision: str = "float32"  # of V and M; "float32" without them
-    settings: dict[str, Any] = field(default_factory=dict)  # see `other_settings`
 
     @property
     def file_name(self) -> str:
@@ -127,26 +100,6 @@ class Subject:
     def period(self) -> int | None:
         """The steps that a sweep holds each side, None for everybody else."""
         return self.acts.period if isinstance(self.acts, Script) else None
-
-
-@dataclass(frozen=True)
-class Conditions(_Named):
-    """What an evaluation is of: the fields of `Evaluation` that its outcomes do not tell."""
-
-    task: str
-    world: str
-    policy: str
-    controller: str | None
-    temperature: float | None
-    seed: int
-    config_sha256: str
-    commit: str
-    period: int | None = None
-    checkpoint: str | None = None
-    made_with: str = ""
-    weights: str = ""
-    precision: str = "float32"
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 def conditions(
@@ -276,10 +229,26 @@ def summarise(outcomes: list[Outcome], conditions: Conditions) -> Evaluation:
     )
 
 
+FIRST_KEYS = ("task", "world", "policy", "controller", "temperature", "episodes", "seed")  # of a file
+FIRST_KEYS += ("mean", "std", "ci95", "scores", "lengths")
+KEYS = tuple(dict.fromkeys([*FIRST_KEYS, *(item.name for item in fields(Evaluation))]))  # of a file, in their order
+UNCHECKED = {"config_sha256", "commit", "made_with"}  # are read whatever they hold
+
+
+def _json_types(annotation: Any) -> set[type]:
+    """Return the types that a field of this annotation may have in a file: a whole number may stand for a float."""
+    parts = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    types = {get_origin(part) or part for part in parts}
+    return types | {int} if float in types else types
+
+
+KINDS = {name: _json_types(get_type_hints(Evaluation)[name]) for name in KEYS if name not in UNCHECKED}
+
+
 def save_evaluation(folder: Path, evaluation: Evaluation) -> Path:
     """Write an evaluation's JSON; returns where."""
-    path = folder / evaluation.file_name
-    write_json(path, asdict(evaluation))
+    path, values = folder / evaluation.file_name, asdict(evaluation)
+    write_json(path, {key: values[key] for key in KEYS})
     return path
 
 

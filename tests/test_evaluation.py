@@ -92,6 +92,18 @@ def test_a_file_comes_back(tmp_path):
     assert load_evaluations(tmp_path / "nowhere") == []
 
 
+def test_keys_stand_in_their_order(tmp_path):
+    """That of the released files, which is not that of the fields; older files lack some keys."""
+    folder = ROOT / "results" / "carracing" / "evaluation"
+    found = load_evaluations(folder)
+    assert len(found) > 5
+    for one in found:
+        paths = folder / one.file_name, save_evaluation(tmp_path, one)
+        there, written = (list(json.loads(path.read_text())) for path in paths)
+        assert [key for key in written if key in there] == there
+        assert written[-4:] == ["made_with", "weights", "precision", "settings"]
+
+
 def test_precisions_stand_side_by_side(tmp_path):
     """Those asked for, and what no network took part in."""
     agent = {"policy": "agent", "controller": "a"}

@@ -106,7 +106,20 @@ def trainer(folder: Path) -> ControllerTrainer:
 
 
 EVALUATED = Evaluation(
-    "doomrnn", "real", "random", None, None, 2, 7, 2.0, 1.0, [1.0, 3.0], [1.0, 3.0], [1, 3], "", "", None
+    task="doomrnn",
+    world="real",
+    policy="random",
+    controller=None,
+    temperature=None,
+    seed=7,
+    config_sha256="",
+    commit="",
+    episodes=2,
+    mean=2.0,
+    std=1.0,
+    ci95=[1.0, 3.0],
+    scores=[1.0, 3.0],
+    lengths=[1, 3],
 )
 RUN = Run(Path(), "doomrnn", "paper", 0, OnlyM())
 KINDS: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any]]] = {  # file: (make it in a folder, read it)
