@@ -14,22 +14,13 @@ import cli
 
 cli.one_thread_a_rank()
 
+from reporting.tables import row
+
 from controller.checkpoints import find_controller, load_controller, training_temperature
 from controller.config import WORLDS
-from controller.evaluation import (
-    Conditions,
-    Evaluation,
-    PlayedEpisodes,
-    Subject,
-    conditions,
-    load_evaluations,
-    play,
-    played_file,
-    row,
-    save_evaluation,
-    summarise,
-)
+from controller.evaluation import Conditions, Evaluation, Subject, conditions, play, summarise
 from controller.policy_spec import PolicyShape
+from controller.score_files import PlayedEpisodes, load_evaluations, played_file, save_evaluation
 from controller.workers import TaskPlayers, play_setup
 from experiment.errors import InputError, command
 from experiment.files import check_writable

@@ -15,7 +15,7 @@ from pathlib import Path
 import cli
 
 from controller.checkpoints import find_controller, list_controllers, training_config
-from controller.evaluation import load_evaluations, save_evaluation
+from controller.score_files import load_evaluations, save_evaluation
 from experiment.checkpoints import save_model
 from experiment.errors import InputError, command
 from experiment.files import read_sealed, write_manifest, write_sealed

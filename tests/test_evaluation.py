@@ -7,20 +7,10 @@ import shutil
 import numpy as np
 import pytest
 from commands import ROOT, assert_refused
+from reporting.tables import row, table
 
-from controller.evaluation import (
-    Conditions,
-    Evaluation,
-    PlayedEpisodes,
-    Subject,
-    largest,
-    load_evaluations,
-    play,
-    row,
-    save_evaluation,
-    summarise,
-    table,
-)
+from controller.evaluation import Conditions, Evaluation, Subject, largest, play, summarise
+from controller.score_files import PlayedEpisodes, load_evaluations, save_evaluation
 from doomrnn.scripted import TakeCoverScript
 from experiment.errors import InputError
 from experiment.provenance import digest

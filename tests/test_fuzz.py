@@ -20,9 +20,10 @@ from samples import OnlyM, make_episode, make_series, numbered_frames
 
 from controller.checkpoints import load_controller, save_controller
 from controller.config import ControllerConfig
-from controller.evaluation import Evaluation, load_evaluations, save_evaluation
+from controller.evaluation import Evaluation
 from controller.outcomes import OUTCOME
 from controller.policy_spec import PolicyShape
+from controller.score_files import load_evaluations, save_evaluation
 from controller.training import EVALUATION, FITNESS, ControllerTrainer, RolloutTable
 from doomrnn.task import TASK
 from experiment.checkpoints import (

@@ -10,7 +10,7 @@ from samples import finish_stage, write_episodes
 
 import rollouts.collecting
 from controller.config import ControllerConfig
-from controller.evaluation import load_evaluations
+from controller.score_files import load_evaluations
 from experiment.errors import InputError
 from experiment.runs import FOLDERS
 from experiment.stage_folder import is_begun, working

@@ -14,8 +14,9 @@ from reporting.real_frames import RealFrames, real_frames
 
 from controller.checkpoints import find_controller, list_controllers, load_controller, training_temperature
 from controller.config import death_weight
-from controller.evaluation import Evaluation, evaluations_of, largest
+from controller.evaluation import Evaluation, largest
 from controller.policy_spec import PolicyShape
+from controller.score_files import evaluations_of
 from experiment.errors import InputError
 from experiment.files import read_json
 

@@ -10,7 +10,8 @@ import cli
 from running.searches import ITERATION, is_lane
 
 from controller.checkpoints import training_settings
-from controller.evaluation import Evaluation, largest, load_evaluations, of_other_weights
+from controller.evaluation import Evaluation, largest
+from controller.score_files import load_evaluations, of_other_weights
 from controller.statistics import Sample
 from controller.task import temperature_text
 from experiment.errors import InputError
