@@ -74,7 +74,7 @@ class Evaluation(Conditions):
         """``<world>-<controller or policy>[-tau<T>][-bfloat16][-<setting>=<value>]-seed<S>-n<N>.json``."""
         return f"{self.stem(self.episodes)}.json"
 
-    def made_in(self, precision: str) -> bool:
+    def in_precision(self, precision: str) -> bool:
         """Return whether V and M computed in this precision, or neither was there to compute."""
         return self.precision == precision or (self.controller is None and self.world == "real")
 

@@ -55,7 +55,7 @@ def load_evaluations(
             _check(found[-1])
         except TypeError as error:
             raise InputError(f"{path}: not an evaluation ({first_line(error)}); {advice}") from None
-    return [evaluation for evaluation in found if precision is None or evaluation.made_in(precision)]
+    return [evaluation for evaluation in found if precision is None or evaluation.in_precision(precision)]
 
 
 def of_other_weights(run: Path, evaluations: Iterable[Evaluation]) -> list[Evaluation]:

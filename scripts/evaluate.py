@@ -72,7 +72,7 @@ def main() -> None:
         run = cli.resolve(arguments, own_seed=True, free=("env",))
         check_writable(arguments.to or run.path / "evaluation", "name another folder with --to")
         if "dream" in arguments.world:
-            cli.need_telling_dream(run)
+            cli.need_done_or_reward_head(run)
         subjects, shape = who_plays(arguments, task, run)
         controller = next((subject.controller for subject in subjects if subject.controller), None)
         temperature = arguments.temperature or training_temperature(run, controller)

@@ -77,7 +77,7 @@ def _check(run: Any, task: Any, vae: Any, rnn: Any) -> None:
     if rnn.action_size != task.action_size:
         raise InputError(f"{folder}: M takes {rnn.action_size} actions, {task.name} has {task.action_size}")
     if task.world == "dream":
-        cli.need_telling_dream(run, rnn)
+        cli.need_done_or_reward_head(run, rnn)
 
 
 def _about(run: Any, task: Any, rnn: Any) -> dict[str, Any]:
