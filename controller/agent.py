@@ -19,7 +19,7 @@ from experiment.random_streams import Purpose, Stream
 from experiment.runs import check_task, existing_run
 from rnn.model import MDNRNN
 from rnn.training import load_rnn
-from rollouts.rollout import BLOCK, Rollout, wild
+from rollouts.rollout import BLOCK, Rollout, advice_for_large_weights
 from rollouts.tiles import Tiles
 from vae.model import VAE, to_unit
 from vae.training import load_vae
@@ -103,7 +103,7 @@ class AgentActor:
         self._step[slots] += 1
         for row in np.flatnonzero(~np.isfinite(action).all(1)):
             stream, step = self._streams[slots[row]], int(self._step[slots[row]])
-            advice = wild(self._weights[slots[row]]) or "train V and M again"
+            advice = advice_for_large_weights(self._weights[slots[row]]) or "train V and M again"
             raise NumericalError(f"agent: the action is NaN in rollout {stream} at step {step}; {advice}")
         return action
 

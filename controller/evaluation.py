@@ -1,18 +1,14 @@
-"""Evaluating agents and scripted policies in either world, with intervals, and the tables made from it."""
+"""Evaluating agents and scripted policies in either world: what an evaluation is of, its episodes and its summary."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from controller.checkpoints import load_controller
-from controller.config import WORLDS, ControllerConfig, Stages, World
-from controller.outcomes import OutcomeJournal
+from controller.config import ControllerConfig, Stages, World
 from controller.task import temperature_text
-from experiment.errors import InputError, NumericalError
-from experiment.files import first_line, read_json, write_json
+from experiment.errors import NumericalError
 from experiment.provenance import commit, digest
 from experiment.random_streams import Purpose
 from experiment.runs import Run, load_run
@@ -21,41 +17,28 @@ from rollouts.farm import Farm
 from rollouts.rollout import Outcome, Rollout, WeightsOrScript
 from rollouts.scripted import Script
 
-LARGEST_SCORE = 1e12  # and no NaN
-NONE = type(None)
-KINDS = {
-    "task": (str,),
-    "world": (str,),
-    "policy": (str,),
-    "controller": (str, NONE),
-    "temperature": (int, float, NONE),
-    "episodes": (int,),
-    "seed": (int,),
-    "mean": (int, float),
-    "std": (int, float),
-    "ci95": (list,),
-    "scores": (list,),
-    "lengths": (list,),
-    "period": (int, NONE),
-    "checkpoint": (str, NONE),
-    "precision": (str,),
-    "weights": (str,),
-    "settings": (dict,),
-}
+if TYPE_CHECKING:
+    from controller.score_files import PlayedEpisodes
 
 
-class _Named:
-    """How an evaluation is called, by fields that `Evaluation` and `Conditions` have."""
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What an evaluation is of: all that is known of it before its episodes are played."""
 
+    task: str
     world: str
     policy: str
     controller: str | None
     temperature: float | None
     seed: int
-    period: int | None
-    checkpoint: str | None
-    precision: str
-    settings: dict[str, Any]
+    config_sha256: str
+    commit: str
+    period: int | None = None
+    checkpoint: str | None = None
+    made_with: str = ""  # a hash of all that decides the scores
+    weights: str = ""  # a hash of C's, see `score_files.of_other_weights`; older evaluations have none
+    precision: str = "float32"  # of V and M; "float32" without them
+    settings: dict[str, Any] = field(default_factory=dict)  # see `other_settings`
 
     @property
     def who(self) -> str:
@@ -72,40 +55,26 @@ class _Named:
         return f"{self.world}-{self.who}{tau}{precision}{settings}-seed{self.seed}-n{episodes}"
 
 
-@dataclass(frozen=True)
-class Evaluation(_Named):
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(Conditions):
     """The scores of one policy in one world, as stored in ``evaluation/*.json``.
 
     std has ddof 0, as the authors'; ci95 is a percentile bootstrap of the mean with 10,000 resamples.
     """
 
-    task: str
-    world: str
-    policy: str
-    controller: str | None
-    temperature: float | None
     episodes: int
-    seed: int
     mean: float
     std: float
     ci95: list[float]
     scores: list[float]
     lengths: list[int]
-    config_sha256: str
-    commit: str
-    period: int | None = None
-    checkpoint: str | None = None
-    made_with: str = ""  # a hash of all that decides the scores
-    weights: str = ""  # a hash of C's, see `of_other_weights`; older evaluations have none
-    precision: str = "float32"  # of V and M; "float32" without them
-    settings: dict[str, Any] = field(default_factory=dict)  # see `other_settings`
 
     @property
     def file_name(self) -> str:
         """``<world>-<controller or policy>[-tau<T>][-bfloat16][-<setting>=<value>]-seed<S>-n<N>.json``."""
         return f"{self.stem(self.episodes)}.json"
 
-    def made_in(self, precision: str) -> bool:
+    def in_precision(self, precision: str) -> bool:
         """Return whether V and M computed in this precision, or neither was there to compute."""
         return self.precision == precision or (self.controller is None and self.world == "real")
 
@@ -127,26 +96,6 @@ class Subject:
     def period(self) -> int | None:
         """The steps that a sweep holds each side, None for everybody else."""
         return self.acts.period if isinstance(self.acts, Script) else None
-
-
-@dataclass(frozen=True)
-class Conditions(_Named):
-    """What an evaluation is of: the fields of `Evaluation` that its outcomes do not tell."""
-
-    task: str
-    world: str
-    policy: str
-    controller: str | None
-    temperature: float | None
-    seed: int
-    config_sha256: str
-    commit: str
-    period: int | None = None
-    checkpoint: str | None = None
-    made_with: str = ""
-    weights: str = ""
-    precision: str = "float32"
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 def conditions(
@@ -203,41 +152,13 @@ def other_settings(run: Run[Stages], world: str) -> dict[str, Any]:
     return found
 
 
-def played_file(folder: Path, conditions: Conditions, episodes: int) -> Path:
-    """Return where the episodes of an evaluation under way are kept."""
-    return folder / f"{conditions.stem(episodes)}.jsonl"
-
-
-class PlayedEpisodes:
-    """The episodes of an evaluation under way, each durable when it has arrived, in a file beside the evaluation's.
-
-    An episode that was played under other conditions does not count.
-
-    Raises InputError where the file is damaged.
-    """
-
-    def __init__(self, folder: Path, conditions: Conditions, episodes: int):
-        self._table = conditions.made_with
-        self._journal = OutcomeJournal(played_file(folder, conditions, episodes), self._table)
-        self.recovered = self._journal.recovered(self._table, episodes)
-
-    def add(self, outcome: Outcome) -> None:
-        """Keep the outcome of the episode that its id names; one that no evaluation may have is not kept."""
-        if abs(outcome.score) < LARGEST_SCORE:
-            self._journal.add(self._table, outcome)
-
-    def delete(self) -> None:
-        """Delete the file, once the evaluation is stored."""
-        self._journal.file.unlink(missing_ok=True)
-
-
 def play(
     farm: Farm,
     world: str,
     players: list[WeightsOrScript],
     episodes: int,
     seed: int,
-    played: Sequence[PlayedEpisodes] = (),
+    played: "Sequence[PlayedEpisodes]" = (),
 ) -> list[list[Outcome]]:
     """Return the outcomes [players][episodes] of rollouts on streams kept for evaluation, all played side by side.
 
@@ -276,59 +197,6 @@ def summarise(outcomes: list[Outcome], conditions: Conditions) -> Evaluation:
     )
 
 
-def save_evaluation(folder: Path, evaluation: Evaluation) -> Path:
-    """Write an evaluation's JSON; returns where."""
-    path = folder / evaluation.file_name
-    write_json(path, asdict(evaluation))
-    return path
-
-
-def load_evaluations(
-    folder: Path, precision: str | None = None, advice: str = "delete it and evaluate again"
-) -> list[Evaluation]:
-    """Return all evaluations in a folder, or those of one precision.
-
-    Raises InputError, with `advice`, where a file is not one.
-    """
-    found = []
-    for path in sorted(Path(folder).glob("[!.]*.json")):
-        values = read_json(path)
-        try:
-            found.append(Evaluation(**values))
-            _check(found[-1])
-        except TypeError as error:
-            raise InputError(f"{path}: not an evaluation ({first_line(error)}); {advice}") from None
-    return [evaluation for evaluation in found if precision is None or evaluation.made_in(precision)]
-
-
-def of_other_weights(run: Path, evaluations: Iterable[Evaluation]) -> list[Evaluation]:
-    """Return those whose controller has other weights in the run now: it was trained on, or anew, since.
-
-    Of what says no weights, as older evaluations do not, and of a controller that is not there, nothing is known.
-    """
-    there: dict[tuple[str, str], str] = {}
-    found = []
-    for evaluation in evaluations:
-        key = str(evaluation.controller), evaluation.checkpoint or "best"
-        folder = run / "controller" / key[0]
-        if not evaluation.weights or not (folder / f"{key[1]}.json").exists():
-            continue
-        if key not in there:
-            there[key] = digest(load_controller(folder, key[1])[1].tolist())
-        if evaluation.weights != there[key]:
-            found.append(evaluation)
-    return found
-
-
-def evaluations_of(run: Run) -> list[Evaluation]:
-    """Return a run's evaluations in the precision and the settings that it plays in now, of the weights it has now."""
-    found = load_evaluations(run.path / "evaluation", run.stages.controller.precision)
-    stale = of_other_weights(run.path, found)
-    found = [evaluation for evaluation in found if evaluation not in stale]
-    settings = {world: other_settings(run, world) for world in WORLDS}
-    return [evaluation for evaluation in found if evaluation.settings == settings.get(evaluation.world)]
-
-
 def largest(evaluations: Iterable[Evaluation], key: Callable[[Evaluation], Any]) -> dict[Any, Evaluation]:
     """Return of all evaluations with the same key the one of most episodes, the first of these where they are alike."""
     found: dict[Any, Evaluation] = {}
@@ -337,31 +205,3 @@ def largest(evaluations: Iterable[Evaluation], key: Callable[[Evaluation], Any])
         if known is None or evaluation.episodes > known.episodes:
             found[key(evaluation)] = evaluation
     return found
-
-
-def _check(evaluation: Evaluation) -> None:
-    """Raise TypeError where a value is not of its field's type, or the scores are not one number an episode."""
-    for name, kinds in KINDS.items():
-        if type(getattr(evaluation, name)) not in kinds:
-            raise TypeError(f"{name} is {str(getattr(evaluation, name))[:50]}")
-    for numbers, count in (
-        (evaluation.scores, evaluation.episodes),
-        (evaluation.lengths, evaluation.episodes),
-        (evaluation.ci95, 2),
-        ([evaluation.mean, evaluation.std], 2),
-    ):
-        if len(numbers) != count or not all(type(n) in (int, float) and abs(n) < LARGEST_SCORE for n in numbers):
-            raise TypeError("scores, lengths, mean, std or ci95 are not numbers, or not as many as there were episodes")
-
-
-def row(evaluation: Evaluation) -> str:
-    """Return ``mean ± std [lo, hi] (N)``."""
-    low, high = evaluation.ci95
-    return f"{evaluation.mean:.0f} ± {evaluation.std:.0f} [{low:.0f}, {high:.0f}] ({evaluation.episodes})"
-
-
-def table(rows: list[tuple[str, ...]], heads: tuple[str, ...]) -> str:
-    """Return rows of text in columns, as Markdown."""
-    widths = [max(len(cell) for cell in column) for column in zip(heads, *rows, strict=True)]
-    lines = [heads, tuple("-" * w for w in widths), *rows]
-    return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines)

@@ -28,7 +28,7 @@ from experiment.planning import open_run, plan_run
 from experiment.provenance import digest
 from experiment.runs import Run, save_run
 from experiment.stage_folder import finished, is_begun
-from experiment.stages import made_from, refuse_other_networks, weights_digest
+from experiment.stages import network_digests, refuse_other_networks, weights_digest
 from rnn.series import shard_path
 from vae.episodes import episode_path, list_episodes, split_episodes
 
@@ -46,7 +46,7 @@ FOLLOWING = {  # settings of an iteration after the first, and the fields of `it
     "rnn.learning_rate": "rnn_learning_rate",
     "controller.generations": "generations",
 }
-MADE_WITH = {  # fields of `iterate` that a stage of an iteration is made with, beside its own settings
+ITERATE_FIELDS = {  # fields of `iterate` that a stage of an iteration is made with, beside its own settings
     "collect": ("explore_share", "explore_noise", "candidates", "means"),
     "vae": ("new_share",),
     "rnn": ("new_share",),
@@ -151,12 +151,12 @@ def signature(old: Run[Stages], controller: Path, weights: np.ndarray) -> dict[s
     return {"controller": controller.name, "weights": digest(weights.tolist()), **digests}
 
 
-def made_with(run: Run[Stages]) -> list[str]:
+def pinned_iterate_fields(run: Run[Stages]) -> list[str]:
     """Return the ``stage.field`` of `iterate` that begun stages of an iteration were made with; of another run none."""
     if not is_iteration(run.path):
         return []
-    begun = [s for s in MADE_WITH if is_begun(run.folder(s)) and (s != "vae" or vae_goes_on(run.path))]
-    return [f"iterate.{name}" for name in dict.fromkeys(name for stage in begun for name in MADE_WITH[stage])]
+    begun = [s for s in ITERATE_FIELDS if is_begun(run.folder(s)) and (s != "vae" or vae_goes_on(run.path))]
+    return [f"iterate.{name}" for name in dict.fromkeys(name for stage in begun for name in ITERATE_FIELDS[stage])]
 
 
 def open_iteration(
@@ -171,7 +171,7 @@ def open_iteration(
         _begin(old, wanted, agent, controller)
     elif not is_iteration(wanted.path):
         raise InputError(f"--to {wanted.path}: already exists, and is no iteration of {old.path}; name another folder")
-    run = plan_run(wanted.path, wanted, explicit, preset_given=False, beside=made_with(wanted))
+    run = plan_run(wanted.path, wanted, explicit, preset_given=False, beside=pinned_iterate_fields(wanted))
     signed = read_sealed(wanted.path / BEFORE / PLAYED_BY)
     if any(signed.get(key) != value for key, value in agent.items() if _plays(key, signed, run.stages)):
         raise InputError(f"--to {wanted.path}: another agent plays there, or this one has changed; name another folder")
@@ -208,7 +208,7 @@ def _begin(old: Run[Stages], wanted: Run[Stages], agent: dict[str, Any], control
         else:
             _copy([path for path in old.folder("vae").iterdir() if path.is_file()], half / "vae")
             _keep_series(old, half / BEFORE / "series")
-            write_sealed(half / BEFORE / "series" / "begun.json", made_from(half, "series"))
+            write_sealed(half / BEFORE / "series" / "begun.json", network_digests(half, "series"))
         for folder in sorted((half / BEFORE).iterdir()):
             if folder.is_dir():
                 write_manifest(folder)

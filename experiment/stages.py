@@ -20,7 +20,7 @@ NETWORKS = {"series": ("vae",), "rnn": ("vae",), "controller": ("vae", "rnn")}  
 LETTERS = {"vae": "V", "rnn": "M"}
 WEIGHTS = "weights.npz"
 FIRST_FRAMES = "initial_z.npz"
-MADE_FROM = "made_from"  # in a record: the SHA-256 of these networks' weights
+DIGESTS_KEY = "made_from"  # in a record, of the SHA-256 of its networks' weights, see `network_digests`
 
 
 def weights_digest(run: Path, network: str) -> str:
@@ -38,10 +38,10 @@ def first_frames_digest(run: Path) -> str:
     return hashlib.sha256(read_file(run / FOLDERS["series"] / FIRST_FRAMES, again)).hexdigest()
 
 
-def made_from(run: Path, stage: str) -> dict[str, dict[str, str]]:
+def network_digests(run: Path, stage: str) -> dict[str, dict[str, str]]:
     """Return what the record of a stage, or of a "controller", tells of the networks that it is made with."""
     there = [name for name in NETWORKS.get(stage, ()) if (run / FOLDERS[name] / WEIGHTS).exists()]
-    return {MADE_FROM: {name: weights_digest(run, name) for name in there}} if there else {}
+    return {DIGESTS_KEY: {name: weights_digest(run, name) for name in there}} if there else {}
 
 
 def refuse_other_networks(run: Path, folder: Path, advice: str) -> None:
@@ -49,7 +49,7 @@ def refuse_other_networks(run: Path, folder: Path, advice: str) -> None:
     if not is_begun(folder):
         return
     record = read_sealed(folder / "begun.json", advice)
-    for name, recorded in record.get(MADE_FROM, {}).items():
+    for name, recorded in record.get(DIGESTS_KEY, {}).items():
         network = run / FOLDERS[name]
         if (network / WEIGHTS).exists() and weights_digest(run, name) != recorded:
             what = f"made with another {LETTERS[name]} than {network} holds now"
@@ -84,7 +84,7 @@ def run_stage(
     refuse_other_networks(run.path, folder, f"delete {folder} and run the same command again")
     summary = finished(folder)
     if summary is None:
-        with working(folder, run.pinned(stage) | made_from(run.path, stage) | (labels or {}), run):
+        with working(folder, run.pinned(stage) | network_digests(run.path, stage) | (labels or {}), run):
             summary = produce(folder)
             finish(folder, summary)
         print(f"{FOLDERS[stage]}: done, {_figures(summary)}; wrote {folder}")

@@ -7,7 +7,7 @@ import numpy as np
 
 from experiment.errors import NumericalError
 from rnn.dream import Dream, DreamState, Noise
-from rollouts.rollout import BLOCK, Outcome, Rollout, wild
+from rollouts.rollout import BLOCK, Outcome, Rollout, advice_for_large_weights
 from rollouts.scripted import Script
 from rollouts.tiles import Tiles
 
@@ -109,7 +109,7 @@ class DreamPlayer:
     def _check(self, bad: np.ndarray) -> None:
         for row in np.flatnonzero(bad):
             stream, step = self._rollouts[row].stream, int(self._steps[row])
-            advice = (wild(self._inputs[row]) if self.policy is not None else "") or "train M again"
+            advice = (advice_for_large_weights(self._inputs[row]) if self.policy is not None else "") or "train M again"
             where = f"rollout {stream} after step {step}"
             raise NumericalError(f"dream: z or the done logit is NaN or infinite in {where}; {advice}")
 

@@ -44,7 +44,7 @@ class Rollout(NamedTuple):
 LARGEST_WEIGHT = 1e6  # a product of larger ones with z may overflow, whatever V and M say
 
 
-def wild(weights: np.ndarray) -> str:
+def advice_for_large_weights(weights: np.ndarray) -> str:
     """Return what to do about flat weights [P] that no V and M could act with; nothing for others."""
     largest = float(np.abs(weights).max())
     if largest < LARGEST_WEIGHT:

@@ -211,7 +211,7 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[s
 
     own_seed: ``--seed`` is the script's own. free: stages whose settings may differ from those of what is there.
     """
-    from controller.iteration import made_with
+    from controller.iteration import pinned_iterate_fields
 
     chosen = task(arguments.task)
     preset = getattr(arguments, "preset", None)
@@ -230,7 +230,7 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[s
     seed = 0 if own_seed or arguments.seed is None else arguments.seed
     explicit |= {"seed"} if arguments.seed is not None and not own_seed else set()
     wanted = Run(arguments.run, arguments.task, preset or "paper", seed, stages)
-    return plan_run(arguments.run, wanted, explicit, preset is not None, free, made_with(wanted))
+    return plan_run(arguments.run, wanted, explicit, preset is not None, free, pinned_iterate_fields(wanted))
 
 
 def overridden(stages: Stages, words: Sequence[str]) -> tuple[Stages, set[str]]:
@@ -248,7 +248,7 @@ def open_existing(path: Path, overrides: Sequence[str] = ()) -> Run:
     return replace(run, stages=overridden(run.stages, overrides)[0])
 
 
-def need_telling_dream(run: Run, rnn: Any = None) -> None:
+def need_done_or_reward_head(run: Run, rnn: Any = None) -> None:
     """Raise InputError where M predicts neither done nor rewards, so that all policies score alike in its dream.
 
     rnn: M, loaded; without it, the run's settings say which heads it has.

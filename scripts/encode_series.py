@@ -10,7 +10,7 @@ import cli
 from controller.iteration import BEFORE, earlier_episodes, previous, vae_goes_on
 from experiment.errors import command
 from experiment.files import MANIFEST, read_sealed, write_manifest, write_sealed
-from experiment.stages import made_from, need, run_stage
+from experiment.stages import need, network_digests, run_stage
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def encode_earlier(run, task, model) -> None:
     from rnn.encoding import encode_episodes
 
     folder, (_, held_out) = run.path / BEFORE / "series", earlier_episodes(run.path)
-    record = run.pinned("series") | made_from(run.path, "series")
+    record = run.pinned("series") | network_digests(run.path, "series")
     if not encoded_as(folder, record):
         rollouts = previous(run.path, "rollouts")
         encode_episodes(folder, rollouts, model, task.action_size, run.stages.series, run.seed, set(held_out))

@@ -14,22 +14,13 @@ import cli
 
 cli.one_thread_a_rank()
 
+from reporting.tables import row
+
 from controller.checkpoints import find_controller, load_controller, training_temperature
 from controller.config import WORLDS
-from controller.evaluation import (
-    Conditions,
-    Evaluation,
-    PlayedEpisodes,
-    Subject,
-    conditions,
-    load_evaluations,
-    play,
-    played_file,
-    row,
-    save_evaluation,
-    summarise,
-)
+from controller.evaluation import Conditions, Evaluation, Subject, conditions, play, summarise
 from controller.policy_spec import PolicyShape
+from controller.score_files import PlayedEpisodes, load_evaluations, played_file, save_evaluation
 from controller.workers import TaskPlayers, play_setup
 from experiment.errors import InputError, command
 from experiment.files import check_writable
@@ -81,7 +72,7 @@ def main() -> None:
         run = cli.resolve(arguments, own_seed=True, free=("env",))
         check_writable(arguments.to or run.path / "evaluation", "name another folder with --to")
         if "dream" in arguments.world:
-            cli.need_telling_dream(run)
+            cli.need_done_or_reward_head(run)
         subjects, shape = who_plays(arguments, task, run)
         controller = next((subject.controller for subject in subjects if subject.controller), None)
         temperature = arguments.temperature or training_temperature(run, controller)

@@ -26,7 +26,7 @@ from experiment.files import atomic_write, read_json
 from experiment.planning import open_run
 from experiment.runs import Run, check_task
 from experiment.stage_folder import finish, finished, working
-from experiment.stages import made_from
+from experiment.stages import network_digests
 from rnn.series import InitialLatents, load_initial, write_initial
 
 LAYOUT = {  # where their repository keeps things
@@ -204,7 +204,7 @@ def store(arguments, task, stages, models) -> None:
             record = {"world": task.world, "temperature": stages.controller.temperature, "seed": 0}
         else:
             folder, record = run.folder(part), {part: vars(getattr(stages, part))}
-        with working(folder, record | made_from(run.path, part)):
+        with working(folder, record | network_digests(run.path, part)):
             store_part(part, model, folder, task)
             if part != "series" or "rnn" in models:  # else the series are still to be encoded
                 finish(folder, {"imported_from": str(arguments.source)})

@@ -21,8 +21,8 @@ import cli
 cli.one_thread_a_rank()
 
 from controller.checkpoints import find_controller, load_controller, training_config
-from controller.evaluation import evaluations_of
 from controller.iteration import following_stages, open_iteration, signature, vae_goes_on, who_plays
+from controller.score_files import evaluations_of
 from controller.workers import Setup, TaskPlayers, play_setup
 from experiment.errors import InputError
 from experiment.runs import Run, check_task

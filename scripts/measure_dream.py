@@ -38,7 +38,7 @@ def main() -> None:
         run = cli.open_existing(arguments.run, arguments.overrides)
         task = cli.task(run.task)
         cli.need_models(run)
-        cli.need_telling_dream(run)
+        cli.need_done_or_reward_head(run)
         for name in arguments.controller:
             load_controller(find_controller(run.path, name), "best")
         temperature = arguments.temperature or run.stages.controller.temperature

@@ -44,7 +44,8 @@ def main() -> None:
     arguments = parse()
     with cli.ending_well():
         from controller.checkpoints import find_controller, load_controller
-        from controller.evaluation import Subject, conditions, save_evaluation, summarise
+        from controller.evaluation import Subject, conditions, summarise
+        from controller.score_files import save_evaluation
         from experiment.files import check_writable
         from experiment.runs import check_task
         from rollouts.rollout import Outcome

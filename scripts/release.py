@@ -15,11 +15,11 @@ from pathlib import Path
 import cli
 
 from controller.checkpoints import find_controller, list_controllers, training_config
-from controller.evaluation import load_evaluations, save_evaluation
+from controller.score_files import load_evaluations, save_evaluation
 from experiment.checkpoints import save_model
 from experiment.errors import InputError, command
 from experiment.files import read_sealed, write_manifest, write_sealed
-from experiment.stages import MADE_FROM, made_from
+from experiment.stages import DIGESTS_KEY, network_digests
 
 FILES = {  # what is copied of a stage as it is
     "vae": ("metrics.jsonl", "timing.jsonl", "begun.json", "done.json"),
@@ -113,8 +113,8 @@ def finish_copy(target: Path, stage: str, folder: Path) -> None:
     So what belongs together does so here too, and an older record that tells none is not made to.
     """
     record = folder / "begun.json"
-    if record.exists() and MADE_FROM in (told := read_sealed(record)):
-        write_sealed(record, told | made_from(target, stage))
+    if record.exists() and DIGESTS_KEY in (told := read_sealed(record)):
+        write_sealed(record, told | network_digests(target, stage))
     write_manifest(folder)
 
 

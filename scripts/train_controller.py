@@ -24,14 +24,14 @@ from experiment.files import read_sealed
 from experiment.planning import refuse_other
 from experiment.runs import save_run
 from experiment.stage_folder import finish, finished, is_begun, working
-from experiment.stages import MADE_FROM, NETWORKS, first_frames_digest, made_from, refuse_other_networks
+from experiment.stages import DIGESTS_KEY, NETWORKS, first_frames_digest, network_digests, refuse_other_networks
 from rollouts.farm import Farm
 
 # settings that a controller already begun may change: when its search ends, speed (for one that moves to another type
 # of CPU), and a default it does not go by
 ENDS = ("controller.generations", "controller.max_steps", "controller.patience")
 FREE = (*ENDS, "controller.batch_size", "controller.precision", "controller.temperature")
-CHECKED = tuple(f"{MADE_FROM}.{network}" for network in NETWORKS["controller"])  # by `refuse_other_networks`
+CHECKED = tuple(f"{DIGESTS_KEY}.{network}" for network in NETWORKS["controller"])  # by `refuse_other_networks`
 UNREAD: dict[World, tuple[str, ...]] = {"dream": (), "real": ("temperature",)}  # labels that say nothing in a world
 
 
@@ -83,7 +83,7 @@ def prepare(arguments, task, run) -> Training:
     temperature = arguments.temperature or stages.controller.temperature
     cli.need_models(run)
     if world == "dream":
-        cli.need_telling_dream(run)
+        cli.need_done_or_reward_head(run)
     shape = task.policy_shape(variant, stages.vae.z_size, stages.rnn.hidden_size, stages.controller.hidden_size)
     folder = run.path / "controller" / controller_name(world, variant, temperature, seed)
     start = None if arguments.scratch else first_mean(run, shape)
@@ -133,7 +133,7 @@ def train(training: Training, farm: Farm, run) -> None:
     if summary is None or not search_is_over(folder, config, summary["generations"]):
         if training.world == "dream":
             record |= first_frames(run, folder)
-        with working(folder, record | made_from(run.path, "controller"), run):
+        with working(folder, record | network_digests(run.path, "controller"), run):
             (folder / "done.json").unlink(missing_ok=True)  # of a shorter search: this one is not finished until it is
             who = training.shape, training.world, training.seed, training.start
             summary = ControllerTrainer(folder, farm, config, *who).run()

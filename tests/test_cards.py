@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from commands import ROOT
 from released import AGENT, RELEASE
+from reporting.tables import row
 
-from controller.evaluation import Evaluation, row
+from controller.evaluation import Evaluation
 from controller.statistics import bootstrap_interval
 from experiment.files import read_json
 

@@ -9,7 +9,7 @@ import pytest
 from commands import ROOT, assert_refused, kill_when, python, ranked, run, start
 from samples import leftovers
 
-from controller.evaluation import load_evaluations
+from controller.score_files import load_evaluations
 from doomrnn.scripted import TakeCoverScript
 from experiment.errors import InputError
 from experiment.random_streams import Purpose

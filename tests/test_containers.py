@@ -10,7 +10,7 @@ import pytest
 from commands import ENVIRONMENT, READ_ONLY, ROOT, SCRIPTS, assert_refused, namespace, python, run
 from released import PLAY, RELEASE, settings_alone
 
-import controller.evaluation
+import controller.score_files
 from experiment.errors import InputError
 from experiment.files import check_file_writable, check_writable
 from experiment.stage_folder import working
@@ -147,7 +147,7 @@ def test_scores_that_cannot_be_saved_are_shown(tmp_path, inside, monkeypatch):
     def full(path, value):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr(controller.evaluation, "write_json", full)
+    monkeypatch.setattr(controller.score_files, "write_json", full)
     done = inside("evaluate.py", "doomrnn", "--run", settings_alone(tmp_path), *PLAY)
     assert done.returncode == 1 and "No space left" in done.stderr
     assert "left in the real: " in done.stdout and "(2)" in done.stdout

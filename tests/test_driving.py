@@ -23,7 +23,7 @@ from carracing.driving import (
 )
 from carracing.env import CarRacingGame
 from carracing.scripted import CarRacingScript
-from controller.evaluation import load_evaluations
+from controller.score_files import load_evaluations
 from experiment.files import read_sealed, write_sealed
 
 

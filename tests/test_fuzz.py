@@ -20,9 +20,10 @@ from samples import OnlyM, make_episode, make_series, numbered_frames
 
 from controller.checkpoints import load_controller, save_controller
 from controller.config import ControllerConfig
-from controller.evaluation import Evaluation, load_evaluations, save_evaluation
+from controller.evaluation import Evaluation
 from controller.outcomes import OUTCOME
 from controller.policy_spec import PolicyShape
+from controller.score_files import load_evaluations, save_evaluation
 from controller.training import EVALUATION, FITNESS, ControllerTrainer, RolloutTable
 from doomrnn.task import TASK
 from experiment.checkpoints import (
@@ -106,7 +107,20 @@ def trainer(folder: Path) -> ControllerTrainer:
 
 
 EVALUATED = Evaluation(
-    "doomrnn", "real", "random", None, None, 2, 7, 2.0, 1.0, [1.0, 3.0], [1.0, 3.0], [1, 3], "", "", None
+    task="doomrnn",
+    world="real",
+    policy="random",
+    controller=None,
+    temperature=None,
+    seed=7,
+    config_sha256="",
+    commit="",
+    episodes=2,
+    mean=2.0,
+    std=1.0,
+    ci95=[1.0, 3.0],
+    scores=[1.0, 3.0],
+    lengths=[1, 3],
 )
 RUN = Run(Path(), "doomrnn", "paper", 0, OnlyM())
 KINDS: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Any]]] = {  # file: (make it in a folder, read it)

@@ -14,9 +14,10 @@ from carracing.task import TASK as CARRACING
 from controller.agent import Agent, PlayingAgent, load_agent
 from controller.checkpoints import find_controller, load_controller
 from controller.cma_es import CMAES
-from controller.evaluation import Evaluation, load_evaluations
+from controller.evaluation import Evaluation
 from controller.policies import Policy
 from controller.policy_spec import PolicyShape
+from controller.score_files import load_evaluations
 from controller.statistics import bootstrap_interval, welch_p
 from controller.task import controller_name
 from doomrnn.dream import DoomDream

@@ -10,11 +10,11 @@ from samples import finish_stage, write_episodes
 
 import rollouts.collecting
 from controller.config import ControllerConfig
-from controller.evaluation import load_evaluations
+from controller.score_files import load_evaluations
 from experiment.errors import InputError
 from experiment.runs import FOLDERS
 from experiment.stage_folder import is_begun, working
-from rollouts.rollout import wild
+from rollouts.rollout import advice_for_large_weights
 
 
 def test_an_evaluation_in_other_settings_is_another_one(tmp_path, inside):
@@ -134,5 +134,5 @@ def test_a_release_is_never_the_run_itself(tmp_path, inside):
 def test_wild_weights_are_blamed_on_c():
     """Not on V and M, which are healthy."""
 
-    assert wild(np.full(3, 0.1, np.float32)) == ""
-    assert "smaller controller.sigma_init" in wild(np.array([0, -1e30], np.float32))
+    assert advice_for_large_weights(np.full(3, 0.1, np.float32)) == ""
+    assert "smaller controller.sigma_init" in advice_for_large_weights(np.array([0, -1e30], np.float32))

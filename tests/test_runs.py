@@ -16,7 +16,7 @@ from commands import python, run, start
 from released import AGENT, COLD_AGENT, RELEASE
 
 from controller.checkpoints import find_controller, load_controller
-from controller.evaluation import load_evaluations
+from controller.score_files import load_evaluations
 from doomrnn.presets import PRESETS
 from experiment.config import override
 from experiment.errors import InputError

@@ -9,7 +9,7 @@ import pytest
 from commands import ENVIRONMENT, ROOT, SCRIPTS, assert_refused, python, ranked, run
 from released import PLAY, RELEASE, SHORT, settings_alone
 
-from controller.evaluation import load_evaluations
+from controller.score_files import load_evaluations
 
 
 @pytest.mark.parametrize("words", [("evaluate.py", "--help"), ("evaluate.py", "doomrnn", "--run", "R", *PLAY)])

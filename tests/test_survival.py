@@ -8,7 +8,7 @@ from released import AGENT, RELEASE
 from reporting.survival import both_worlds, hazard_rows, warnings
 from scipy import stats
 
-from controller.evaluation import load_evaluations
+from controller.score_files import load_evaluations
 from controller.survival import Hazard, distance, hazards, lives_to, outside, survival_curve, windows_within
 
 

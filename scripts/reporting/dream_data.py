@@ -14,8 +14,9 @@ from reporting.real_frames import RealFrames, real_frames
 
 from controller.checkpoints import find_controller, list_controllers, load_controller, training_temperature
 from controller.config import death_weight
-from controller.evaluation import Evaluation, evaluations_of, largest
+from controller.evaluation import Evaluation, largest
 from controller.policy_spec import PolicyShape
+from controller.score_files import evaluations_of
 from experiment.errors import InputError
 from experiment.files import read_json
 
@@ -76,7 +77,7 @@ def _check(run: Any, task: Any, vae: Any, rnn: Any) -> None:
     if rnn.action_size != task.action_size:
         raise InputError(f"{folder}: M takes {rnn.action_size} actions, {task.name} has {task.action_size}")
     if task.world == "dream":
-        cli.need_telling_dream(run, rnn)
+        cli.need_done_or_reward_head(run, rnn)
 
 
 def _about(run: Any, task: Any, rnn: Any) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import cli
 from running.searches import ITERATION, is_lane
 
 from controller.checkpoints import training_settings
-from controller.evaluation import Evaluation, largest, load_evaluations, of_other_weights
+from controller.evaluation import Evaluation, largest
+from controller.score_files import load_evaluations, of_other_weights
 from controller.statistics import Sample
 from controller.task import temperature_text
 from experiment.errors import InputError
@@ -34,7 +35,8 @@ OPERATIONAL = {  # settings that no score depends on, or that a claim names itse
     "controller.batch_size",
     "controller.temperature",
 }
-MADE_OF = {"game": ("env",), "dream": ("env", "collect", "vae", "series", "rnn")}  # beside the controller's own
+# whose settings decide scores, beside the controller's own
+DECISIVE_STAGES = {"game": ("env",), "dream": ("env", "collect", "vae", "series", "rnn")}
 POLICY_OF_DATA = ("max_hold", "policy")  # fields of collect that say who played the games that V and M learned from
 
 
@@ -130,7 +132,7 @@ class Evidence:
                 if e.checkpoint != "last" and not e.settings and e not in stale:
                     groups.setdefault((measure, e.world, e.who, e.temperature), []).append(e)
         for (measure, *_), evaluations in groups.items():
-            exact = [e for e in evaluations if e.made_in("float32")]
+            exact = [e for e in evaluations if e.in_precision("float32")]
             yield Played.of(run, exact or evaluations, measure)
 
     def _largest_group(self, task: str) -> set[Path]:
@@ -218,7 +220,7 @@ def _each_search_once(found: Sequence[Played]) -> tuple[list[Played], list[tuple
         keys.append((e.task, e.who, apart(played.run), begin) if begin else None)  # imported weights have none
         if begin:
             counts = searches.setdefault(keys[-1], {}).setdefault(played.run, [0, 0])
-            counts[0] += len(played.sample) if e.made_in("float32") else 0
+            counts[0] += len(played.sample) if e.in_precision("float32") else 0
             counts[1] += len(played.sample)
     stands = {key: max(runs, key=lambda run: runs[run]) for key, runs in searches.items()}
     kept = [p for p, key in zip(found, keys, strict=True) if key is None or p.run == stands[key]]
@@ -274,7 +276,7 @@ def settings(run: Path, world: str, controller: str | None = None) -> dict[str, 
     stages = _stages(run / "config.json")
     for stage, folder in (("collect", "rollouts"), ("vae", "vae"), ("rnn", "rnn")):
         stages[stage] = _begun(run / folder).get(stage, stages[stage])
-    names = list(MADE_OF["dream" if world == "dream" or controller else "game"])
+    names = list(DECISIVE_STAGES["dream" if world == "dream" or controller else "game"])
     if controller:
         stages["controller"] = training_settings(run / "controller" / controller) or stages["controller"]
         names.append("controller")

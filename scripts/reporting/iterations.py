@@ -9,11 +9,12 @@ from pathlib import Path
 
 import cli
 import numpy as np
+from reporting.tables import table as markdown
 from running.searches import LANE, agent_of, is_lane, iteration_path, real_score
 from scipy import stats
 
-from controller.evaluation import evaluations_of, largest
-from controller.evaluation import table as markdown
+from controller.evaluation import largest
+from controller.score_files import evaluations_of
 from experiment.files import write_json
 from vae.episodes import list_episodes, read_episode, split_episodes
 

@@ -12,12 +12,14 @@ from reporting import figures, survival
 from reporting.claims import CORRECTION, PAPER, all_claims
 from reporting.claims_page import page_entry
 from reporting.page import Page
+from reporting.tables import row
 
 from controller.agent import Agent
 from controller.checkpoints import find_controller, list_controllers, load_controller, training_temperature
 from controller.dream_env import DreamEnv
-from controller.evaluation import Evaluation, evaluations_of, largest, row
+from controller.evaluation import Evaluation, largest
 from controller.policies import Policy
+from controller.score_files import evaluations_of
 from controller.survival import survival_curve
 from controller.task import temperature_text
 from controller.training import read_evaluations, scores_by_steps

@@ -1,11 +1,25 @@
-"""The tables that `reproduce.py` prints, and which baselines each agent is shown to beat."""
+"""Scores in rows and tables of Markdown, those that `reproduce.py` prints, and which baselines an agent beats."""
 
 from running.searches import SEED
 
 from controller.config import World
-from controller.evaluation import Evaluation, evaluations_of, largest, row, table
+from controller.evaluation import Evaluation, largest
+from controller.score_files import evaluations_of
 from controller.task import Task, temperature_text
 from experiment.runs import Run
+
+
+def row(evaluation: Evaluation) -> str:
+    """Return ``mean ± std [lo, hi] (N)``."""
+    low, high = evaluation.ci95
+    return f"{evaluation.mean:.0f} ± {evaluation.std:.0f} [{low:.0f}, {high:.0f}] ({evaluation.episodes})"
+
+
+def table(rows: list[tuple[str, ...]], heads: tuple[str, ...]) -> str:
+    """Return rows of text in columns, as Markdown."""
+    widths = [max(len(cell) for cell in column) for column in zip(heads, *rows, strict=True)]
+    lines = [heads, tuple("-" * w for w in widths), *rows]
+    return "\n".join("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |" for line in lines)
 
 
 def print_table(run: Run, task: Task, controllers: list[str], temperature: float, episodes: int | None = None) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import cli
 
 from controller.checkpoints import training_config
+from controller.evaluation import largest
 from controller.iteration import BEFORE, PLAYED_BY, is_iteration
+from controller.score_files import evaluations_of
 from controller.task import controller_name
 from experiment.errors import InputError
 from experiment.files import read_sealed
@@ -81,8 +83,6 @@ def _best_scores(run: Run) -> dict[str, float]:
 
 def real_score(run: Run, who: str):
     """Return the evaluation of an agent or a script in the real task; InputError where there is none."""
-    from controller.evaluation import evaluations_of, largest  # loads SciPy
-
     found = [e for e in evaluations_of(run) if (e.world, e.who, e.seed) == ("real", who, SEED)]
     if not found:
         raise InputError(f"{run.path / 'evaluation'}: no real score of {who}, seed {SEED}; run scripts/evaluate.py")
