@@ -6,7 +6,7 @@ Physics, tracks, rewards and the end of an episode are Gymnasium's CarRacing-v3,
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -16,7 +16,8 @@ from gymnasium.envs.box2d.car_racing import CarRacing
 
 from carracing.config import FRAMES_PER_SECOND, RENDERERS, VIEWS, CarRacingEnvConfig
 from carracing.render import KEPT_ROWS, SIZE, Renderer, Road, resize
-from experiment.arrays import checked_options, checked_whole
+from experiment.arrays import checked_whole
+from rollouts.game_env import GameEnv
 from vae.preprocessing import PREPROCESSES, stretched, wrapped
 
 LOW, HIGH = np.array([-1.0, 0.0, 0.0], np.float32), np.ones(3, np.float32)  # steer, gas, brake
@@ -169,43 +170,22 @@ def checked(action: Any) -> np.ndarray:
     raise ValueError(f"action must be three numbers, steer in [-1, 1], gas and brake in [0, 1], not {action}")
 
 
-class CarRacing64(gymnasium.Env):
+class CarRacing64(GameEnv):
     """CarRacing as V sees it, as a Gymnasium environment (`WorldModels/CarRacing-v0`).
 
     Observations are uint8 [64, 64, 3]; actions float32 [3]: steer in [-1, 1], gas and brake in [0, 1]. `reset(seed=s)`
-    begins the track of CarRacing-v3's seed s, and without a seed one drawn from `np_random`; its info names it:
-    {"seed": int}.
+    begins the track of CarRacing-v3's seed s; see `GameEnv.reset`.
 
     Args:
         render_mode: None, or "rgb_array": `render` returns Gymnasium's frame, uint8 [400, 600, 3].
         settings: see `CarRacingGame`.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND}
+    metadata: ClassVar = GameEnv.metadata | {"render_fps": FRAMES_PER_SECOND}
 
     def __init__(self, *, render_mode: str | None = None, **settings: Any) -> None:
-        if render_mode not in (None, "rgb_array"):
-            raise ValueError(f"render_mode must be None or 'rgb_array', not {render_mode!r}")
-        self.render_mode = render_mode
-        self.game = CarRacingGame(**settings)
-        self.observation_space = gymnasium.spaces.Box(0, 255, (SIZE, SIZE, 3), np.uint8)
-        self.action_space = gymnasium.spaces.Box(LOW, HIGH)
+        super().__init__(lambda: CarRacingGame(**settings), gymnasium.spaces.Box(LOW, HIGH), render_mode)
 
-    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
-        """Begin an episode; see `CarRacingGame.reset`. There are no options."""
-        checked_options(options)
-        super().reset(seed=seed)
-        game_seed = int(self.np_random.integers(2**32)) if seed is None else seed
-        return self.game.reset(game_seed), {"seed": game_seed}
-
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
-        """Play one step; see `CarRacingGame.step`."""
-        return *self.game.step(action), {}
-
-    def render(self) -> np.ndarray | None:
-        """Return Gymnasium's frame uint8 [400, 600, 3], or None without a render_mode."""
-        return self.game.circuit._render("rgb_array") if self.render_mode == "rgb_array" else None
-
-    def close(self) -> None:
-        """Close the environment."""
-        self.game.close()
+    def picture(self) -> np.ndarray:
+        """Return Gymnasium's frame uint8 [400, 600, 3]."""
+        return self.game.circuit._render("rgb_array")

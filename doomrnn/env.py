@@ -10,7 +10,7 @@ import functools
 import logging
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -19,7 +19,8 @@ import vizdoom
 from doomrnn.config import FRAMES_PER_SECOND, DoomEnvConfig
 from doomrnn.engine import DEATHS, configure, start
 from doomrnn.shared_memory import room_for_an_engine
-from experiment.arrays import checked_numbers, checked_options, checked_whole
+from experiment.arrays import checked_numbers, checked_whole
+from rollouts.game_env import GameEnv
 from vae.preprocessing import PREPROCESSES, covered, stretched, wrapped
 
 log = logging.getLogger(__name__)
@@ -232,12 +233,12 @@ class TakeCoverGame:
             self._engine.make_action(pressed)
 
 
-class DoomTakeCover(gymnasium.Env):
+class DoomTakeCover(GameEnv):
     """Take cover as a Gymnasium environment (`WorldModels/DoomTakeCover-v0`).
 
     Observations are uint8 [64, 64, 3], zeros after death; actions are float32 [1] in [-1, 1], see `buttons`;
-    the reward is 1 a step; death terminates, `time_limit` steps truncate. `reset(seed=s)` begins the episode of
-    seed s, and without a seed that of one sampled from `np_random`; its info names it: {"seed": int}.
+    the reward is 1 a step; death terminates, `time_limit` steps truncate. `reset(seed=s)` starts the episode of
+    seed s; see `GameEnv.reset`.
 
     Args:
         render_mode: None, or "rgb_array": `render` returns the engine's whole screen, status bar included,
@@ -245,32 +246,18 @@ class DoomTakeCover(gymnasium.Env):
         settings: see `TakeCoverGame`.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND}
+    metadata: ClassVar = GameEnv.metadata | {"render_fps": FRAMES_PER_SECOND}
 
     def __init__(self, *, render_mode: str | None = None, **settings: Any) -> None:
-        if render_mode not in (None, "rgb_array"):
-            raise ValueError(f"render_mode must be None or 'rgb_array', not {render_mode!r}")
-        self.render_mode = render_mode
-        self.game = TakeCoverGame(**settings)
+        actions = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+        super().__init__(lambda: TakeCoverGame(**settings), actions, render_mode)
         size = self.game.observation_size
         self.observation_space = gymnasium.spaces.Box(0, 255, (size, size, 3), np.uint8)
-        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
-
-    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
-        """Begin an episode; see `TakeCoverGame.reset`. There are no options."""
-        checked_options(options)
-        super().reset(seed=seed)
-        game_seed = int(self.np_random.integers(2**32)) if seed is None else seed
-        return self.game.reset(game_seed), {"seed": game_seed}
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
         """Play one tic with an action float [1]; see `TakeCoverGame.step`."""
-        return *self.game.step(float(checked_numbers("action", action, (1,), -1, 1)[0])), {}
+        return super().step(float(checked_numbers("action", action, (1,), -1, 1)[0]))
 
-    def render(self) -> np.ndarray | None:
-        """Return the engine's whole screen, uint8 [height, width, 3], or None without a render_mode."""
-        return self.game.screen if self.render_mode == "rgb_array" else None
-
-    def close(self) -> None:
-        """End the engine process."""
-        self.game.close()
+    def picture(self) -> np.ndarray:
+        """Return the engine's whole screen, uint8 [height, width, 3]."""
+        return self.game.screen

@@ -5,16 +5,17 @@ velocity, which an agent must carry in its own state.
 """
 
 import contextlib
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
 from gymnasium.envs.classic_control.pendulum import PendulumEnv
 
-from experiment.arrays import checked_options, checked_whole
+from experiment.arrays import checked_whole
 from pendulum.actions import MAX_TORQUE
 from pendulum.config import FRAMES_PER_SECOND, STARTS, PendulumEnvConfig
-from pendulum.render import PALETTES, SIZE, VIEWS, Renderer
+from pendulum.render import PALETTES, VIEWS, Renderer
+from rollouts.game_env import GameEnv
 
 HANGING = np.array([np.pi, 0.0])  # angle in radians from upright, velocity in radians/s
 
@@ -95,42 +96,23 @@ def checked(action: Any) -> np.ndarray:
     raise ValueError(f"action must be one number, a torque in [-2, 2], not {action}")
 
 
-class Pendulum64(gymnasium.Env):
+class Pendulum64(GameEnv):
     """The pendulum as V sees it, as a Gymnasium environment (`WorldModels/Pendulum-v0`).
 
     Observations are uint8 [64, 64, 3]; actions float32 [1], a torque in [-2, 2]. `reset(seed=s)` plays the game of
-    seed s, and without a seed one drawn from `np_random`; its info names it: {"seed": int}.
+    seed s; see `GameEnv.reset`.
 
     Args:
         render_mode: None, or "rgb_array": `render` returns Gymnasium's frame, uint8 [500, 500, 3].
         settings: see `PendulumGame`.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_PER_SECOND}
+    metadata: ClassVar = GameEnv.metadata | {"render_fps": FRAMES_PER_SECOND}
 
     def __init__(self, *, render_mode: str | None = None, **settings: Any) -> None:
-        if render_mode not in (None, "rgb_array"):
-            raise ValueError(f"render_mode must be None or 'rgb_array', not {render_mode!r}")
-        self.render_mode = render_mode
-        self.game = PendulumGame(**settings)
-        self.observation_space = gymnasium.spaces.Box(0, 255, (SIZE, SIZE, 3), np.uint8)
-        self.action_space = gymnasium.spaces.Box(-MAX_TORQUE, MAX_TORQUE, (1,), np.float32)
+        torques = gymnasium.spaces.Box(-MAX_TORQUE, MAX_TORQUE, (1,), np.float32)
+        super().__init__(lambda: PendulumGame(**settings), torques, render_mode)
 
-    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
-        """Begin an episode; see `PendulumGame.reset`. There are no options."""
-        checked_options(options)
-        super().reset(seed=seed)
-        game_seed = int(self.np_random.integers(2**32)) if seed is None else seed
-        return self.game.reset(game_seed), {"seed": game_seed}
-
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
-        """Apply a torque for one step; see `PendulumGame.step`."""
-        return *self.game.step(action), {}
-
-    def render(self) -> np.ndarray | None:
-        """Return Gymnasium's frame uint8 [500, 500, 3], or None without a render_mode."""
-        return self.game.physics.render() if self.render_mode == "rgb_array" else None
-
-    def close(self) -> None:
-        """End the game."""
-        self.game.close()
+    def picture(self) -> np.ndarray:
+        """Return Gymnasium's frame uint8 [500, 500, 3]."""
+        return self.game.physics.render()
