@@ -110,7 +110,7 @@ class EvaluateConfig(Settings):
     )
     probe_episodes: int = setting(100, "rollouts of each scripted policy, in each world", unit="rollouts", least=2)
     games_per_rank: int = setting(
-        16, "real episodes that a rank plays at once of each policy", unit="episodes", least=2
+        16, "real episodes a rank plays at once, agent and scripts apart", unit="episodes", least=2
     )
 
 

@@ -41,11 +41,10 @@ class PackedModel:
 class Setup:
     """What the rollouts of a job are played with; parts that they do not need are None.
 
-    env: the settings of the real environment. games_per_rank: real games side by side. minimum_length: steps of the
-    shortest episode that is recorded. initial, temperature, death_weight, time_limit: of the dream, which counts its
-    own steps.
-    batch_size: dreams side by side. policy: the shape of C. stall_limit: see `GamePlayer`. noise: of the agent in world
-    "explore".
+    env: the settings of the real environment. games_per_rank: real games of a kind side by side. minimum_length: steps
+    of the shortest episode that is recorded. initial, temperature, death_weight, time_limit: of the dream, which counts
+    its own steps. batch_size: dreams side by side. policy: the shape of C. stall_limit: see `GamePlayer`. noise: of the
+    agent in world "explore".
     """
 
     env: EnvConfig

@@ -10,7 +10,7 @@ __all__, __getattr__, __dir__ = public(
         "dream_player": ["DreamPlayer", "DreamPolicy"],
         "farm": ["Farm"],
         "game_player": ["Actor", "GamePlayer", "ScriptActor"],
-        "games": ["Games", "Steps"],
+        "games": ["Game", "Games", "SeparateGames", "Steps"],
         "rollout": ["Outcome", "Player", "PlayerFactory", "Rollout"],
         "scripted": ["Script"],
     },

@@ -12,10 +12,10 @@ from experiment.arrays import FRAME_SHAPE, checked_options
 class GameEnv(gymnasium.Env):
     """A game that starts from a seed, as a Gymnasium environment; a task adds its actions and what is rendered.
 
-    Observations are uint8 [64, 64, 3]. `reset(seed=s)` starts the episode of seed s, and without a seed that of one
-    drawn from `np_random`; its info names it: {"seed": int}.
+    Observations are uint8 [64, 64, 3], unless a task says otherwise. `reset(seed=s)` starts the episode of seed s, and
+    without a seed that of one drawn from `np_random`; its info names it: {"seed": int}.
 
-    make: makes the game (see `rollouts.games.Game`).
+    make: makes the game, see `rollouts.games.Game`; its `step` takes what the task's `step` hands it.
     Raises ValueError for a render_mode that is neither None nor "rgb_array".
     """
 

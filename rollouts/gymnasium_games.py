@@ -1,17 +1,16 @@
 """Any Gymnasium environment that renders to an array, as the `Games` of a task."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
 import numpy as np
 
-from experiment.arrays import FRAME_SHAPE
-from rollouts.games import Steps
+from rollouts.games import SeparateGames
 from vae.preprocessing import shrink
 
 
-class GymnasiumGames:
+class GymnasiumGames(SeparateGames):
     """A fixed number of copies of an environment, seen as its rendered frames shrunk to 64 x 64.
 
     Args:
@@ -28,40 +27,34 @@ class GymnasiumGames:
         time_limit: int,
         crop: Callable[[np.ndarray], np.ndarray] = lambda frame: frame,
     ):
-        if count < 1:
-            raise ValueError(f"count must be at least 1, not {count}")
-        self._envs, self._crop, self._time_limit = [make() for _ in range(count)], crop, time_limit
-        self._steps = [0] * count
+        super().__init__(count, lambda: GymnasiumGame(make(), time_limit, crop))
 
-    def __len__(self) -> int:
-        return len(self._envs)
 
-    def reset(self, index: int, seed: int) -> np.ndarray:
-        """Start an episode of one game from a seed; its first observation uint8 [64, 64, 3]."""
-        self._envs[index].reset(seed=seed)
-        self._steps[index] = 0
-        return self._observation(index)
+class GymnasiumGame:
+    """One environment as a game; see `GymnasiumGames`."""
 
-    def step(self, indices: Sequence[int], actions: np.ndarray) -> Steps:
-        """Play one step of the games named, with actions float32 [n, A] (see `to_space`)."""
-        n = len(indices)
-        steps = Steps(np.empty((n, *FRAME_SHAPE), np.uint8), np.empty(n, np.float32), *np.empty((2, n), bool))
-        for row, (index, action) in enumerate(zip(indices, actions, strict=True)):
-            env = self._envs[index]
-            _, reward, terminated, truncated, _ = env.step(to_space(action, env.action_space))
-            self._steps[index] += 1
-            steps.rewards[row], steps.terminated[row] = reward, terminated
-            steps.truncated[row] = not terminated and (truncated or self._steps[index] >= self._time_limit)
-            steps.observations[row] = self._observation(index)
-        return steps
+    def __init__(self, env: gymnasium.Env, time_limit: int, crop: Callable[[np.ndarray], np.ndarray]):
+        self._env, self._time_limit, self._crop, self._steps = env, time_limit, crop, 0
+
+    def reset(self, seed: int) -> np.ndarray:
+        """Start the episode of a seed; return its first observation uint8 [64, 64, 3]."""
+        self._env.reset(seed=seed)
+        self._steps = 0
+        return self._observation()
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool]:
+        """Play one step with an action float32 [A] (see `to_space`); return observation, reward and both ends."""
+        _, reward, terminated, truncated, _ = self._env.step(to_space(action, self._env.action_space))
+        self._steps += 1
+        truncated = not terminated and (truncated or self._steps >= self._time_limit)
+        return self._observation(), float(reward), bool(terminated), bool(truncated)
 
     def close(self) -> None:
-        """End all environments."""
-        for env in self._envs:
-            env.close()
+        """End the environment."""
+        self._env.close()
 
-    def _observation(self, index: int) -> np.ndarray:
-        return shrink(self._crop(self._envs[index].render()))
+    def _observation(self) -> np.ndarray:
+        return shrink(self._crop(self._env.render()))
 
 
 def action_size(space: gymnasium.Space) -> int:

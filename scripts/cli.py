@@ -12,6 +12,7 @@ import importlib
 import os
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -272,3 +273,10 @@ def need_models(run: Run) -> None:
     """Raise InputError naming the script to run first where V, the series or M is not finished."""
     for stage in ("vae", "series", "rnn"):
         need(run, stage)
+
+
+def refuse_validation(overrides: Sequence[str], world: str) -> None:
+    """Raise InputError where a command asks for validation by real episodes of a C that learns in the real task."""
+    games = [word.partition("=")[2] for word in overrides if word.startswith("controller.validation_games=")]
+    if world == "real" and any(number != "0" for number in games):
+        raise InputError("--set controller.validation_games: is of a C that learns in the dream; leave it out")

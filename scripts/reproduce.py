@@ -56,6 +56,7 @@ def main() -> None:
         several = len(set(arguments.temperature or [])) > 1
         if arguments.temperature and cli.task(arguments.task).world != "dream":
             raise InputError(f"--temperature: {arguments.task}'s C is trained in no dream; leave it out")
+        cli.refuse_validation(arguments.overrides, cli.task(arguments.task).world)
         if several and arguments.iterations:
             raise InputError("--temperature: several are named, and --iterations takes only one")
         if arguments.iterations:

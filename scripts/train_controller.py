@@ -77,9 +77,7 @@ def prepare(arguments, task, run) -> Training:
     """Return what the arguments ask for; InputError where V or M is missing, or M's dream has nothing to learn."""
     world, variant = arguments.world or task.world, arguments.variant or task.variant
     stages, seed = run.stages, arguments.seed or 0
-    said = any(word.startswith("controller.validation_games=") for word in arguments.overrides)
-    if said and world == "real" and stages.controller.validation_games:
-        raise InputError("--set controller.validation_games: is of a C trained in the dream; leave it out")
+    cli.refuse_validation(arguments.overrides, world)
     temperature = arguments.temperature or stages.controller.temperature
     cli.need_models(run)
     if world == "dream":
@@ -127,12 +125,11 @@ def train(training: Training, farm: Farm, run) -> None:
     record |= {} if training.start is None else {"start": "the agent of the iteration before"}
     refuse_imported(folder)
     refuse_other_networks(run.path, folder, f"delete {folder} and run the same command again")
-    free = (*FREE, *CHECKED, *UNREAD[training.world], "first_frames")  # these below
+    free = (*FREE, *CHECKED, *UNREAD[training.world], "first_frames")  # those of a dream here:
     refuse_other(folder, record, free, {SETTINGS: type(config)})
+    record |= first_frames(run, folder) if training.world == "dream" else {}
     summary = finished(folder)
     if summary is None or not search_is_over(folder, config, summary["generations"]):
-        if training.world == "dream":
-            record |= first_frames(run, folder)
         with working(folder, record | network_digests(run.path, "controller"), run):
             (folder / "done.json").unlink(missing_ok=True)  # of a shorter search: this one is not finished until it is
             who = training.shape, training.world, training.seed, training.start
@@ -156,7 +153,8 @@ def first_frames(run, folder: Path) -> dict[str, str]:
     begun = read_sealed(folder / "begun.json", ADVICE) if is_begun(folder) else {}
     if begun.get("first_frames", found["first_frames"]) != found["first_frames"]:
         what = f"its dreams started from other first frames than {run.folder('series')} holds now"
-        raise InputError(f"{folder}: {what}; delete {folder} and run the same command again")
+        advice = f"put back the series it was begun with, or delete {folder} and run the same command again"
+        raise InputError(f"{folder}: {what}; {advice}")
     return found
 
 

@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 import vae
 
 ROOT = Path(vae.__file__).parents[1]
@@ -65,6 +63,8 @@ READ_ONLY = 'mount --bind "{0}" "{0}" && mount -o remount,ro,bind "{0}"'  # a mo
 
 def namespace(setup: str, *command: object, **environment: str) -> subprocess.CompletedProcess:
     """A command in a mount namespace of its own, prepared by shell words; skipped where that is not allowed."""
+    import pytest  # here: farm_world.py runs without it
+
     unshare = ["unshare", "--mount", "--map-root-user"] if os.geteuid() else ["unshare", "--mount"]
     try:
         allowed = subprocess.run([*unshare, "true"], capture_output=True, check=False).returncode == 0

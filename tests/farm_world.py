@@ -144,9 +144,9 @@ def alone() -> list[tuple[int, str, int]]:
     return answer(Farm(TaskPlayers(TASK, SETUP)).play(rollouts()))
 
 
-def world(ranks: int, *words: object) -> subprocess.CompletedProcess:
-    """This file on so many ranks."""
-    return run(ranked(ranks, __file__, *words), seconds=240)
+def world(ranks: int, *words: object, seconds: float = 60) -> subprocess.CompletedProcess:
+    """This file on so many ranks, which have to end within so many seconds."""
+    return run(ranked(ranks, __file__, *words), seconds=seconds)
 
 
 def work(count: int, world: str = "real", first: int = 0) -> list[Rollout]:

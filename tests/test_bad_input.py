@@ -58,6 +58,10 @@ from experiment.errors import InputError
         (("evaluate.py", "doomrnn", "--run", "R", "--policy", "left", "--checkpoint", "last"), "add agent to --policy"),
         (("measure_driving.py", "--run", "R", "--temperature", "1"), "add --world dream"),
         (("reproduce.py", "doomrnn", "--run", "R", "--preset", "smoke", "--no_report"), "is of --iterations"),
+        (
+            ("reproduce.py", "carracing", "--run", "R", "--preset", "smoke", "--set", "controller.validation_games=4"),
+            "is of a C that learns in the dream",
+        ),
     ],
 )
 def test_wrong_words_are_refused(tmp_path, inside, words, said):

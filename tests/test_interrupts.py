@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from commands import SCRIPTS, start
 from launch import Launcher
+from running.exits import exit_code
 
 from experiment.interrupts import deferred_interrupts, interrupted_at_once, stop_if_requested
 
@@ -118,3 +119,10 @@ def test_a_stage_that_a_signal_kills_is_named(number, hint, tmp_path, capfd):
     with pytest.raises(SystemExit) as ended:
         launcher._call([sys.executable, str(tmp_path / "train_vae.py")], {})
     assert ended.value.code == 1 and f"failed: train_vae.py was killed by {hint}" in capfd.readouterr().err
+
+
+def test_exit_codes_of_processes(capfd):
+    """Those of a signal, as `subprocess` has it or mpirun of a rank, are 1 and a line; the others are handed on."""
+    assert [exit_code("C", code) for code in (0, 1, 2, 130, 143)] == [0, 1, 2, 130, 143] and not capfd.readouterr().err
+    for code, name in ((137, "SIGKILL"), (139, "SIGSEGV"), (-9, "SIGKILL"), (-15, "SIGTERM"), (-40, "signal 40")):
+        assert exit_code("C", code) == 1 and f"failed: C was killed by {name}" in capfd.readouterr().err

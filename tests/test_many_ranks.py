@@ -212,7 +212,7 @@ def expected() -> list[tuple[int, str, int]]:
 
 def played(ranks: int, *words: object) -> tuple[dict, str]:
     """What rank 0 of so many printed, its outcomes as they were before JSON, and what all said."""
-    done = world(ranks, *words)
+    done = world(ranks, *words, seconds=240)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     return result | {"outcomes": [tuple(row) for row in result["outcomes"]]}, done.stderr

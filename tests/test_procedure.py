@@ -247,6 +247,8 @@ def test_the_first_failure_ends_the_others(searches, inside, capfd):
     assert finish_all(made) == 3 and time.monotonic() - started < 60
     assert [lane.code for lane in made] == [-signal.SIGTERM, 3, -signal.SIGTERM]
     assert "seed 2: here" in capfd.readouterr().out
+    killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    assert finish_all(lanes(endless, killed)) == 1 and "failed: seed 1 was killed by SIGKILL" in capfd.readouterr().err
     assert finish_all(lanes("print('one')", "import time; time.sleep(0.5); print('two')")) == 0
     assert sorted(capfd.readouterr().out.splitlines()) == ["seed 0: one", "seed 1: two"]
 

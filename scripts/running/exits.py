@@ -12,6 +12,9 @@ from running.ranks import refuse_ranks
 from experiment.errors import InputError, NumericalError, disk_trouble
 from experiment.interrupts import interrupted_at_once
 
+# signals of a rank that mpirun tells of; those that ask it to end it hands on as its own code
+DEADLY = {signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE}
+
 
 @contextlib.contextmanager
 def ending_well(comm: Any = None) -> Iterator[None]:
@@ -48,11 +51,16 @@ def ending_well(comm: Any = None) -> Iterator[None]:
 
 
 def exit_code(what: str, code: int) -> int:
-    """Return the exit code of a process: 1, and a line that says so, for what `subprocess` has as minus a signal."""
-    if code >= 0:
+    """Return the exit code that a process ended with: 1, and a line that names the signal, where one killed it.
+
+    `subprocess` has that as minus the signal, mpirun, of a rank, as 128 and the signal.
+    """
+    number = -code if code < 0 else code - 128
+    if code >= 0 and number not in DEADLY:
         return code
-    why = " (out of memory?)" if code == -signal.SIGKILL else ""
-    line = f"failed: {what} was killed by {signal.Signals(-code).name}{why}; what it finished is saved"
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    why = " (out of memory?)" if number == signal.SIGKILL else ""
+    line = f"failed: {what} was killed by {name}{why}; what it finished is saved"
     print(f"{line}, the same command goes on from there", file=sys.stderr, flush=True)
     return 1
 
