@@ -30,7 +30,8 @@ def _json_types(annotation: Any) -> set[type]:
     return types | {int} if float in types else types
 
 
-KINDS = {name: _json_types(get_type_hints(Evaluation)[name]) for name in KEYS if name not in UNCHECKED}
+_ANNOTATIONS = get_type_hints(Evaluation)
+KINDS = {name: _json_types(_ANNOTATIONS[name]) for name in KEYS if name not in UNCHECKED}
 
 
 def save_evaluation(folder: Path, evaluation: Evaluation) -> Path:

@@ -19,23 +19,27 @@ SCRIPTS = {"collect": "collect_rollouts.py", "vae": "train_vae.py", "series": "e
 NETWORKS = {"series": ("vae",), "rnn": ("vae",), "controller": ("vae", "rnn")}  # that a stage is made with
 LETTERS = {"vae": "V", "rnn": "M"}
 WEIGHTS = "weights.npz"
-FIRST_FRAMES = "initial_z.npz"
+FIRST_FRAMES = "initial_z.npz"  # of the series
 DIGESTS_KEY = "made_from"  # in a record, of the SHA-256 of its networks' weights, see `network_digests`
 
 
 def weights_digest(run: Path, network: str) -> str:
     """Return the SHA-256 of the weights of a run's "vae" or "rnn"; InputError where they are missing or damaged."""
-    again = f"run scripts/{SCRIPTS[network]} first, or again after deleting the folder"
-    return hashlib.sha256(read_file(run / FOLDERS[network] / WEIGHTS, again)).hexdigest()
+    return _digest(run, network, WEIGHTS)
 
 
 def first_frames_digest(run: Path) -> str:
     """Return the SHA-256 of the encoded first frames that a run's dreams start from; InputError where they are missing.
 
-    They are not among what a record tells: what is trained in a dream may be played elsewhere.
+    They are not among a record's networks, others of which are refused wherever it is read: what learned in one dream
+    may be played elsewhere.
     """
-    again = f"run scripts/{SCRIPTS['series']} first, or again after deleting the folder"
-    return hashlib.sha256(read_file(run / FOLDERS["series"] / FIRST_FRAMES, again)).hexdigest()
+    return _digest(run, "series", FIRST_FRAMES)
+
+
+def _digest(run: Path, stage: str, name: str) -> str:
+    again = f"run scripts/{SCRIPTS[stage]} first, or again after deleting the folder"
+    return hashlib.sha256(read_file(run / FOLDERS[stage] / name, again)).hexdigest()
 
 
 def network_digests(run: Path, stage: str) -> dict[str, dict[str, str]]:

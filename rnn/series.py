@@ -11,6 +11,7 @@ import numpy as np
 
 from experiment.errors import InputError
 from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
+from experiment.stages import FIRST_FRAMES
 from vae.latents import sample_z
 
 KEYS = ("mu", "logvar", "action", "reward", "terminated")  # of each step of a series
@@ -61,7 +62,7 @@ def write_shard(path: Path, series: list[Series]) -> None:
 
 def write_initial(folder: Path, initial: InitialLatents) -> None:
     """Write the first frames that dreams start from."""
-    write_npz(folder / "initial_z.npz", {"mu": initial.mu, "logvar": initial.logvar})
+    write_npz(folder / FIRST_FRAMES, {"mu": initial.mu, "logvar": initial.logvar})
 
 
 def read_shard(path: Path, z_size: int, action_size: int) -> list[Series]:
@@ -102,7 +103,7 @@ def load_series(folder: Path, z_size: int, action_size: int) -> tuple[list[Serie
 
 def load_initial(folder: Path, z_size: int) -> InitialLatents:
     """Return the first frames that dreams start from; InputError where they are missing or damaged."""
-    path = Path(folder) / "initial_z.npz"
+    path = Path(folder) / FIRST_FRAMES
     arrays = read_npz(path, {k: ArraySpec("float32", ("n", z_size)) for k in ("mu", "logvar")}, ADVICE)
     for key, array in arrays.items():
         check_finite(array, key, path, AGAIN)

@@ -105,6 +105,11 @@ class Parser(argparse.ArgumentParser):
         fail(f"{self.prog}: {message} (see --help)")
         raise SystemExit(2)
 
+    def refuse_temperature_of_no_dream(self, arguments: argparse.Namespace) -> None:
+        """End with a line where --temperature is given and the dream is not among --world, a word or several."""
+        if arguments.temperature and "dream" not in arguments.world:
+            self.error("argument --temperature: is of the dream; add --world dream, or leave it out")
+
 
 def parser(
     doc: str, preset: bool = True, fields: bool = True, seed_help: str = "seed of the run (default 0)"

@@ -53,8 +53,7 @@ def parse():
     for policy in arguments.policy:
         if policy not in ("agent", COLLECTOR, *(known := cli.task(arguments.task).policies)):
             parser.error(f"argument --policy: {policy} is not one of agent, {COLLECTOR}, {', '.join(known)}")
-    if arguments.temperature and "dream" not in arguments.world:
-        parser.error("argument --temperature: is of the dream; add --world dream, or leave it out")
+    parser.refuse_temperature_of_no_dream(arguments)
     for name in ("controller", "checkpoint"):
         if getattr(arguments, name) is not None and "agent" not in arguments.policy:
             parser.error(f"argument --{name}: is of the agent; add agent to --policy, or leave it out")

@@ -34,8 +34,7 @@ def parse():
     parser.add_argument("--episodes", type=cli.positive, default=100, help="episodes (100)")
     parser.add_argument("--seed", type=cli.seed, default=7, help="seed of the episodes (7)")
     arguments = parser.parse_args()
-    if arguments.temperature and arguments.world == "real":
-        parser.error("argument --temperature: is of the dream; add --world dream, or leave it out")
+    parser.refuse_temperature_of_no_dream(arguments)
     return arguments
 
 
