@@ -89,9 +89,16 @@ QUICK = replace(
         decay=0.9975,
         validate_every=200,
     ),
-    # the first 400 frames tell good policies from bad ones
+    # the first 400 frames tell good policies from bad ones, and 40 without a tile a car that has stopped
     controller=replace(
-        CONTROLLER, popsize=24, rollouts=2, time_limit=400, generations=55, evaluate_every=5, evaluate_rollouts=16
+        CONTROLLER,
+        popsize=24,
+        rollouts=2,
+        time_limit=400,
+        stall_limit=40,
+        generations=55,
+        evaluate_every=5,
+        evaluate_rollouts=16,
     ),
 )
 

@@ -1,10 +1,11 @@
 """Copy what is worth publishing of a finished run: weights, scores, curves and a dozen frames, without its episodes
 and series.
 
-    python scripts/release.py --run runs/paper --to results/doomrnn [--float16]
+    python scripts/release.py --run runs/paper --to results/doomrnn [--float16] [--precision float32]
 
 The copy is a run folder: scripts/evaluate.py plays its controllers, scripts/report.py makes its page. With --float16
-the weights of V and M take half the space; evaluate the copy before you publish scores of it.
+the weights of V and M take half the space; evaluate the copy before you publish scores of it. Its agents play in the
+run's controller.precision, or in that of --precision: where a search was played in bfloat16, its scores need not be.
 """
 
 import argparse
@@ -17,10 +18,12 @@ import cli
 from controller.checkpoints import find_controller, list_controllers, training_config
 from controller.score_files import load_evaluations, save_evaluation
 from experiment.checkpoints import save_model
+from experiment.config import PRECISIONS
 from experiment.errors import InputError, command
 from experiment.files import read_sealed, write_manifest, write_sealed
 from experiment.stages import DIGESTS_KEY, network_digests
 
+PRECISION = "controller.precision"
 FILES = {  # what is copied of a stage as it is
     "vae": ("metrics.jsonl", "timing.jsonl", "begun.json", "done.json"),
     "series": ("initial_z.npz", "begun.json", "done.json"),
@@ -36,12 +39,13 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="a folder that is not there yet")
     parser.add_argument("--float16", action="store_true", help="store the weights of V and M in half precision")
+    parser.add_argument("--precision", choices=PRECISIONS, help="of the copy's rollouts (the run's)")
     arguments = parser.parse_args()
     with cli.ending_well():
-        release(arguments.run, arguments.to, "float16" if arguments.float16 else "float32")
+        release(arguments.run, arguments.to, "float16" if arguments.float16 else "float32", arguments.precision)
 
 
-def release(source: Path, target: Path, dtype: str) -> None:
+def release(source: Path, target: Path, dtype: str, precision: str | None) -> None:
     """Copy the stages, then list each copied folder's files in a manifest."""
     run = cli.open_existing(source)
     cli.need_models(run)
@@ -57,7 +61,7 @@ def release(source: Path, target: Path, dtype: str) -> None:
 
     models = {"vae": load_vae(source / "vae"), "rnn": load_rnn(source / "rnn")}
     try:
-        copy_all(run, target, models, dtype)
+        copy_all(run, target, models, dtype, precision)
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)  # half a release looks like a whole one
         raise
@@ -67,10 +71,10 @@ def release(source: Path, target: Path, dtype: str) -> None:
     print("next:", command(*following, "--episodes", 100, "--seed", 7))
 
 
-def copy_all(run, target: Path, models: dict, dtype: str) -> None:
-    """Write the whole release of a run, with the weights of its V and M in this type."""
+def copy_all(run, target: Path, models: dict, dtype: str, precision: str | None) -> None:
+    """Write the whole release of a run: weights of V and M in this type, rollouts in this precision (None: the run's)."""
     target.mkdir(parents=True)
-    write_sealed(target / "config.json", configuration(run))
+    write_sealed(target / "config.json", configuration(run, precision))
     for stage, names in FILES.items():
         copy(run.path / stage, target / stage, names)
         if stage in models:
@@ -84,19 +88,22 @@ def copy_all(run, target: Path, models: dict, dtype: str) -> None:
     keep_frames(run, target)
 
 
-def configuration(run) -> dict:
+def configuration(run, precision: str | None) -> dict:
     """Return the run's configuration, with C's settings of the controller that plays by default.
 
-    The run's own are those of the command run last, which may have trained another one. Its precision and what ends
-    its dreams stay: scores are of these, whatever a controller was trained in.
+    The run's own are those of the command run last, which may have trained another one. What ends its dreams stays, and
+    so does its precision unless another one is given: scores are of these, whatever a controller was trained in.
     """
-    values = read_sealed(run.path / "config.json")
+    values, own = read_sealed(run.path / "config.json"), run.stages.controller
     try:
         folder = find_controller(run.path, usual=cli.task(run.task).usual_controller)
-    except InputError:  # none, or several of which none is the usual one
-        return values
-    own = run.stages.controller
-    config = replace(training_config(folder, own), precision=own.precision, death=own.death)
+    except InputError:  # there is none, or several of which none is the usual one
+        config = own
+    else:
+        config = training_config(folder, own)
+    config = replace(config, precision=precision or own.precision, death=own.death)
+    if PRECISION in (said := values.get("overrides", {})):
+        values["overrides"] = said | {PRECISION: config.precision}
     return values | {"stages": values["stages"] | {"controller": vars(config)}}
 
 

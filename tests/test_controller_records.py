@@ -50,13 +50,20 @@ def test_the_next_iteration_inherits_from_who_plays(mixed):
 
 
 def test_a_release_tells_who_plays_by_default(mixed):
-    """Its configuration is the usual controller's, sealed, and opens as a run's."""
+    """Its configuration is the usual controller's, sealed, and opens as a run's; its rollouts are in the run's
+    precision, or in one that is asked for, whatever a command had set.
+    """
     import cli
     from release import configuration
 
-    write_sealed(mixed.path / "config.json", configuration(mixed))
-    made = cli.open_existing(mixed.path).stages.controller
-    assert (made.generations, made.validation_games, made.temperature) == (151, 64, 1.15)
+    file = mixed.path / "config.json"
+    write_sealed(file, read_sealed(file) | {"overrides": {"controller.precision": "float32"}})
+    for asked, precision in ((None, "float32"), ("bfloat16", "bfloat16")):
+        write_sealed(file, configuration(cli.open_existing(mixed.path), asked))
+        run = cli.open_existing(mixed.path)
+        made = run.stages.controller
+        assert (made.generations, made.validation_games, made.temperature) == (151, 64, 1.15)
+        assert made.precision == run.overrides["controller.precision"] == precision
 
 
 def test_the_released_configuration():

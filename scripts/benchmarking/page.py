@@ -43,7 +43,8 @@ WHY = {  # of a missed target: what other measurements say about it; {measure/se
     "and an array handed over each way",
     "generation: ours, outside": "CMA-ES of 1,088 weights asks and tells, and files are written, while no rank plays",
     "carracing_agent: ours / parts": "the environment alone reaches {carracing_agent/parts, environment rate} steps/s, "
-    "the networks {carracing_agent/parts, networks rate}; alternating, each is slower than alone (docs/carracing.md)",
+    "the networks {carracing_agent/parts, networks rate}; alternating, each is slower than alone "
+    "(docs/carracing_renderer.md)",
     "carracing_agent: bfloat16 / parts bfloat16": "as above, and what does not shrink with the networks weighs more",
     "doom_agent: ours / parts": "16 environments in turn reach {doom_agent/parts, environment rate} steps/s, the "
     "networks {doom_agent/parts, networks rate}; alternating, each finds the caches full of the other's data",
