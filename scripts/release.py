@@ -72,7 +72,7 @@ def release(source: Path, target: Path, dtype: str, precision: str | None) -> No
 
 
 def copy_all(run, target: Path, models: dict, dtype: str, precision: str | None) -> None:
-    """Write the whole release of a run: weights of V and M in this type, rollouts in this precision (None: the run's)."""
+    """Write the whole release of a run: weights of V and M in this type, rollouts in this precision (the run's)."""
     target.mkdir(parents=True)
     write_sealed(target / "config.json", configuration(run, precision))
     for stage, names in FILES.items():
