@@ -4,6 +4,7 @@ import io
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 from commands import ROOT
@@ -121,3 +122,20 @@ def test_a_page_names_what_failed(tmp_path, monkeypatch):
     ]
     assert page.count == 1 and text.count("Could not be made: ") == 3 and "weights.npz: damaged" in text
     assert not (tmp_path / "report" / "agent.mp4").exists()
+
+
+def test_curves_of_all_controllers_by_environment_steps(monkeypatch):
+    """Those of the released CarRacing run, zh on the untrained M among them, over the authors'."""
+    import cli
+    from reporting import figures
+    from reporting.sections import Report
+
+    drawn = []
+    monkeypatch.setattr(figures, "lines", lambda curves, *_, **__: drawn.extend(curves))
+    page = SimpleNamespace(figure=lambda name, *_: None)
+    Report(cli.open_existing(ROOT / "results" / "carracing"), page, None, 7)._by_steps()
+    labels, colors, steps, scores = zip(*drawn, strict=True)
+    assert labels == ("real-z-s0", "real-z_hidden-s0", "real-zh-s0", "real-zh-s0, untrained M", "authors' run")
+    assert len(set(colors)) == len(colors)
+    assert [round(max(xs) / 1e6, 1) for xs in steps[:4]] == [20.8, 20.1, 40.5, 20.7]  # docs/carracing.md
+    assert [round(max(ys)) for ys in scores[:4]] == [763, 715, 839, 794]

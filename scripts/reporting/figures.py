@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from controller.survival import Curve
 from controller.task import temperature_text
 
-OURS, THEIRS, THIRD, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe and Ito's, safe for the colour-blind
-COLORS = (OURS, THIRD, GREY)  # of our own curves
+# Okabe and Ito's, safe for the colour-blind
+OURS, THEIRS, THIRD, FOURTH, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"
+COLORS = (OURS, THIRD, GREY, FOURTH)  # of our own curves
 plt.rcParams.update(
     {
         "font.size": 10,

@@ -11,6 +11,7 @@ import numpy as np
 from reporting import figures, survival
 from reporting.claims import CORRECTION, PAPER, all_claims
 from reporting.claims_page import page_entry
+from reporting.evidence import UNTRAINED
 from reporting.page import Page
 from reporting.tables import row
 
@@ -284,7 +285,7 @@ class Report:
         self.page.heading("C", "Mean return of a generation of CMA-ES, over the authors' published run.")
         found = [(path.parent.name, read_metrics(path.parent)) for path in self._controllers("metrics.jsonl")]
         curves = [
-            (name, figures.COLORS[number % 3], [r["step"] for r in rows], [r["mean"] for r in rows])
+            (name, figures.COLORS[number % len(figures.COLORS)], [r["step"] for r in rows], [r["mean"] for r in rows])
             for number, (name, rows) in enumerate(found)
             if rows
         ]
@@ -300,12 +301,17 @@ class Report:
         return self._transfer()
 
     def _by_steps(self) -> None:
-        """Draw how the means of controllers trained in the real task did, by environment steps, over the authors'."""
+        """Draw how the means of controllers trained in the real task did, by environment steps, over the authors'.
+
+        Those on an untrained M, whose run lies in this run's folder, are among them.
+        """
         curves = []
-        for path in self._controllers("evaluations.jsonl"):
-            xs, ys = scores_by_steps(path.parent)
-            if len(xs) > 1:
-                curves.append((path.parent.name, figures.COLORS[len(curves) % 3], xs, ys))
+        for run in (self.run.path, *sorted(self.run.path.glob(f"{UNTRAINED}*/"))):
+            for folder in list_controllers(run, "evaluations.jsonl"):
+                xs, ys = scores_by_steps(folder)
+                label = folder.name if run == self.run.path else f"{folder.name}, {run.name} M"
+                if len(xs) > 1:
+                    curves.append((label, figures.COLORS[len(curves) % len(figures.COLORS)], xs, ys))
         theirs = self.paper.get("evaluated", {})
         if not curves:
             return
