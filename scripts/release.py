@@ -23,7 +23,6 @@ from experiment.errors import InputError, command
 from experiment.files import read_sealed, write_manifest, write_sealed
 from experiment.stages import DIGESTS_KEY, network_digests
 
-PRECISION = "controller.precision"
 FILES = {  # what is copied of a stage as it is
     "vae": ("metrics.jsonl", "timing.jsonl", "begun.json", "done.json"),
     "series": ("initial_z.npz", "begun.json", "done.json"),
@@ -102,9 +101,9 @@ def configuration(run, precision: str | None) -> dict:
     else:
         config = training_config(folder, own)
     config = replace(config, precision=precision or own.precision, death=own.death)
-    if PRECISION in (said := values.get("overrides", {})):
-        values["overrides"] = said | {PRECISION: config.precision}
-    return values | {"stages": values["stages"] | {"controller": vars(config)}}
+    told = {f"controller.{name}": value for name, value in vars(config).items()}
+    overrides = {name: told.get(name, value) for name, value in values.get("overrides", {}).items()}
+    return values | {"overrides": overrides, "stages": values["stages"] | {"controller": vars(config)}}
 
 
 def copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
