@@ -51,6 +51,11 @@ def strips(rows: list[tuple[str, np.ndarray]], columns: list[str] | None = None)
     return figure
 
 
+def color(number: int) -> str:
+    """Return the colour of our own curve of this number; they come round again."""
+    return COLORS[number % len(COLORS)]
+
+
 def lines(curves: list[tuple[str, str, list[float], list[float]]], x: str, y: str, log: bool = False) -> Figure:
     """Draw curves (label, colour, xs, ys)."""
     figure, axis = plt.subplots(figsize=(7, 3.4))

@@ -285,7 +285,7 @@ class Report:
         self.page.heading("C", "Mean return of a generation of CMA-ES, over the authors' published run.")
         found = [(path.parent.name, read_metrics(path.parent)) for path in self._controllers("metrics.jsonl")]
         curves = [
-            (name, figures.COLORS[number % len(figures.COLORS)], [r["step"] for r in rows], [r["mean"] for r in rows])
+            (name, figures.color(number), [r["step"] for r in rows], [r["mean"] for r in rows])
             for number, (name, rows) in enumerate(found)
             if rows
         ]
@@ -309,9 +309,9 @@ class Report:
         for run in (self.run.path, *sorted(self.run.path.glob(f"{UNTRAINED}*/"))):
             for folder in list_controllers(run, "evaluations.jsonl"):
                 xs, ys = scores_by_steps(folder)
-                label = folder.name if run == self.run.path else f"{folder.name}, {run.name} M"
                 if len(xs) > 1:
-                    curves.append((label, figures.COLORS[len(curves) % len(figures.COLORS)], xs, ys))
+                    label = folder.name if run == self.run.path else f"{folder.name}, {run.name} M"
+                    curves.append((label, figures.color(len(curves)), xs, ys))
         theirs = self.paper.get("evaluated", {})
         if not curves:
             return
