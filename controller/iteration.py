@@ -105,7 +105,7 @@ def earlier_episodes(run: Path) -> tuple[list[Path], list[Path]]:
 def following_stages(stages: Stages) -> Stages:
     """Return the settings of the next iteration: those that `stages.iterate` changes."""
     wanted, frozen = stages.iterate, not stages.iterate.vae_epochs
-    changed: dict[str, dict[str, Any]] = {"vae": {} if frozen else {"final_learning_rate": 0.0}}
+    changed: dict[str, dict[str, Any]] = {"vae": {} if frozen else {"final_learning_rate": 0.0, "start": ""}}
     for name, source in FOLLOWING.items():
         stage, key = name.split(".")
         if (stage == "vae" and frozen) or (source == "vae_max_frames" and not wanted.vae_max_frames):

@@ -16,6 +16,7 @@ from experiment.errors import InputError
 from experiment.files import read_sealed, write_manifest, write_sealed
 from experiment.runs import Run
 from experiment.stage_folder import finish
+from experiment.stages import weights_digest
 from rnn.config import SeriesConfig
 from rnn.series import load_series
 from vae.model import VAE
@@ -189,3 +190,22 @@ def test_a_search_in_the_real_task_reads_no_temperature(tmp_path, inside):
     assert done.returncode == 0 and "already finished; nothing to do" in done.stdout, done.stderr
     done = inside(*words, "--temperature", 0.5, "--set", "controller.popsize=8")
     assert_refused(done, 2, "made with other settings (controller.popsize is 64, requested 8);")
+
+
+def test_v_goes_on_from_another_runs(smoke, tmp_path, inside):
+    """Trained on with hardly any learning rate it is that V still; its record tells which; another size is refused."""
+    run = tmp_path / "run"
+    for part in ("rollouts", "config.json"):
+        copy = shutil.copytree if (smoke.path / part).is_dir() else shutil.copyfile
+        run.mkdir(exist_ok=True)
+        copy(smoke.path / part, run / part)
+    words = ("train_vae.py", "doomrnn", "--run", run, "--set")
+    assert_refused(inside(*words, "vae.start=nowhere"), 2, "nowhere: no such folder")
+    assert_refused(inside(*words, f"vae.start={smoke.path}", "--set", "vae.z_size=8"), 2, "z_size 64, not 8")
+    assert not (run / "vae").exists()
+    slow = ("--set", "vae.learning_rate=1e-9", "--set", "vae.final_learning_rate=1e-9")
+    assert inside(*words, f"vae.start={smoke.path}", *slow).returncode == 0
+    assert read_sealed(run / "vae/begun.json")["start"] == weights_digest(smoke.path, "vae")
+    was, now = (dict(np.load(path / "vae/weights.npz")) for path in (smoke.path, run))
+    assert all(np.abs(was[name] - now[name]).max() < 1e-6 for name in was)
+    assert any((was[name] != now[name]).any() for name in was)

@@ -316,6 +316,8 @@ def test_settings_of_the_next_iteration():
     assert (following.collect.episodes, following.vae.epochs, following.controller.generations) == (7, 0.25, 3)
     assert following.rnn.epochs == 2.0 and following_stages(following) == following
     assert following.vae.max_frames == stages.vae.max_frames
+    went_on = replace(stages, vae=replace(stages.vae, start="another run"))  # the next one goes on from this one's V
+    assert following_stages(went_on) == following
     fewer = replace(stages, iterate=IterateConfig(vae_epochs=0.25, vae_max_frames=900))
     assert following_stages(fewer).vae.max_frames == 900
     frozen = replace(stages, iterate=IterateConfig(vae_max_frames=900))

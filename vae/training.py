@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from experiment.checkpoints import load_model
+from experiment.errors import InputError
 from experiment.keras_settings import adam
 from experiment.random_streams import Purpose
 from experiment.training_loop import Schedule, train, updates_of
@@ -29,6 +30,17 @@ def load_vae(folder: Path, precision: str | None = None) -> VAE:
     Raises InputError where its files are missing or damaged.
     """
     return load_model(VAE, folder, "weights", ADVICE, precision)
+
+
+def starting_vae(folder: Path, config: VAEConfig) -> VAE:
+    """Return the V of another run's ``vae`` folder, to be trained on as `config` says.
+
+    Raises InputError where its z has another size, and what `load_vae` raises.
+    """
+    model = load_vae(folder, config.precision)
+    if model.z_size != config.z_size:
+        raise InputError(f"--set vae.start: {folder} has z_size {model.z_size}, not {config.z_size}")
+    return model
 
 
 class VAETrainer:
