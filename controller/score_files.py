@@ -41,6 +41,17 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> Path:
     return path
 
 
+def load_evaluation(path: Path, advice: str = "delete it and evaluate again") -> Evaluation:
+    """Return the evaluation in a file; InputError, with `advice`, where it is not there or not one."""
+    values = read_json(path)
+    try:
+        found = Evaluation(**values)
+        _check(found)
+    except TypeError as error:
+        raise InputError(f"{path}: not an evaluation ({first_line(error)}); {advice}") from None
+    return found
+
+
 def load_evaluations(
     folder: Path, precision: str | None = None, advice: str = "delete it and evaluate again"
 ) -> list[Evaluation]:
@@ -48,14 +59,7 @@ def load_evaluations(
 
     Raises InputError, with `advice`, where a file is not one.
     """
-    found = []
-    for path in sorted(Path(folder).glob("[!.]*.json")):
-        values = read_json(path)
-        try:
-            found.append(Evaluation(**values))
-            _check(found[-1])
-        except TypeError as error:
-            raise InputError(f"{path}: not an evaluation ({first_line(error)}); {advice}") from None
+    found = [load_evaluation(path, advice) for path in sorted(Path(folder).glob("[!.]*.json"))]
     return [evaluation for evaluation in found if precision is None or evaluation.in_precision(precision)]
 
 

@@ -48,6 +48,7 @@ ORDER = (
     "test_controller.py",
     "test_evaluation.py",
     "test_statistics.py",
+    "test_compare_scores.py",
     "test_survival.py",
     "test_controller_records.py",
     "test_claims.py",
