@@ -30,6 +30,7 @@ from experiment.runs import Run, save_run
 from experiment.stage_folder import finished, is_begun
 from experiment.stages import network_digests, refuse_other_networks, weights_digest
 from rnn.series import shard_path
+from vae.config import NEW
 from vae.episodes import episode_path, list_episodes, split_episodes
 
 BEFORE = "before"
@@ -105,7 +106,7 @@ def earlier_episodes(run: Path) -> tuple[list[Path], list[Path]]:
 def following_stages(stages: Stages) -> Stages:
     """Return the settings of the next iteration: those that `stages.iterate` changes."""
     wanted, frozen = stages.iterate, not stages.iterate.vae_epochs
-    changed: dict[str, dict[str, Any]] = {"vae": {} if frozen else {"final_learning_rate": 0.0, "start": ""}}
+    changed: dict[str, dict[str, Any]] = {"vae": {} if frozen else {"final_learning_rate": 0.0, "start": NEW}}
     for name, source in FOLLOWING.items():
         stage, key = name.split(".")
         if (stage == "vae" and frozen) or (source == "vae_max_frames" and not wanted.vae_max_frames):

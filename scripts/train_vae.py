@@ -9,6 +9,7 @@ from controller.iteration import earlier_episodes, previous, refuse_frozen_vae, 
 from experiment.errors import command
 from experiment.runs import FOLDERS, existing_run
 from experiment.stages import run_stage, weights_digest
+from vae.config import NEW
 from vae.episodes import list_episodes, split_episodes
 from vae.frames import FrameStream, sample_frames
 
@@ -21,7 +22,7 @@ def main() -> None:
         cli.need_episodes(run)
         refuse_frozen_vae(run)
         config = run.stages.vae
-        origin = existing_run(config.start) if config.start else None
+        origin = existing_run(config.start) if config.start != NEW else None
 
         def produce(folder):
             cli.load_tensorflow()

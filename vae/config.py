@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from experiment.config import FASTER, PRECISIONS, Settings, setting
 
+NEW = "new"  # weights
 ADVICE = "run scripts/train_vae.py first, or again after deleting the folder"
 
 
@@ -19,7 +20,7 @@ class VAEConfig(Settings):
     final_learning_rate: float = setting(
         0.0, "final learning rate (linear decay); 0: constant", source="authors' code", least=0.0
     )
-    start: str = setting("", "run whose V this one goes on from; empty: new weights", unit="folder", added=True)
+    start: str = setting(NEW, "run whose V is trained further; new: random weights", unit="folder", added=True)
     batch_size: int = setting(100, "batch size", unit="frames", source="authors' code", least=1)
     epochs: float = setting(
         1.0, "passes over the training frames", unit="passes", source="paper, appendix A.1", above=0.0
