@@ -40,6 +40,7 @@ class RNNConfig(Settings):
         True, "predict the end of the episode, and read restart flags", source="paper, section 4.2"
     )
     reward_head: bool = setting(False, "predict each step's reward (to train C in the dream)")
+    count_steps: bool = setting(False, "a unit of the LSTM counts the episode's steps", added=True)
     regime: str = setting(
         "concatenated",
         "rows cut from joined episodes, or whole episodes",

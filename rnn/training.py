@@ -18,6 +18,7 @@ from rnn.config import ADVICE, RNNConfig
 from rnn.losses import MDNRNNLoss, mdnrnn_loss
 from rnn.model import MDNRNN
 from rnn.series import Series
+from rnn.step_counter import count_steps, counts_steps
 
 LOG_EVERY = 50  # updates
 REGIMES = {"concatenated": ConcatenatedBatches, "episodes": EpisodeBatches}
@@ -25,8 +26,8 @@ Batches = ConcatenatedBatches | EpisodeBatches
 
 
 def build_rnn(config: RNNConfig, z_size: int, action_size: int, seed: int) -> MDNRNN:
-    """Return M with the initial weights of this seed."""
-    return MDNRNN(
+    """Return M with the initial weights of this seed, one of its units a counter of steps where `config` says so."""
+    model = MDNRNN(
         z_size,
         action_size,
         config.hidden_size,
@@ -36,6 +37,9 @@ def build_rnn(config: RNNConfig, z_size: int, action_size: int, seed: int) -> MD
         seed=Purpose.RNN_WEIGHTS.stream(seed).initial_weights_seed(),
         precision=config.precision,
     )
+    if config.count_steps:
+        count_steps(model)
+    return model
 
 
 def load_rnn(folder: Path, precision: str | None = None) -> MDNRNN:
@@ -207,9 +211,9 @@ def train_rnn(
 ) -> dict[str, float]:
     """Train M into `folder`, from its checkpoint if there is one; return the held-out losses of the kept weights.
 
-    start: an M to go on from, in place of a new one; InputError where it is of another shape. new, new_share: how many
-    of `training`, the first ones, are the newest, and the share of a batch that is theirs. sources: parts of
-    `held_out`, whose losses are recorded as ``<source>_<loss>`` at each validation, too. Writes what
+    start: an M to go on from, in place of a new one, and which is changed; InputError where it is of another shape.
+    new, new_share: how many of `training`, the first ones, are the newest, and the share of a batch that is theirs.
+    sources: parts of `held_out`, whose losses are recorded as ``<source>_<loss>`` at each validation, too. Writes what
     `experiment.training_loop` writes, and raises what it raises. With 0 epochs M keeps its initial weights.
     """
     _refuse_lost_ends([*training, *held_out], config)
@@ -218,6 +222,8 @@ def train_rnn(
     model = build_rnn(config, training[0].mu.shape[1], training[0].action.shape[1], seed)
     if start is not None and model_arguments(start) != (wanted := model_arguments(model)):
         raise InputError(f"M cannot go on from one of another shape: {model_arguments(start)}, requested {wanted}")
+    if start is not None and config.count_steps and not counts_steps(start):
+        count_steps(start)
     schedule = Schedule(
         updates=updates_of(config.epochs, batches.per_epoch),
         frames=config.batch_size * config.sequence_length,

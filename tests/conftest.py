@@ -60,6 +60,7 @@ ORDER = (
     "test_vae_model.py",
     "test_mdn.py",
     "test_rnn_model.py",
+    "test_step_counter.py",
     "test_published_rnn.py",
     "test_encoding.py",
     "test_training.py",
