@@ -188,6 +188,8 @@ def _plays(part: str, signed: dict[str, Any], stages: Stages) -> bool:
 
 def _refuse_other_shapes(old: Run[Stages], wanted: Run[Stages]) -> None:
     """Raise InputError where settings differ that belong to a V and an M which go on."""
+    if wanted.stages.iterate.vae_epochs and wanted.stages.vae.start != NEW:
+        raise InputError(f"--set vae.start: an iteration's V goes on from that of {old.path}; leave it out")
     frozen = not wanted.stages.iterate.vae_epochs
     names = [("vae", key) for key in (vars(old.stages.vae) if frozen else ("z_size", "precision"))]
     for stage, key in [*names, *(("rnn", key) for key in SHAPES)]:

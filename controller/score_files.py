@@ -43,7 +43,7 @@ def save_evaluation(folder: Path, evaluation: Evaluation) -> Path:
 
 def load_evaluation(path: Path, advice: str = "delete it and evaluate again") -> Evaluation:
     """Return the evaluation in a file; InputError, with `advice`, where it is not there or not one."""
-    values = read_json(path)
+    values = read_json(path, advice)
     try:
         found = Evaluation(**values)
         _check(found)

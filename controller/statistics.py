@@ -148,6 +148,11 @@ class Estimate:
         """Return the one-sided p of "the true value is at or above `bound`"."""
         return float(special.stdtr(self.df, self.t(bound)))
 
+    @property
+    def p_different(self) -> float:
+        """The two-sided p of "the true value is 0"."""
+        return 2 * min(self.p_above(0.0), self.p_below(0.0), 0.5)
+
     def interval(self, level: float = 0.05) -> tuple[float, float]:
         """Return the two-sided interval of this error level."""
         quantile = float(special.stdtrit(self.df, 1 - level / 2))

@@ -18,7 +18,7 @@ from rnn.config import ADVICE, RNNConfig
 from rnn.losses import MDNRNNLoss, mdnrnn_loss
 from rnn.model import MDNRNN
 from rnn.series import Series
-from rnn.step_counter import count_steps, counts_steps
+from rnn.step_counter import count_steps, counter, trained_share
 
 LOG_EVERY = 50  # updates
 REGIMES = {"concatenated": ConcatenatedBatches, "episodes": EpisodeBatches}
@@ -57,6 +57,7 @@ class RNNTrainer:
         self.model, self.config = model, config
         self.optimizer = adam(config.learning_rate)
         self.optimizer.build(model.trainable_variables)
+        self.shares = trained_share(model)
         self.state = [tf.Variable(tf.zeros((config.batch_size, config.hidden_size))) for _ in range(2)]
         self.update = tf.function(self._update, autograph=False, reduce_retracing=True)
         self.loss = tf.function(self._loss, autograph=False, reduce_retracing=True)
@@ -92,6 +93,8 @@ class RNNTrainer:
         weights = self.model.trainable_variables
         clip = self.config.clip
         gradients = [tf.clip_by_value(g, -clip, clip) for g in tape.gradient(loss.total, weights)]
+        if self.shares:
+            gradients = [g * self.shares.get(w.path, 1.0) for g, w in zip(gradients, weights, strict=True)]
         self.optimizer.learning_rate.assign(learning_rate)
         self.optimizer.apply(gradients, weights)
         for variable, value in zip(self.state, (h, c), strict=True):
@@ -222,8 +225,10 @@ def train_rnn(
     model = build_rnn(config, training[0].mu.shape[1], training[0].action.shape[1], seed)
     if start is not None and model_arguments(start) != (wanted := model_arguments(model)):
         raise InputError(f"M cannot go on from one of another shape: {model_arguments(start)}, requested {wanted}")
-    if start is not None and config.count_steps and not counts_steps(start):
+    if start is not None and counter(start) is None and config.count_steps:
         count_steps(start)
+    if start is not None and counter(start) is not None and not config.count_steps:
+        raise InputError("--set rnn.count_steps=false: the M that goes on counts steps; leave it out")
     schedule = Schedule(
         updates=updates_of(config.epochs, batches.per_epoch),
         frames=config.batch_size * config.sequence_length,

@@ -31,8 +31,10 @@ from experiment.config import describe, override
 from experiment.errors import InputError, command
 from experiment.files import read_json
 from experiment.planning import plan_run
-from experiment.runs import Run, check_task, load_run
+from experiment.runs import Run, check_task, existing_run, load_run
+from experiment.stage_folder import is_begun
 from experiment.stages import need
+from vae.config import NEW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -236,6 +238,8 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[s
     seed = 0 if own_seed or arguments.seed is None else arguments.seed
     explicit |= {"seed"} if arguments.seed is not None and not own_seed else set()
     wanted = Run(arguments.run, arguments.task, preset or "paper", seed, stages)
+    if "vae.start" in explicit and stages.vae.start != NEW and not is_begun(wanted.folder("vae")):
+        existing_run(stages.vae.start)  # at once, and not when all is collected
     return plan_run(arguments.run, wanted, explicit, preset is not None, free, pinned_iterate_fields(wanted))
 
 

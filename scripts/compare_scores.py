@@ -3,10 +3,10 @@
     python scripts/compare_scores.py runs/new/evaluation/real-dream-zch-tau1.15-s0-seed7-n100.json \\
         --with results/doomrnn/evaluation/real-dream-zch-tau1.15-s0-seed7-n100.json
 
-Each side is one or several files of one agent or policy; of several with the same seed, the one with most episodes
-counts. In the real task games of the same seed and number are the same ones: these are paired. The two sides may be
-of different runs. The test is of two agents as they are; what a way of training is worth, over several searches, is
-decided by scripts/verify_claims.py.
+Each side is one or several files of one agent or policy, all in one folder; of several with the same seed, the one with
+most episodes counts. Real episodes of the same seed and number are of the same game, track or start: these are paired.
+The two sides may be of different runs. The test is of two agents as they are; what a way of training is worth, over
+several searches, is decided by scripts/verify_claims.py.
 """
 
 import argparse
@@ -16,13 +16,9 @@ import cli
 
 from experiment.errors import InputError
 
-PARTS = {  # of evaluations that can be one side's, and what they are; older ones do not tell C's weights
-    "who": "an agent or policy",
-    "weights": "weights",
-    "temperature": "a temperature",
-    "precision": "a precision",
-    "settings": "settings",
-}
+ONE_POLICY = ("who", "weights", "temperature", "precision", "settings")  # what evaluations of one side have in common
+ONE_TASK = ("task", "world", "settings")  # what both sides have in common
+EYES = ("width", "preprocess", "renderer", "view")  # settings of env that change how a game is seen, and not the game
 
 
 def parse():
@@ -38,59 +34,76 @@ def main() -> None:
     """Parse, read and compare."""
     arguments = parse()
     with cli.ending_well():
-        from controller.score_files import load_evaluation
-
-        advice = "name files that scripts/evaluate.py wrote"
-        one, other = ([load_evaluation(p, advice) for p in paths] for paths in (arguments.scores, arguments.others))
-        first, path = one[0], arguments.scores[0]
-        for evaluation, of in zip([*one, *other], [*arguments.scores, *arguments.others], strict=True):
-            for field in ("task", "world"):
-                was, found = getattr(first, field), getattr(evaluation, field)
-                if found != was:
-                    raise InputError(f"{of}: of {field} {found}, where {path} is of {was}; compare scores of the same")
-        print(compared(one_policy(one, arguments.scores), one_policy(other, arguments.others)))
+        one, other = (read(paths) for paths in (arguments.scores, arguments.others))
+        refuse_differences([one[0], other[0]], [arguments.scores[0], arguments.others[0]], ONE_TASK)
+        refuse_other_environment(arguments.scores[0].parent, arguments.others[0].parent)
+        print(compared((arguments.scores[0].parent, one), (arguments.others[0].parent, other)))
 
 
-def one_policy(evaluations: list, paths: list[Path]) -> list:
-    """Return the evaluations of one side again; InputError where they are not of one agent or policy."""
-    for field, what in PARTS.items():
-        told = [(value, path) for e, path in zip(evaluations, paths, strict=True) if (value := getattr(e, field)) != ""]
-        if odd := [path for value, path in told if value != told[0][0]]:
-            raise InputError(f"{odd[0]}: of {what} other than in {told[0][1]}; one side is one agent or policy")
-    return evaluations
+def read(paths: list[Path]) -> list:
+    """Return the evaluations of one side; InputError where they are not of one agent or policy."""
+    from controller.score_files import load_evaluation
+
+    found = [load_evaluation(path, "name files that scripts/evaluate.py wrote") for path in paths]
+    refuse_differences(found, paths, ONE_POLICY)
+    for path in paths:
+        if path.parent.resolve() != paths[0].parent.resolve():
+            raise InputError(f"{path}: in another folder than {paths[0]}; one side is one agent or policy of one run")
+    return found
 
 
-def compared(one: list, other: list) -> str:
+def refuse_differences(evaluations: list, paths: list[Path], names: tuple[str, ...]) -> None:
+    """Raise InputError where evaluations differ in a field of `names`; older ones do not tell their C's weights."""
+    for name in names:
+        told = [(value, path) for e, path in zip(evaluations, paths, strict=True) if (value := getattr(e, name)) != ""]
+        for value, path in told:
+            if value != told[0][0]:
+                what = f"{name} {value or 'of the run'}, where {told[0][1]} has {told[0][0] or 'that of the run'}"
+                raise InputError(f"{path}: {what}; these cannot be compared")
+
+
+def refuse_other_environment(one: Path, other: Path) -> None:
+    """Raise InputError where the runs that two folders of evaluations are of play another game, if both are there."""
+    from experiment.files import read_sealed
+
+    runs = [folder.parent / "config.json" for folder in (one, other)]
+    if all(config.exists() for config in runs):
+        games = [read_sealed(config).get("stages", {}).get("env", {}) for config in runs]
+        for key in sorted({*games[0], *games[1]} - {*EYES}):
+            if games[0].get(key) != games[1].get(key):
+                raise InputError(f"{runs[1]}: another env.{key} than in {runs[0]}; these cannot be compared")
+
+
+def compared(one: tuple[Path, list], other: tuple[Path, list]) -> str:
     """Return both means and their difference in words: its standard error, its 95 % interval and its two-sided p."""
     from controller.statistics import FEWEST_PAIRS, Sample, difference, in_words
+    from controller.verdicts import enough, p_words
 
-    # a dream's random numbers are keyed by seed and episode too, but another agent's dream is soon another one
-    worlds = ("real", "real") if one[0].world == "real" else ("one", "other")
+    real = one[1][0].world == "real"  # of dreams no two are the same, once their agents or their M differ
     a, b = (
-        Sample.pooled([(e.seed, e.scores) for e in side], world)
-        for side, world in zip((one, other), worlds, strict=True)
+        Sample.pooled([(e.seed, e.scores) for e in side], "real" if real else str(number))
+        for number, (_, side) in enumerate((one, other))
     )
     if min(len(a), len(b)) < 2:
         raise InputError("a single episode does not tell how scores vary; play more with scripts/evaluate.py")
     found, shared = difference(a, b), len(set(a.games) & set(b.games))
-    low, high = found.interval()
-    paired = f"{shared:,} games in common" if shared >= FEWEST_PAIRS else "not paired"
-    scale = max(abs(a.mean), abs(b.mean))
-    value, error, low, high = (in_words(v, scale) for v in (found.value, found.error, low, high))
-    p = 2 * min(found.p_above(0.0), found.p_below(0.0))
-    return "\n".join(
-        (
-            f"{name(one)}: {a}",
-            f"{name(other)}: {b}",
-            f"difference: {value} (standard error {error}) [{low}, {high}], p = {min(1.0, p):.2g}; {paired}",
-        )
-    )
+    paired = f"{shared:,} episodes are paired" if shared >= FEWEST_PAIRS else "no episodes are paired"
+    if 0 < shared < FEWEST_PAIRS:
+        paired += f": the same {shared} are fewer than {FEWEST_PAIRS}"
+    value, error, low, high = (in_words(v, found.error) for v in (found.value, found.error, *found.interval()))
+    lines = [f"{name(*one)}: {a}", f"{name(*other)}: {b}"]
+    lines += [f"difference: {value} (standard error {error}) [{low}, {high}], {p_words(found.p_different)}; {paired}"]
+    if short := enough(len(a), len(b)):
+        lines += [f"{short}: too few to rest a claim on"]
+    return "\n".join(lines)
 
 
-def name(side: list) -> str:
-    """Return who a side is, and its seeds."""
-    seeds = ", ".join(sorted({str(e.seed) for e in side}, key=int))
-    return f"{side[0].who} (seed {seeds})"
+def name(folder: Path, side: list) -> str:
+    """Return who a side is, where it played, and the seeds of its episodes."""
+    first, seeds = side[0], ", ".join(map(str, sorted({e.seed for e in side})))
+    where = "" if first.temperature is None else f", dream at {first.temperature:.2f}"
+    precision = "" if first.precision == "float32" else f", {first.precision}"
+    return f"{folder}: {first.who}{where}{precision}, seed {seeds}"
 
 
 if __name__ == "__main__":

@@ -3,12 +3,14 @@
 python scripts/train_vae.py doomrnn --run runs/demo
 """
 
+from pathlib import Path
+
 import cli
 
 from controller.iteration import earlier_episodes, previous, refuse_frozen_vae, vae_goes_on
 from experiment.errors import command
-from experiment.runs import FOLDERS, existing_run
-from experiment.stages import run_stage, weights_digest
+from experiment.runs import FOLDERS
+from experiment.stages import run_stage
 from vae.config import NEW
 from vae.episodes import list_episodes, split_episodes
 from vae.frames import FrameStream, sample_frames
@@ -22,14 +24,15 @@ def main() -> None:
         cli.need_episodes(run)
         refuse_frozen_vae(run)
         config = run.stages.vae
-        origin = existing_run(config.start) if config.start != NEW else None
 
         def produce(folder):
             cli.load_tensorflow()
             from vae.training import load_vae, starting_vae, train_vae
 
             training, held_out = split_episodes(list_episodes(run.folder("collect")), run.seed)
-            new, start = len(training), starting_vae(origin / FOLDERS["vae"], config) if origin else None
+            new, start = len(training), None
+            if config.start != NEW:
+                start = starting_vae(folder, Path(config.start).expanduser() / FOLDERS["vae"], config)
             if vae_goes_on(run.path):
                 earlier, start = earlier_episodes(run.path), load_vae(previous(run.path, "vae"))
                 training, held_out = training + earlier[0], held_out + earlier[1]
@@ -47,8 +50,7 @@ def main() -> None:
             return train_vae(folder, data, tests, config, run.seed, start)
 
         following = command("python", "scripts/encode_series.py", task.name, "--run", run.path)
-        labels = {"start": weights_digest(origin, "vae")} if origin else {}
-        run_stage(run, "vae", produce, following, labels)
+        run_stage(run, "vae", produce, following)
 
 
 if __name__ == "__main__":

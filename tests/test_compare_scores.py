@@ -1,69 +1,118 @@
 """Two agents compared by their stored scores."""
 
-import json
+import dataclasses
 
 import numpy as np
 import pytest
 from commands import ROOT, assert_refused
 from scipy import stats
 
+from controller.score_files import load_evaluation, save_evaluation
+from experiment.files import read_sealed, write_sealed
+
 RELEASE = ROOT / "results" / "doomrnn"
-SCORES = RELEASE / "evaluation"
-AGENT, COLD = (f"real-dream-zch-tau{tau}-s0-seed21-n1000.json" for tau in ("1.15", "0.10"))
+SAMPLE = RELEASE / "evaluation" / "real-random-seed7-n100.json"
 
 
 @pytest.fixture
-def compare(inside):
-    """Return what runs the script with files of the released scores."""
+def store(tmp_path):
+    """Return what writes scores, like a released file otherwise, and returns where."""
+    like = load_evaluation(SAMPLE)
 
-    def compared(one: list[str], other: list[str]):
-        return inside("compare_scores.py", *(SCORES / n for n in one), "--with", *(SCORES / n for n in other))
+    def stored(values, folder: str = "a", **changes):
+        made = dataclasses.replace(like, scores=list(map(float, values)), episodes=len(values), **changes)
+        made = dataclasses.replace(made, lengths=[100] * len(values), mean=float(np.mean(values)))
+        return save_evaluation(tmp_path / folder / "evaluation", made)
 
-    return compared
-
-
-def values(name: str) -> np.ndarray:
-    """Return the scores of a released file."""
-    return np.array(json.loads((SCORES / name).read_text())["scores"])
+    return stored
 
 
-def test_the_same_games_are_paired(compare):
-    """As scipy has it."""
-    a, b = values(AGENT), values("real-sweep120-seed21-n1000.json")
-    found = stats.ttest_rel(a, b)
+@pytest.fixture
+def scores():
+    """Return two policies' scores, of 200 episodes that are hard or easy for both."""
+    rng = np.random.default_rng(0)
+    episodes = rng.normal(700, 300, 200)
+    return [episodes + rng.normal(mean, 100, 200) for mean in (0, 15)]
+
+
+def figures(done) -> str:
+    """Return the line of the difference."""
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[2]
+
+
+def test_the_same_episodes_are_paired(store, scores, inside):
+    """As scipy has it; the other way round it is the same difference."""
+    a, b = store(scores[0]), store(scores[1], "b")
+    found = stats.ttest_rel(scores[1], scores[0])
     low, high = found.confidence_interval()
-    done = compare([AGENT], ["real-sweep120-seed21-n1000.json"])
-    assert done.returncode == 0
-    assert f"difference: {a.mean() - b.mean():.0f} (" in done.stdout and f"[{low:.0f}, {high:.0f}]" in done.stdout
-    assert f"p = {found.pvalue:.2g}; 1,000 games in common" in done.stdout
+    told = f"[{low:.2f}, {high:.2f}], p = {found.pvalue:.2g}; 200 episodes are paired"
+    assert figures(inside("compare_scores.py", b, "--with", a)).endswith(told)
+    assert f"[{-high:.2f}, {-low:.2f}], p = {found.pvalue:.2g}" in figures(inside("compare_scores.py", a, "--with", b))
+    again = figures(inside("compare_scores.py", a, "--with", a))
+    assert again == "difference: 0.00 (standard error 0.00) [0.00, 0.00], p = 1; 200 episodes are paired"
 
 
-def test_several_files_are_pooled(compare):
-    """Of two seeds, both count; the same file twice is once."""
-    both = [AGENT, AGENT.replace("seed21-n1000", "seed7-n100")]
-    done = compare([*both, both[0]], [COLD])
-    assert "dream-zch-tau1.15-s0 (seed 7, 21)" in done.stdout and "(1,100)\n" in done.stdout
-    assert "1,000 games in common" in done.stdout
-    assert "difference: 0 (standard error 0) [0, 0], p = 1;" in compare([COLD], [COLD]).stdout
+def test_several_files_are_pooled(store, scores, inside):
+    """Two seeds count both, of one seed the longest file alone."""
+    mine = [store(scores[0]), store(scores[0][:150]), store(scores[1], seed=8)]
+    done = inside("compare_scores.py", *mine, "--with", store(scores[1], "b"))
+    assert "random, seed 7, 8: " in done.stdout and "(400)\n" in done.stdout
+    assert figures(done).endswith("200 episodes are paired")
 
 
-def test_dreams_are_not_paired(compare):
-    """Another agent's dream is another one, whatever its seed."""
-    files = [f"dream-dream-zch-tau{tau}-s0-tau0.10-seed7-n1024.json" for tau in ("0.10", "1.15")]
-    done = compare(files[:1], files[1:])
-    p = stats.ttest_ind(values(files[0]), values(files[1]), equal_var=False).pvalue
-    assert f"p = {p:.2g}; not paired" in done.stdout
+def test_others_are_not_paired(store, scores, inside):
+    """Episodes of another seed, fewer than 30 of the same, and dreams, whatever their seed: Welch's test."""
+    p = stats.ttest_ind(scores[0], scores[1], equal_var=False).pvalue
+    mine = store(scores[0])
+    dreams = [store(v, f, world="dream", temperature=1.0) for v, f in zip(scores, "ab", strict=True)]
+    for done in (
+        inside("compare_scores.py", mine, "--with", store(scores[1], "b", seed=8)),
+        inside("compare_scores.py", dreams[0], "--with", dreams[1]),
+    ):
+        assert figures(done).endswith(f"p = {p:.2g}; no episodes are paired")
+    done = inside("compare_scores.py", mine, "--with", store(scores[1][:20], "b"))
+    assert "no episodes are paired: the same 20 are fewer than 30" in done.stdout
+    assert "20 of 100 episodes: too few to rest a claim on" in done.stdout
+    assert "dream at 1.00, seed 7" in inside("compare_scores.py", dreams[0], "--with", dreams[1]).stdout
 
 
-def test_what_cannot_be_compared_is_refused(compare, inside):
-    """One line each, and none that tells to delete a file."""
-    assert_refused(compare([AGENT, COLD], [COLD]), 2, COLD, "one side is one agent or policy")
-    assert_refused(compare([AGENT], ["dream-dream-zch-tau1.15-s0-tau1.15-seed7-n1024.json"]), 2, "world dream")
-    car = ROOT / "results" / "carracing" / "evaluation" / "real-random-seed7-n100.json"
-    assert car.exists()
-    assert_refused(inside("compare_scores.py", SCORES / AGENT, "--with", car), 2, "task carracing")
-    config = RELEASE / "config.json"
-    done = inside("compare_scores.py", config, "--with", config)
-    assert_refused(done, 2, "not an evaluation", "name files that scripts/evaluate.py wrote")
-    assert "delete" not in done.stderr
-    assert_refused(inside("compare_scores.py", "nowhere.json", "--with", config), 2, "nowhere.json")
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"task": "carracing"}, "task carracing"),
+        ({"world": "dream", "temperature": 1.0}, "world dream"),
+        ({"settings": {"env.skill": 5}}, "settings {'env.skill': 5}"),
+    ],
+)
+def test_another_task_or_world_is_refused(store, scores, inside, changes, words):
+    """In one line that tells which."""
+    other = store(scores[1], "b", **changes)
+    assert_refused(inside("compare_scores.py", store(scores[0]), "--with", other), 2, str(other), words)
+
+
+def test_another_environment_is_refused(store, scores, inside, tmp_path):
+    """Where both runs are there, and not where only the scores are."""
+    mine, other = store(scores[0]), store(scores[1], "b")
+    config = read_sealed(RELEASE / "config.json")
+    for folder, width, skill in (("a", 160, 4), ("b", 640, 4), ("b", 640, 3)):
+        config["stages"]["env"] |= {"width": width, "skill": skill}
+        write_sealed(tmp_path / folder / "config.json", config)
+        done = inside("compare_scores.py", mine, "--with", other)
+        assert done.returncode == (0 if skill == 4 else 2), done.stderr
+    assert_refused(done, 2, "another env.skill")
+    (tmp_path / "b" / "config.json").unlink()
+    assert inside("compare_scores.py", mine, "--with", other).returncode == 0
+
+
+def test_one_side_is_one_policy(store, scores, inside):
+    """Other weights, names or folders are refused; a single episode and what is no evaluation, too."""
+    mine = store(scores[0], weights="one")
+    for changes, word in (({"weights": "two", "seed": 8}, "weights"), ({"policy": "left"}, "who left")):
+        assert_refused(inside("compare_scores.py", mine, store(scores[1], **changes), "--with", mine), 2, word)
+    far = store(scores[1], "b", seed=8)
+    assert_refused(inside("compare_scores.py", mine, far, "--with", mine), 2, str(far), "another folder")
+    assert_refused(inside("compare_scores.py", mine, "--with", store([1.0], "b")), 2, "a single episode")
+    for path in (RELEASE / "config.json", RELEASE, "nowhere.json", ROOT / "README.md"):
+        done = inside("compare_scores.py", mine, "--with", path)
+        assert_refused(done, 2, str(path), "name files that scripts/evaluate.py wrote")

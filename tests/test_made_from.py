@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+import sys
 from types import SimpleNamespace
 
 import commands
@@ -16,7 +17,6 @@ from experiment.errors import InputError
 from experiment.files import read_sealed, write_manifest, write_sealed
 from experiment.runs import Run
 from experiment.stage_folder import finish
-from experiment.stages import weights_digest
 from rnn.config import SeriesConfig
 from rnn.series import load_series
 from vae.model import VAE
@@ -192,20 +192,24 @@ def test_a_search_in_the_real_task_reads_no_temperature(tmp_path, inside):
     assert_refused(done, 2, "made with other settings (controller.popsize is 64, requested 8);")
 
 
-def test_v_goes_on_from_another_runs(smoke, tmp_path, inside):
-    """Trained on with hardly any learning rate it is that V still; its record tells which; another size is refused."""
-    run = tmp_path / "run"
-    for part in ("rollouts", "config.json"):
-        copy = shutil.copytree if (smoke.path / part).is_dir() else shutil.copyfile
-        run.mkdir(exist_ok=True)
-        copy(smoke.path / part, run / part)
+def test_v_goes_on_from_another_runs(smoke, tmp_path, inside, monkeypatch):
+    """Trained on with hardly any learning rate it is that V still, also where it is resumed and that run is gone."""
+    run, first = tmp_path / "run", tmp_path / "first"
+    shutil.copytree(smoke.path, first)
+    shutil.copytree(smoke.path / "rollouts", run / "rollouts")
+    shutil.copyfile(smoke.path / "config.json", run / "config.json")
     words = ("train_vae.py", "doomrnn", "--run", run, "--set")
     assert_refused(inside(*words, "vae.start=nowhere"), 2, "nowhere: no such folder")
-    assert_refused(inside(*words, f"vae.start={smoke.path}", "--set", "vae.z_size=8"), 2, "z_size 64, not 8")
+    assert_refused(inside(*words, f"vae.start={run}"), 2, f"{run / 'vae' / 'weights.json'}: ", "with a trained V")
+    assert_refused(inside(*words, f"vae.start={first}", "--set", "vae.z_size=8"), 2, "z_size 64, not 8")
     assert not (run / "vae").exists()
     slow = ("--set", "vae.learning_rate=1e-9", "--set", "vae.final_learning_rate=1e-9")
-    assert inside(*words, f"vae.start={smoke.path}", *slow).returncode == 0
-    assert read_sealed(run / "vae/begun.json")["start"] == weights_digest(smoke.path, "vae")
+    with monkeypatch.context() as patch:  # killed with its first update
+        patch.setattr("vae.training.train", lambda *a: sys.exit(137))
+        assert inside(*words, f"vae.start={first}", *slow).returncode == 137
+    shutil.rmtree(first)
+    assert inside(*words[:-1]).returncode == 0
     was, now = (dict(np.load(path / "vae/weights.npz")) for path in (smoke.path, run))
     assert all(np.abs(was[name] - now[name]).max() < 1e-6 for name in was)
     assert any((was[name] != now[name]).any() for name in was)
+    assert "already finished" in inside(*words[:-1]).stdout

@@ -1,14 +1,17 @@
 """A unit of M that counts steps: it does so whatever it sees, and training leaves it a counter."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from samples import make_series
 
+from experiment.errors import InputError
 from experiment.files import read_json
 from rnn.config import RNNConfig
 from rnn.model import MDNRNN
-from rnn.step_counter import STEPS, count_steps, counts_steps
+from rnn.step_counter import STEPS, count_steps, counter
 from rnn.training import build_rnn, load_rnn, train_rnn
 
 M = RNNConfig(
@@ -42,25 +45,25 @@ def test_it_is_the_unit_that_is_read_least():
         kernel.assign(np.where(np.arange(8)[:, None] == 5, 0.0, np.asarray(kernel)))
     inputs = tf.constant(rng.normal(size=(2, 9, 3)), tf.float32), tf.zeros((2, 9, 1)), tf.zeros((2, 9))
     before, _, _ = counting.sequence(*inputs, *counting.zero_state(2))
-    assert not counts_steps(counting)
-    assert count_steps(counting) == 5 and counts_steps(counting)
+    assert counter(counting) is None
+    assert count_steps(counting) == counter(counting) == 5
     after, _, _ = counting.sequence(*inputs, *counting.zero_state(2))
     for a, b in zip(before, after, strict=True):
         assert a is b is None or np.allclose(a, b, atol=1e-6)
 
 
 def test_training_leaves_it_a_counter(tmp_path):
-    """The weights of its other gates have no gradient; what M makes of it is learned."""
+    """After large updates it counts as before; what M makes of it is learned."""
     first = build_rnn(M, 2, 1, seed=0)
-    unit = int(np.argmax(np.split(np.asarray(first.lstm.bias), 4)[2]))
+    unit = counter(first)
     train_rnn(tmp_path, make_series([60] * 6), make_series([60], held_out=True), M, seed=0)
-    trained = load_rnn(tmp_path)
-    assert counts_steps(first) and counts_steps(trained)
-    for name in ("kernel", "recurrent_kernel", "bias"):
-        was, now = (np.split(np.asarray(getattr(m.lstm, name)), 4, axis=-1) for m in (first, trained))
-        assert all((was[gate][..., unit] == now[gate][..., unit]).all() for gate in (1, 2, 3))
+    trained, rng = load_rnn(tmp_path), np.random.default_rng(0)
+    assert counter(trained) == unit and "count_steps" not in read_json(tmp_path / "weights.json")
+    assert not np.array_equal(first.lstm.kernel, trained.lstm.kernel)
+    z, action = (tf.constant(rng.normal(0, 3, (2, 300, n)), tf.float32) for n in (2, 1))
+    _, _, c = trained.sequence(z, action, tf.zeros((2, 300)), *trained.zero_state(2))
+    assert np.allclose(c.numpy()[:, unit], 300 / STEPS, rtol=1e-4)
     assert not np.asarray(first.head.kernel)[unit].any() and np.asarray(trained.head.kernel)[unit].all()
-    assert (tmp_path / "weights.json").exists() and "count_steps" not in read_json(tmp_path / "weights.json")
 
 
 @pytest.mark.parametrize("counts", [False, True])
@@ -69,5 +72,6 @@ def test_an_m_that_goes_on_gets_one_counter(tmp_path, counts):
     start = build_rnn(RNNConfig(hidden_size=8, count_steps=counts), 2, 1, seed=1)
     series = make_series([60] * 6), make_series([60], held_out=True)
     train_rnn(tmp_path, *series, M, seed=0, start=start)
-    biases = np.split(np.asarray(load_rnn(tmp_path).lstm.bias), 4)
-    assert (biases[2] >= 20).sum() == 1
+    assert (np.split(np.asarray(load_rnn(tmp_path).lstm.bias), 4)[2] >= 20).sum() == 1
+    with pytest.raises(InputError, match=r"count_steps=false: the M that goes on counts"):
+        train_rnn(tmp_path / "no", *series, replace(M, count_steps=False), seed=0, start=load_rnn(tmp_path))

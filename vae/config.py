@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from experiment.config import FASTER, PRECISIONS, Settings, setting
 
-NEW = "new"  # weights
+NEW = "new"  # the start of a V that goes on from no other
 ADVICE = "run scripts/train_vae.py first, or again after deleting the folder"
 
 

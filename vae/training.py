@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from experiment.checkpoints import load_model
+from experiment.checkpoints import load_model, save_model
 from experiment.errors import InputError
 from experiment.keras_settings import adam
 from experiment.random_streams import Purpose
@@ -17,6 +17,7 @@ from vae.losses import VAELoss, vae_loss
 from vae.model import VAE, to_unit
 
 LOG_EVERY = 100  # updates
+START = "start"  # of files: the V that a training went on from
 
 
 def build_vae(config: VAEConfig, seed: int) -> VAE:
@@ -32,15 +33,19 @@ def load_vae(folder: Path, precision: str | None = None) -> VAE:
     return load_model(VAE, folder, "weights", ADVICE, precision)
 
 
-def starting_vae(folder: Path, config: VAEConfig) -> VAE:
-    """Return the V of another run's ``vae`` folder, to be trained on as `config` says.
+def starting_vae(folder: Path, origin: Path, config: VAEConfig) -> VAE:
+    """Return the V that the one in `folder` goes on from: its copy there, which is made of the V in `origin` at first.
 
-    Raises InputError where its z has another size, and what `load_vae` raises.
+    So a training that is resumed needs no other folder. Raises InputError where the one in `origin` is
+    missing, damaged, or of another size of z.
     """
-    model = load_vae(folder, config.precision)
-    if model.z_size != config.z_size:
-        raise InputError(f"--set vae.start: {folder} has z_size {model.z_size}, not {config.z_size}")
-    return model
+    if not (folder / f"{START}.json").exists():
+        model = load_model(VAE, origin, "weights", "name a run with a trained V")
+        if model.z_size != config.z_size:
+            what = f"{origin} has z_size {model.z_size}, not {config.z_size}"
+            raise InputError(f"--set vae.start: {what}; name another run, or --set vae.z_size={model.z_size}")
+        save_model(folder, START, model)
+    return load_model(VAE, folder, START, f"delete {folder} to train again from the start", config.precision)
 
 
 class VAETrainer:

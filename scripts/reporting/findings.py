@@ -157,8 +157,7 @@ def row(found: Sequence[Played], published: Published) -> Finding:
     margin = MARGIN * abs(published.mean)
     ours = _searches(found) if many else str(found[0].sample)
     figures = f"{ours} to {_told(published)}: {_less(estimate, published.mean)}, margin ±{margin:.0f}"
-    different = min(1.0, 2 * min(estimate.p_above(0.0), estimate.p_below(0.0)))
-    return Finding(figures, Between(estimate, -margin, margin), different=different)
+    return Finding(figures, Between(estimate, -margin, margin), different=estimate.p_different)
 
 
 def _told(published: Published) -> str:

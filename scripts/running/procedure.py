@@ -267,7 +267,7 @@ def _name(word: str) -> str:
 
 def _goes_on(word: str) -> bool:
     """Return whether a setting can change from one iteration to the next, and is not set by a field of `iterate`."""
-    return _name(word) not in FOLLOWING and not word.startswith("env.")
+    return _name(word) not in (*FOLLOWING, "vae.start") and not word.startswith("env.")
 
 
 def _differs(word: str, run: Run) -> bool:
