@@ -162,6 +162,14 @@ def test_a_frozen_v(whole, tmp_path, inside):
     assert os.path.samefile(new / "before/series/series-0000.npz", old / "series/series-0000.npz")
 
 
+def test_an_iterations_v_starts_from_no_other(whole, tmp_path, inside):
+    """It goes on from the one before; what --set names would be ignored."""
+    first = whole[0] / "iteration-01"
+    words = ("iterate.py", "pendulum", "--run", first, "--to", tmp_path / "new", "--set", f"vae.start={first}")
+    assert_refused(inside(*words), 2, "vae.start", "goes on from that of", "leave it out")
+    assert not (tmp_path / "new").exists()
+
+
 def test_later_settings_reach_later_iterations(whole, tmp_path, inside):
     """Those of `iterate` and of C count from the next iteration on; what only the first could take is refused."""
     path = tmp_path / "runs"
