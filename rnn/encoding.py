@@ -11,7 +11,7 @@ from experiment.arrays import FRAME_SHAPE
 from experiment.errors import NumericalError
 from experiment.progress import Progress
 from rnn.config import SeriesConfig
-from rnn.series import InitialLatents, Series, read_shard, shard_path, write_initial, write_shard
+from rnn.series import FIRST_FRAMES, InitialLatents, Series, read_shard, shard_path, write_initial, write_shard
 from vae.episodes import Episode, episode_length, list_episodes, read_episode, split_episodes
 from vae.model import VAE, to_unit
 
@@ -29,6 +29,7 @@ def encode_episodes(
 ) -> dict[str, float]:
     """Encode all episodes of `rollouts` into shards in `folder`, resuming after the shards already written.
 
+    First frames that are there stay: those of a release are what its searches dream from.
     held_out: the episodes that are not for training; None: those that the seed holds out.
     Raises InputError for a damaged episode, NumericalError where V gives NaN or infinity.
     """
@@ -41,7 +42,8 @@ def encode_episodes(
     with Progress("series", frames, "frames") as progress:
         for number, group in missing:
             write_shard(shard_path(folder, number), _encode(encode, group, held_out, action_size, config, progress))
-    _write_initial(folder, len(groups), model.z_size, action_size, config.initial_frames)
+    if not (folder / FIRST_FRAMES).exists():
+        _write_initial(folder, len(groups), model.z_size, action_size, config.initial_frames)
     return {"episodes": len(paths), "frames_per_second": round(progress.rate, 1)}
 
 

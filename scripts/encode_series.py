@@ -1,6 +1,9 @@
 """Encode the collected episodes with V into series of latents.
 
 python scripts/encode_series.py doomrnn --run runs/demo
+
+In a copy of a release whose episodes were collected again, as before an iteration of its agent, the series are made
+again; V, M, first frames and agents stay those of the release.
 """
 
 from pathlib import Path
@@ -20,6 +23,8 @@ def main() -> None:
         run, task = cli.resolve(arguments), cli.task(arguments.task)
         need(run, "vae")
         cli.need_episodes(run)
+        if not list(run.folder("series").glob("series-*.npz")):  # a release's are finished, and hold none
+            (run.folder("series") / "done.json").unlink(missing_ok=True)
 
         def produce(folder):
             cli.load_tensorflow()

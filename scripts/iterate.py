@@ -24,8 +24,9 @@ from controller.checkpoints import find_controller, load_controller, training_co
 from controller.iteration import following_stages, open_iteration, signature, vae_goes_on, who_plays
 from controller.score_files import evaluations_of
 from controller.workers import Setup, TaskPlayers, play_setup
-from experiment.errors import InputError
+from experiment.errors import InputError, command
 from experiment.runs import Run, check_task
+from experiment.stages import SCRIPTS
 from rollouts.collecting import collect_all
 from rollouts.farm import Farm
 
@@ -82,7 +83,9 @@ def old_run(arguments, task):
     cli.need_models(old)
     series = old.folder("series")
     if not list(series.glob("series-*.npz")):
-        raise InputError(f"{series}: no series in it (a release holds none); collect, encode and train in a new run")
+        scripts = (command(f"scripts/{SCRIPTS[s]}", task.name, "--run", old.path) for s in ("collect", "series"))
+        again = f"run {' and '.join(scripts)} in a copy of it"
+        raise InputError(f"{series}: none in it (a release holds none); {again}")
     return old
 
 

@@ -10,7 +10,9 @@ from commands import ROOT, assert_refused
 
 from experiment.errors import InputError
 from experiment.files import check_manifest, read_sealed
+from rnn.series import load_series
 from rnn.training import load_rnn
+from vae.episodes import list_episodes
 
 AGENT = "evaluation/real-dream-zch-tau1.15-s0-seed7-n3.json"
 
@@ -49,6 +51,25 @@ def test_a_release_plays(smoke, tmp_path, inside):
     (target / "vae" / "metrics.jsonl").write_text("")
     with pytest.raises(InputError, match=r"metrics\.jsonl: damaged"):
         check_manifest(target / "vae")
+
+
+def test_a_copy_of_a_release_is_iterated(smoke, tmp_path, inside):
+    """Its episodes are collected again and encoded by its V; first frames and agent stay, and the agent plays on."""
+    run, new = tmp_path / "run", tmp_path / "new"
+    assert inside("release.py", "--run", smoke.path, "--to", run, "--float16").returncode == 0
+    words, first = ("doomrnn", "--run", run), (run / "series/initial_z.npz").read_bytes()
+    refused = inside("iterate.py", *words, "--to", new)
+    assert_refused(refused, 2, f"{run / 'series'}: none in it", "collect_rollouts.py", "encode_series.py")
+    for script in ("collect_rollouts.py", "encode_series.py"):
+        done = inside(script, *words)
+        assert done.returncode == 0 and "already" not in done.stdout, done.stderr
+    assert (run / "series/initial_z.npz").read_bytes() == first
+    training, held_out = load_series(run / "series", 64, 1)
+    assert len(training + held_out) == len(list_episodes(smoke.path / "rollouts"))
+    for script in ("train_vae.py", "train_rnn.py"):
+        assert "already finished" in inside(script, *words).stdout
+    done = inside("iterate.py", *words, "--to", new)
+    assert done.returncode == 0 and len(list_episodes(new / "rollouts")) == 3, done.stderr
 
 
 @pytest.mark.parametrize(
