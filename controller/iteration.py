@@ -29,7 +29,7 @@ from experiment.provenance import digest
 from experiment.runs import Run, save_run
 from experiment.stage_folder import finished, is_begun
 from experiment.stages import network_digests, refuse_other_networks, weights_digest
-from rnn.series import shard_path
+from rnn.series import shard_path, shard_paths
 from vae.config import NEW
 from vae.episodes import episode_path, list_episodes, split_episodes
 
@@ -87,6 +87,12 @@ def iterate_command(run: Run) -> str:
 def vae_goes_on(run: Path) -> bool:
     """Return whether an iteration trains V further."""
     return (run / BEFORE / "vae").exists()
+
+
+def refuse_start(run: Run) -> None:
+    """Raise InputError where an iteration is to train V further from another V than that of the run before."""
+    if run.stages.vae.start != NEW:
+        raise InputError("--set vae.start: an iteration's V goes on from that of the run before; leave it out")
 
 
 def refuse_frozen_vae(run: Run) -> None:
@@ -188,9 +194,9 @@ def _plays(part: str, signed: dict[str, Any], stages: Stages) -> bool:
 
 def _refuse_other_shapes(old: Run[Stages], wanted: Run[Stages]) -> None:
     """Raise InputError where settings differ that belong to a V and an M which go on."""
-    if wanted.stages.iterate.vae_epochs and wanted.stages.vae.start != NEW:
-        raise InputError(f"--set vae.start: an iteration's V goes on from that of {old.path}; leave it out")
     frozen = not wanted.stages.iterate.vae_epochs
+    if not frozen:
+        refuse_start(wanted)
     names = [("vae", key) for key in (vars(old.stages.vae) if frozen else ("z_size", "precision"))]
     for stage, key in [*names, *(("rnn", key) for key in SHAPES)]:
         was, asked = (getattr(getattr(run.stages, stage), key) for run in (old, wanted))
@@ -226,7 +232,7 @@ def _begin(old: Run[Stages], wanted: Run[Stages], agent: dict[str, Any], control
 def _keep_series(old: Run[Stages], target: Path) -> None:
     """Link the series of all episodes up to those of the old run."""
     folders = [old.path / BEFORE / "series"] if is_iteration(old.path) else []
-    shards = [path for folder in [*folders, old.folder("series")] for path in sorted(folder.glob("series-*.npz"))]
+    shards = [path for folder in [*folders, old.folder("series")] for path in shard_paths(folder)]
     target.mkdir(parents=True)
     for number, path in enumerate(shards):
         _link(path, shard_path(target, number))

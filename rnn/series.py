@@ -53,6 +53,11 @@ def shard_path(folder: Path, number: int) -> Path:
     return folder / f"series-{number:04d}.npz"
 
 
+def shard_paths(folder: Path) -> list[Path]:
+    """Return the shards that a folder holds, in their order; a release holds none."""
+    return sorted(Path(folder).glob("series-*.npz"))
+
+
 def write_shard(path: Path, series: list[Series]) -> None:
     """Write the episodes of a shard, atomically."""
     arrays = {key: np.concatenate([getattr(s, key) for s in series]) for key in KEYS}
@@ -94,7 +99,7 @@ def read_shard(path: Path, z_size: int, action_size: int) -> list[Series]:
 
 def load_series(folder: Path, z_size: int, action_size: int) -> tuple[list[Series], list[Series]]:
     """Return (training, held-out) series of a folder; InputError where there is none."""
-    paths = sorted(Path(folder).glob("series-*.npz"))
+    paths = shard_paths(folder)
     if not paths:
         raise InputError(f"{folder}: no series in it; {ADVICE}")
     series = [s for path in paths for s in read_shard(path, z_size, action_size)]

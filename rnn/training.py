@@ -201,6 +201,17 @@ class _Training:
         return f"z {values['z']:.4f} done {values['done']:.4f}"
 
 
+def _fit(start: MDNRNN, wanted: MDNRNN, config: RNNConfig) -> None:
+    """Give the M that goes on a counter of steps where `config` wants one; InputError where it cannot go on so."""
+    has, asked = model_arguments(start), model_arguments(wanted)
+    if has != asked:
+        raise InputError(f"M cannot go on from one of another shape: {has}, requested {asked}")
+    if counter(start) is None and config.count_steps:
+        count_steps(start)
+    elif counter(start) is not None and not config.count_steps:
+        raise InputError("--set rnn.count_steps=false: the M that goes on counts steps; leave it out")
+
+
 def train_rnn(
     folder: Path,
     training: list[Series],
@@ -223,12 +234,8 @@ def train_rnn(
     batches, tests = make_batches(training, config, seed, new, new_share), held_out_batches(held_out, config, seed)
     parts = {name: held_out_batches(series, config, seed) for name, series in (sources or {}).items()}
     model = build_rnn(config, training[0].mu.shape[1], training[0].action.shape[1], seed)
-    if start is not None and model_arguments(start) != (wanted := model_arguments(model)):
-        raise InputError(f"M cannot go on from one of another shape: {model_arguments(start)}, requested {wanted}")
-    if start is not None and counter(start) is None and config.count_steps:
-        count_steps(start)
-    if start is not None and counter(start) is not None and not config.count_steps:
-        raise InputError("--set rnn.count_steps=false: the M that goes on counts steps; leave it out")
+    if start is not None:
+        _fit(start, model, config)
     schedule = Schedule(
         updates=updates_of(config.epochs, batches.per_epoch),
         frames=config.batch_size * config.sequence_length,

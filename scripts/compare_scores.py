@@ -100,8 +100,10 @@ def compared(one: tuple[Path, list], other: tuple[Path, list]) -> str:
 
 def name(folder: Path, side: list) -> str:
     """Return who a side is, where it played, and the seeds of its episodes."""
+    from controller.task import temperature_text
+
     first, seeds = side[0], ", ".join(map(str, sorted({e.seed for e in side})))
-    where = "" if first.temperature is None else f", dream at {first.temperature:.2f}"
+    where = "" if first.temperature is None else f", dream at {temperature_text(first.temperature)}"
     precision = "" if first.precision == "float32" else f", {first.precision}"
     return f"{folder}: {first.who}{where}{precision}, seed {seeds}"
 

@@ -14,6 +14,7 @@ from controller.iteration import BEFORE, earlier_episodes, previous, vae_goes_on
 from experiment.errors import command
 from experiment.files import MANIFEST, read_sealed, write_manifest, write_sealed
 from experiment.stages import need, network_digests, run_stage
+from rnn.series import shard_paths
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def main() -> None:
         run, task = cli.resolve(arguments), cli.task(arguments.task)
         need(run, "vae")
         cli.need_episodes(run)
-        if not list(run.folder("series").glob("series-*.npz")):  # a release's are finished, and hold none
+        if not shard_paths(run.folder("series")):  # a release's, which are finished
             (run.folder("series") / "done.json").unlink(missing_ok=True)
 
         def produce(folder):

@@ -27,6 +27,7 @@ from controller.workers import Setup, TaskPlayers, play_setup
 from experiment.errors import InputError, command
 from experiment.runs import Run, check_task
 from experiment.stages import SCRIPTS
+from rnn.series import shard_paths
 from rollouts.collecting import collect_all
 from rollouts.farm import Farm
 
@@ -82,7 +83,7 @@ def old_run(arguments, task):
     check_task(arguments.run, task.name)
     cli.need_models(old)
     series = old.folder("series")
-    if not list(series.glob("series-*.npz")):
+    if not shard_paths(series):
         scripts = (command(f"scripts/{SCRIPTS[s]}", task.name, "--run", old.path) for s in ("collect", "series"))
         again = f"run {' and '.join(scripts)} in a copy of it"
         raise InputError(f"{series}: none in it (a release holds none); {again}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cli
 
-from controller.iteration import earlier_episodes, previous, refuse_frozen_vae, vae_goes_on
+from controller.iteration import earlier_episodes, previous, refuse_frozen_vae, refuse_start, vae_goes_on
 from experiment.errors import command
 from experiment.runs import FOLDERS
 from experiment.stages import run_stage
@@ -31,11 +31,12 @@ def main() -> None:
 
             training, held_out = split_episodes(list_episodes(run.folder("collect")), run.seed)
             new, start = len(training), None
-            if config.start != NEW:
-                start = starting_vae(folder, Path(config.start).expanduser() / FOLDERS["vae"], config)
             if vae_goes_on(run.path):
+                refuse_start(run)
                 earlier, start = earlier_episodes(run.path), load_vae(previous(run.path, "vae"))
                 training, held_out = training + earlier[0], held_out + earlier[1]
+            elif config.start != NEW:
+                start = starting_vae(folder, Path(config.start).expanduser() / FOLDERS["vae"], config)
             data = FrameStream(
                 training,
                 task.action_size,

@@ -168,6 +168,10 @@ def test_an_iterations_v_starts_from_no_other(whole, tmp_path, inside):
     words = ("iterate.py", "pendulum", "--run", first, "--to", tmp_path / "new", "--set", f"vae.start={first}")
     assert_refused(inside(*words), 2, "vae.start", "goes on from that of", "leave it out")
     assert not (tmp_path / "new").exists()
+    begun = tmp_path / "begun"
+    shutil.copytree(whole[0] / "iteration-02", begun)
+    shutil.rmtree(begun / "vae")
+    assert_refused(inside("train_vae.py", "pendulum", "--run", begun, *words[-2:]), 2, "vae.start", "leave it out")
 
 
 def test_later_settings_reach_later_iterations(whole, tmp_path, inside):
