@@ -2,7 +2,9 @@
 
 What a row comes to may depend on how many rows are computed with it: the kernels of a CPU without AVX-512 choose their
 order of summation by the size of a product (measured). In a tile of a fixed size it depends neither on its place
-nor on its neighbours, for tiles of 4, 16, 48, 64, 128, 256 and 512 rows on every CPU tried.
+nor on its neighbours, for tiles of 4, 16, 48, 64, 128, 256 and 512 rows on every CPU tried, with one thread, as ranks
+have. Several cut V's first convolution in the middle of a frame, and without AVX-512 the 2 of 16 frames there round
+otherwise (measured).
 
 So the size of the full tile belongs to the results. Larger ones, which are faster, and smaller ones for rows that do
 not fill it are used only where this CPU is seen to compute their rows as a full tile does, bit for bit. Each is tried

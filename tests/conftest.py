@@ -98,6 +98,16 @@ ORDER = (
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """What runs the tests computes with one thread, as ranks do: only so does a tile's row come to the same anywhere.
+
+    What they start has the threads that it would have from a shell: `commands` has kept the environment of before, and
+    the process that starts pytest's workers, which inherit its own, runs no test.
+    """
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files in ORDER, which names all (test_imports.py)."""
     place = {name: number for number, name in enumerate(ORDER)}
