@@ -8,6 +8,8 @@ that run), ``rnn`` and ``controller`` (the M and the agent that its own go on fr
     where V is frozen      the old V as the run's own, and ``series``, the series of all earlier episodes
     where V goes on        ``vae`` (the V that its own goes on from) and ``rollouts``, all earlier episodes, of which
                            ``held_out.json`` lists those never trained on; encoding adds ``series``
+
+Where V goes on after it was frozen, the earlier episodes are those that still lie in each run before.
 """
 
 import contextlib
@@ -26,9 +28,9 @@ from experiment.errors import InputError, command
 from experiment.files import atomic_write, check_manifest, read_file, read_sealed, write_manifest, write_sealed
 from experiment.planning import open_run, plan_run
 from experiment.provenance import digest
-from experiment.runs import Run, save_run
+from experiment.runs import Run, load_run, save_run
 from experiment.stage_folder import finished, is_begun
-from experiment.stages import network_digests, refuse_other_networks, weights_digest
+from experiment.stages import need, network_digests, refuse_other_networks, weights_digest
 from rnn.series import shard_path, shard_paths
 from vae.config import NEW
 from vae.episodes import episode_path, list_episodes, split_episodes
@@ -103,7 +105,7 @@ def refuse_frozen_vae(run: Run) -> None:
 
 
 def earlier_episodes(run: Path) -> tuple[list[Path], list[Path]]:
-    """Return the (training, held-out) episodes of all iterations before, which a run keeps where V goes on."""
+    """Return the (training, held-out) episodes of all runs before, which an iteration holds where its V goes on."""
     paths = list_episodes(previous(run, "rollouts"))
     held = set(read_sealed(run / BEFORE / HELD_OUT)["numbers"])
     return [p for n, p in enumerate(paths) if n not in held], [p for n, p in enumerate(paths) if n in held]
@@ -240,16 +242,39 @@ def _keep_series(old: Run[Stages], target: Path) -> None:
 
 def _keep_episodes(old: Run[Stages], target: Path) -> None:
     """Link all episodes up to those of the old run, and note which of them are held out."""
-    training, held = split_episodes(list_episodes(old.folder("collect")), old.seed)
-    if is_iteration(old.path):
-        if not (old.path / BEFORE / "rollouts").exists():
-            raise InputError(f"{old.path}: its V was frozen, so that the frames before it are gone; V cannot go on")
-        earlier = earlier_episodes(old.path)
-        training, held = earlier[0] + training, earlier[1] + held
+    training, held = _episodes_up_to(old)
     (target / "rollouts").mkdir(parents=True)
     for number, path in enumerate(held + training):
         _link(path, episode_path(target / "rollouts", number))
     write_sealed(target / HELD_OUT, {"numbers": list(range(len(held)))})
+
+
+def _episodes_up_to(run: Run[Stages]) -> tuple[list[Path], list[Path]]:
+    """Return the (training, held-out) episodes of a run and of all iterations before it.
+
+    An iteration whose V goes on holds those before it; one whose V is frozen does not: each run before it has its own.
+    """
+    need(run, "collect", iterate_command(run) if is_iteration(run.path) else "")
+    training, held = split_episodes(list_episodes(run.folder("collect")), run.seed)
+    if is_iteration(run.path):
+        earlier = earlier_episodes(run.path) if vae_goes_on(run.path) else _episodes_up_to(_run_before(run))
+        training, held = earlier[0] + training, earlier[1] + held
+    return training, held
+
+
+def _run_before(run: Run[Stages]) -> Run[Stages]:
+    """Return the run that an iteration goes on from; InputError where it, or the M that it had, is gone."""
+    signed = read_sealed(run.path / BEFORE / PLAYED_BY)
+    lost = f"V cannot go on without the frames before {run.path}, whose V was frozen"
+    if GOES_ON_FROM not in signed:
+        raise InputError(f"{run.path / BEFORE / PLAYED_BY}: does not say which run was before, as older ones; {lost}")
+    path = Path(os.path.normpath(run.path / signed[GOES_ON_FROM]))
+    old = load_run(path, run.stages, missing_ok=True)
+    if old is None:
+        raise InputError(f"{path}: no run in it; {lost}")
+    if weights_digest(path, "rnn") != signed["rnn"]:
+        raise InputError(f"{path / 'rnn'}: not the M that {run.path} goes on from; {lost}")
+    return old
 
 
 def _copy(files: list[Path], target: Path) -> None:

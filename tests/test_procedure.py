@@ -23,7 +23,7 @@ from controller.iteration import earlier_episodes, explores, following_stages, i
 from controller.policies import Policy
 from controller.policy_spec import PolicyShape, rounded
 from experiment.errors import InputError
-from experiment.files import write_sealed
+from experiment.files import read_sealed, write_sealed
 from experiment.random_streams import Purpose
 from experiment.runs import Run, load_run
 from pendulum.task import TASK
@@ -32,7 +32,7 @@ from rnn.model import MDNRNN
 from rnn.series import load_series
 from rnn.training import load_rnn
 from rollouts.rollout import Rollout
-from vae.episodes import episode_length, list_episodes
+from vae.episodes import episode_length, list_episodes, split_episodes
 from vae.frames import _shares
 from vae.model import VAE
 
@@ -152,14 +152,42 @@ def test_again_it_only_reports(whole, inside):
     assert done.stdout.count("already finished") == 2 + 6 and results(whole[0]) == before
 
 
-def test_a_frozen_v(whole, tmp_path, inside):
-    """V stays, the series are linked; it cannot go on later, since its frames are gone."""
-    new, words = tmp_path / "new", ("pendulum", "--run")
-    frozen = inside("iterate.py", *words, whole[0] / "iteration-01", "--to", new, "--set", "iterate.vae_epochs=0")
-    assert frozen.returncode == 0, frozen.stderr
-    old = whole[0] / "iteration-01"
-    assert (new / "vae/weights.npz").read_bytes() == (old / "vae/weights.npz").read_bytes() and not vae_goes_on(new)
-    assert os.path.samefile(new / "before/series/series-0000.npz", old / "series/series-0000.npz")
+def test_a_v_that_goes_on_after_it_was_frozen(whole, tmp_path, inside):
+    """Frozen, V and the series of before are there; then all episodes are, found in the runs that collected them."""
+    first, frozen, new = (tmp_path / name for name in ("first", "frozen", "new"))
+    shutil.copytree(whole[0] / "iteration-01", first)
+    begin = ("iterate.py", "pendulum", "--run")
+    done = inside(*begin, first, "--to", frozen, "--set", "iterate.vae_epochs=0")
+    assert done.returncode == 0, done.stderr
+    assert (frozen / "vae/weights.npz").read_bytes() == (first / "vae/weights.npz").read_bytes()
+    assert not vae_goes_on(frozen)
+    assert os.path.samefile(frozen / "before/series/series-0000.npz", first / "series/series-0000.npz")
+    for script in ("encode_series.py", "train_rnn.py", "train_controller.py"):
+        assert inside(script, "pendulum", "--run", frozen).returncode == 0
+    goes_on = (*begin, frozen, "--to", new, "--set", "iterate.vae_epochs=1")
+    signed = read_sealed(frozen / "before" / "played_by.json")
+    lost = f"V cannot go on without the frames before {frozen}, whose V was frozen"
+    for record, line in (
+        ({"run": "../gone"}, f"{tmp_path / 'gone'}: no run in it; {lost}"),
+        ({"rnn": "another"}, f"{first / 'rnn'}: not the M that {frozen} goes on from; {lost}"),
+        ({"run": None}, f"played_by.json: does not say which run was before, as older ones; {lost}"),
+    ):
+        changed = {key: value for key, value in (signed | record).items() if value is not None}
+        write_sealed(frozen / "before" / "played_by.json", changed)
+        assert_refused(inside(*goes_on), 2, line)
+    write_sealed(frozen / "before" / "played_by.json", signed)
+    episode = list_episodes(first / "rollouts")[-1].rename(tmp_path / "episode.npz")
+    assert_refused(inside(*goes_on), 2, "episode-000005.npz")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["episode.npz", "first", "frozen"]
+    episode.rename(first / "rollouts" / "episode-000005.npz")
+    done = inside(*goes_on)
+    assert done.returncode == 0, done.stderr
+    training, held = earlier_episodes(new)
+    expected = [split_episodes(list_episodes(run / "rollouts"), seed) for run, seed in ((first, 0), (frozen, 1))]
+    for found, paths in ((training, expected[0][0] + expected[1][0]), (held, expected[0][1] + expected[1][1])):
+        assert len(found) == len(paths) and all(map(os.path.samefile, found, paths))
+    done = inside("train_vae.py", "pendulum", "--run", new)
+    assert done.returncode == 0 and (new / "vae/weights.npz").read_bytes() != (first / "vae/weights.npz").read_bytes()
 
 
 def test_an_iterations_v_starts_from_no_other(whole, tmp_path, inside):
