@@ -179,6 +179,24 @@ def test_the_last_iteration_against_the_first(tmp_path, claims):
     assert found["table 2: tau 1.15, real"] | {"level": 0} == first["table 2: tau 1.15, real"] | {"level": 0}
 
 
+def test_iterations_lie_in_the_run_that_they_went_on_from(tmp_path, claims):
+    """Beside another run of the task that played less, a run in its folder is judged, and the iterations in that."""
+    put(tmp_path, evaluation("doomrnn", "real", HOT, scores(760, 90)))
+    config = json.loads((RELEASE / "config.json").read_text())
+    (tmp_path / "doomrnn" / "config.json").write_text(json.dumps(config))
+    for n in range(3):
+        put(tmp_path, evaluation("doomrnn", "real", f"dream-zch-tau1.15-s{n}", scores(170 + n, 50)), run="paper_data")
+        later = evaluation("doomrnn", "real", f"dream-zch-tau1.15-s{n}000002", scores(650 + n, 50, 400))
+        put(tmp_path, later, run="paper_data/iteration-03")
+    config["stages"]["collect"]["max_hold"] = 10
+    (tmp_path / "doomrnn" / "paper_data" / "config.json").write_text(json.dumps(config))
+    found = claims(tmp_path)
+    assert "iteration-03 to the first, one V and M of each: 651" in found["doomrnn: iteration 3"]["figures"]
+    assert found["doomrnn: iteration 3"]["verdict"] == "shown"
+    assert "650 ± 50 (400) to 170 ± 50" in found["doomrnn: beats the first iteration's agent"]["figures"]
+    assert "171 ± 1 over 3 searches" in found["table 2: tau 1.15, real"]["figures"]
+
+
 def test_a_seed_of_a_procedure_is_one_search(tmp_path, claims):
     """Of its searches, all evaluated, the one that acts stands for it: the best by its own score."""
     for number, mean in ((1, -1500), (20, -400)):

@@ -97,7 +97,7 @@ def _own_precision(run: Path) -> str:
 
 
 class Evidence:
-    """All runs below a folder: itself, those in it, and those in its folders that are named as a task.
+    """All runs below a folder: itself, those in it, those in its folders named as a task, and the iterations in a run.
 
     What was played of tasks that no claim is about is passed over; `unclaimed` are their names. So is a search that is
     there twice, in a run and in its release or copy, but for one of them; `copies` are (run, original). And so are
@@ -106,7 +106,8 @@ class Evidence:
 
     def __init__(self, results: Path):
         tasks = [results, *(results / name for name in cli.TASKS)]
-        folders = [run for task in tasks for run in (task, *_folders(task), *_seeds(task))]
+        runs = [run for task in tasks for run in (task, *_folders(task), *_seeds(task))]
+        folders = [run for outer in runs for run in (outer, *_iterations(outer))]
         self.stale: list[Path] = []
         found = [p for folder in dict.fromkeys(folders) for p in self._played(folder)]
         self.results = results
@@ -259,6 +260,11 @@ def _own_score(played: Played) -> float:
 def _seeds(path: Path) -> list[Path]:
     """Return the runs of a procedure that was taken through its iterations from several seeds."""
     return [run for seed in _folders(path) if is_lane(seed) for run in _folders(seed)]
+
+
+def _iterations(run: Path) -> list[Path]:
+    """Return the runs that went on from a run and lie in its folder, as those of a release do."""
+    return [path for path in _folders(run) if path.name.startswith(ITERATION)]
 
 
 def _folders(path: Path) -> list[Path]:
