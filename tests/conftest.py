@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as `use_tensorflow` has it in what the tests start
 
 import pytest
 from commands import SCRIPTS, python, run
