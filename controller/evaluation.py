@@ -111,7 +111,8 @@ def conditions(
 
     precision: that of V and M, where it is not controller.precision.
     Settings that a score must be told apart by are named (`other_settings`).
-    `made_with` hashes all that decides the scores: equal hashes, equal scores on one CPU type.
+    `made_with` hashes all that decides the scores: equal hashes, equal scores on one CPU type, with the same
+    of TensorFlow's products (`experiment.provenance.environment`).
     """
     tau, agent = temperature if world == "dream" else None, subject.policy == "agent"
     models = [weights_digest(run.path, name) for name in ("vae", "rnn")] if agent or tau is not None else None

@@ -9,7 +9,8 @@ that run), ``rnn`` and ``controller`` (the M and the agent that its own go on fr
     where V goes on        ``vae`` (the V that its own goes on from) and ``rollouts``, all earlier episodes, of which
                            ``held_out.json`` lists those never trained on; encoding adds ``series``
 
-Where V goes on after it was frozen, the earlier episodes are those that still lie in each run before.
+Where V goes on after it was frozen, the episodes before are those that lie in each run before, back to one that holds
+all earlier ones.
 """
 
 import contextlib
@@ -31,9 +32,9 @@ from experiment.provenance import digest
 from experiment.runs import Run, load_run, save_run
 from experiment.stage_folder import finished, is_begun
 from experiment.stages import need, network_digests, refuse_other_networks, weights_digest
-from rnn.series import shard_path, shard_paths
+from rnn.series import shard_episodes, shard_path, shard_paths
 from vae.config import NEW
-from vae.episodes import episode_path, list_episodes, split_episodes
+from vae.episodes import episode_length, episode_path, list_episodes, split_episodes
 
 BEFORE = "before"
 PLAYED_BY = "played_by.json"
@@ -242,39 +243,60 @@ def _keep_series(old: Run[Stages], target: Path) -> None:
 
 def _keep_episodes(old: Run[Stages], target: Path) -> None:
     """Link all episodes up to those of the old run, and note which of them are held out."""
-    training, held = _episodes_up_to(old)
+    episodes = _episodes_up_to(old)
+    in_order = [path for kept in (True, False) for path, held in episodes if held is kept]
     (target / "rollouts").mkdir(parents=True)
-    for number, path in enumerate(held + training):
+    for number, path in enumerate(in_order):
         _link(path, episode_path(target / "rollouts", number))
-    write_sealed(target / HELD_OUT, {"numbers": list(range(len(held)))})
+    write_sealed(target / HELD_OUT, {"numbers": list(range(sum(held for _, held in episodes)))})
 
 
-def _episodes_up_to(run: Run[Stages]) -> tuple[list[Path], list[Path]]:
-    """Return the (training, held-out) episodes of a run and of all iterations before it.
+def _episodes_up_to(run: Run[Stages]) -> list[tuple[Path, bool]]:
+    """Return the episodes of a run and of all iterations before it, in this order, and whether each is held out.
 
-    An iteration whose V goes on holds those before it; one whose V is frozen does not: each run before it has its own.
+    An iteration whose V goes on holds those before it. One whose V is frozen holds their series alone: each run before
+    it has its own episodes, which have to be those of the series. InputError where they are not, or are gone.
     """
     need(run, "collect", iterate_command(run) if is_iteration(run.path) else "")
-    training, held = split_episodes(list_episodes(run.folder("collect")), run.seed)
-    if is_iteration(run.path):
-        earlier = earlier_episodes(run.path) if vae_goes_on(run.path) else _episodes_up_to(_run_before(run))
-        training, held = earlier[0] + training, earlier[1] + held
-    return training, held
+    held = set(split_episodes(list_episodes(run.folder("collect")), run.seed)[1])
+    own = [(path, path in held) for path in list_episodes(run.folder("collect"))]
+    if not is_iteration(run.path):
+        return own
+    if vae_goes_on(run.path):
+        _, kept_out = earlier_episodes(run.path)
+        return [(path, path in kept_out) for path in list_episodes(previous(run.path, "rollouts"))] + own
+    before = _run_before(run)
+    earlier = _episodes_up_to(before)
+    if [(episode_length(path), held_out) for path, held_out in earlier] != _encoded(previous(run.path, "series")):
+        raise InputError(f"{before.folder('collect')}: not the episodes that {run.path} goes on from; {_lost(run)}")
+    return earlier + own
 
 
 def _run_before(run: Run[Stages]) -> Run[Stages]:
     """Return the run that an iteration goes on from; InputError where it, or the M that it had, is gone."""
     signed = read_sealed(run.path / BEFORE / PLAYED_BY)
-    lost = f"V cannot go on without the frames before {run.path}, whose V was frozen"
     if GOES_ON_FROM not in signed:
-        raise InputError(f"{run.path / BEFORE / PLAYED_BY}: does not say which run was before, as older ones; {lost}")
-    path = Path(os.path.normpath(run.path / signed[GOES_ON_FROM]))
-    old = load_run(path, run.stages, missing_ok=True)
+        file = run.path / BEFORE / PLAYED_BY
+        raise InputError(f"{file}: does not say which run was before, as older ones; {_lost(run)}")
+    places = [Path(os.path.normpath(base / signed[GOES_ON_FROM])) for base in (run.path, run.path.resolve())]
+    old = load_run(places[0], run.stages, missing_ok=True) or load_run(places[1], run.stages, missing_ok=True)
     if old is None:
-        raise InputError(f"{path}: no run in it; {lost}")
-    if weights_digest(path, "rnn") != signed["rnn"]:
-        raise InputError(f"{path / 'rnn'}: not the M that {run.path} goes on from; {lost}")
+        raise InputError(f"{places[0]}: no run in it; move it back there, since {_lost(run)}")
+    if weights_digest(old.path, "rnn") != signed["rnn"]:
+        raise InputError(f"{old.path / 'rnn'}: not the M that {run.path} goes on from; {_lost(run)}")
     return old
+
+
+def _lost(run: Run[Stages]) -> str:
+    """Say what an iteration whose V was frozen lacks for a V that goes on after it."""
+    return (
+        f"V cannot go on without the frames before {run.path}, whose V was frozen (iterate.vae_epochs=0 leaves it so)"
+    )
+
+
+def _encoded(folder: Path) -> list[tuple[int, bool]]:
+    """Return (steps, whether held out) of every episode that the shards of a folder hold."""
+    return [pair for path in shard_paths(folder) for pair in shard_episodes(path)]
 
 
 def _copy(files: list[Path], target: Path) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 def use_tensorflow() -> None:
     """Choose TensorFlow as Keras's backend, with oneDNN's products, before either is first imported.
 
-    TensorFlow takes these by itself only where a CPU has AVX-512 for networks; with AVX2 alone they train V 1.3 times
-    as fast, too. Who sets TF_ENABLE_ONEDNN_OPTS decides. Raises ImportError where Keras has been imported with another
-    backend: a process has one.
+    By itself TensorFlow takes these on CPUs with instructions for networks alone; where there is no more than AVX2
+    they train V 1.3 times as fast, too. TF_ENABLE_ONEDNN_OPTS=0 leaves them out, and they are not there where
+    TensorFlow was imported before. Raises ImportError where Keras was, with another backend: a process has one.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if "keras" not in sys.modules:

@@ -73,15 +73,15 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray], level: int = 1) -> None
     atomic_write(path, npz_bytes(arrays, level))
 
 
-def read_npz(path: Path, specs: dict[str, ArraySpec], advice: str = "") -> dict[str, np.ndarray]:
-    """Return the arrays of `path`, which must be exactly those of `specs`.
+def read_npz(path: Path, specs: dict[str, ArraySpec], advice: str = "", others: bool = False) -> dict[str, np.ndarray]:
+    """Return the arrays of `path`, which must be exactly those of `specs`; with `others` it may hold more.
 
     Raises InputError with one line (what, where, `advice`) for a file that is missing, truncated, damaged, pickled, or
     whose names, dtypes or shapes differ.
     """
     data = read_file(path, advice)
     with _opened(path, io.BytesIO(data), advice) as archive:
-        _check_names(archive, specs)
+        _check_names(archive, specs, others)
         lengths: dict[str, int] = {}
         return {name: _read_member(archive, name, spec, lengths, len(data)) for name, spec in specs.items()}
 
@@ -106,10 +106,10 @@ def _opened(path: Path, source: Path | io.BytesIO, advice: str) -> Iterator[zipf
         ) from None
 
 
-def _check_names(archive: zipfile.ZipFile, specs: dict[str, ArraySpec]) -> None:
+def _check_names(archive: zipfile.ZipFile, specs: dict[str, ArraySpec], others: bool) -> None:
     found = sorted(archive.namelist())
     wanted = sorted(f"{name}.npy" for name in specs)
-    if found != wanted:
+    if not set(wanted) <= set(found) if others else found != wanted:
         raise ValueError(f"holds {', '.join(found)[:200] or 'nothing'}, not {', '.join(wanted)[:200]}")
 
 

@@ -16,7 +16,7 @@ PACKAGES = ("tensorflow", "keras", "tensorflow-probability", "numpy", "vizdoom",
 
 
 def environment() -> dict[str, Any]:
-    """Return versions, commit, CPU model, usable cores and a process's threads, for ``config.json``."""
+    """Return versions, commit, CPU, usable cores, threads and TensorFlow's products, for ``config.json``."""
     cores, threads = usable_cores(), os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
@@ -24,6 +24,7 @@ def environment() -> dict[str, Any]:
         "cpu": _cpu_model(),
         "cores": cores,
         "threads": int(threads) if threads.isdigit() else cores,
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", ""),
     }
 
 

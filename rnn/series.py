@@ -97,6 +97,13 @@ def read_shard(path: Path, z_size: int, action_size: int) -> list[Series]:
     ]
 
 
+def shard_episodes(path: Path) -> list[tuple[int, bool]]:
+    """Return (steps, whether held out) of each episode of a shard; InputError where it is missing or damaged."""
+    specs = {"lengths": ArraySpec("int64", ("episodes",)), "held_out": ArraySpec("bool", ("episodes",))}
+    arrays = read_npz(path, specs, AGAIN, others=True)
+    return list(zip(arrays["lengths"].tolist(), arrays["held_out"].tolist(), strict=True))
+
+
 def load_series(folder: Path, z_size: int, action_size: int) -> tuple[list[Series], list[Series]]:
     """Return (training, held-out) series of a folder; InputError where there is none."""
     paths = shard_paths(folder)

@@ -195,6 +195,12 @@ def test_iterations_lie_in_the_run_that_they_went_on_from(tmp_path, claims):
     assert found["doomrnn: iteration 3"]["verdict"] == "shown"
     assert "650 ± 50 (400) to 170 ± 50" in found["doomrnn: beats the first iteration's agent"]["figures"]
     assert "171 ± 1 over 3 searches" in found["table 2: tau 1.15, real"]["figures"]
+    shutil.copytree(tmp_path / "doomrnn/paper_data/iteration-03", tmp_path / "doomrnn/paper_data/iteration-04-again")
+    assert claims(tmp_path)["doomrnn: iteration 3"] == found["doomrnn: iteration 3"]
+    put(tmp_path, evaluation("doomrnn", "real", HOT, scores(760, 90, 1000), seed=21))  # now the other run played most
+    apart = claims(tmp_path)
+    assert "doomrnn: iteration 3" not in apart and "doomrnn: beats the first iteration's agent" not in apart
+    assert "(1,100)" in apart["table 2: tau 1.15, real"]["figures"]
 
 
 def test_a_seed_of_a_procedure_is_one_search(tmp_path, claims):

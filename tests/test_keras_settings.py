@@ -118,3 +118,13 @@ def test_another_backend_is_set_or_refused(tmp_path):
         line = done.stderr.splitlines()[-1]
         assert done.returncode == 1 and line.startswith("ImportError: World Models runs Keras on TensorFlow")
         assert "here it is on jax" in line
+
+
+@pytest.mark.parametrize(("said", "products"), [(None, "1"), ("0", "0")])
+def test_onednns_products_are_taken_unless_told_otherwise(said, products):
+    """Where TensorFlow would leave them out, too."""
+    words = [sys.executable, "-c", "import os, vae; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"]
+    bare = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    told = bare | ({} if said is None else {"TF_ENABLE_ONEDNN_OPTS": said})
+    done = subprocess.run(words, cwd=ROOT, env=told, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == products

@@ -29,7 +29,7 @@ from experiment.runs import Run, load_run
 from pendulum.task import TASK
 from rnn.batches import ConcatenatedBatches, EpisodeBatches, draw_episodes
 from rnn.model import MDNRNN
-from rnn.series import load_series
+from rnn.series import load_series, shard_paths
 from rnn.training import load_rnn
 from rollouts.rollout import Rollout
 from vae.episodes import episode_length, list_episodes, split_episodes
@@ -153,41 +153,57 @@ def test_again_it_only_reports(whole, inside):
 
 
 def test_a_v_that_goes_on_after_it_was_frozen(whole, tmp_path, inside):
-    """Frozen, V and the series of before are there; then all episodes are, found in the runs that collected them."""
-    first, frozen, new = (tmp_path / name for name in ("first", "frozen", "new"))
-    shutil.copytree(whole[0] / "iteration-01", first)
-    begin = ("iterate.py", "pendulum", "--run")
-    done = inside(*begin, first, "--to", frozen, "--set", "iterate.vae_epochs=0")
-    assert done.returncode == 0, done.stderr
-    assert (frozen / "vae/weights.npz").read_bytes() == (first / "vae/weights.npz").read_bytes()
-    assert not vae_goes_on(frozen)
-    assert os.path.samefile(frozen / "before/series/series-0000.npz", first / "series/series-0000.npz")
-    for script in ("encode_series.py", "train_rnn.py", "train_controller.py"):
-        assert inside(script, "pendulum", "--run", frozen).returncode == 0
-    goes_on = (*begin, frozen, "--to", new, "--set", "iterate.vae_epochs=1")
-    signed = read_sealed(frozen / "before" / "played_by.json")
-    lost = f"V cannot go on without the frames before {frozen}, whose V was frozen"
+    """Frozen twice, V and the series of before are there; then all episodes are, found in the runs that hold them."""
+    runs = [tmp_path / name for name in ("second", "third", "fourth", "fifth")]
+    second, third, fourth, fifth = runs
+    shutil.copytree(whole[0] / "iteration-02", second)  # whose V went on: it holds the episodes of the first
+    agent = ("--controller", "dream-zh-tau1.00-s1000001")
+    for old, new in ((second, third), (third, fourth)):
+        words = ("iterate.py", "pendulum", "--run", old, "--to", new, "--set", "iterate.vae_epochs=0", *agent)
+        done = inside(*words)
+        assert done.returncode == 0, done.stderr
+        assert (new / "vae/weights.npz").read_bytes() == (second / "vae/weights.npz").read_bytes()
+        assert not vae_goes_on(new)
+        for script, *more in (("encode_series.py",), ("train_rnn.py",), ("train_controller.py", "--seed", 1000001)):
+            done = inside(script, "pendulum", "--run", new, *more)
+            assert done.returncode == 0, done.stderr
+    folders = second / "before/series", second / "series", third / "series"
+    shards = [path for folder in folders for path in shard_paths(folder)]
+    linked = shard_paths(fourth / "before/series")
+    assert len(shards) == len(linked) and all(map(os.path.samefile, shards, linked))
+
+    goes_on = ("iterate.py", "pendulum", "--run", fourth, "--to", fifth, "--set", "iterate.vae_epochs=1", *agent)
+    signed = read_sealed(fourth / "before" / "played_by.json")
+    lost = f"V cannot go on without the frames before {fourth}, whose V was frozen"
     for record, line in (
-        ({"run": "../gone"}, f"{tmp_path / 'gone'}: no run in it; {lost}"),
-        ({"rnn": "another"}, f"{first / 'rnn'}: not the M that {frozen} goes on from; {lost}"),
+        ({"run": "../gone"}, f"{tmp_path / 'gone'}: no run in it; move it back there, since {lost}"),
+        ({"rnn": "another"}, f"{third / 'rnn'}: not the M that {fourth} goes on from; {lost}"),
         ({"run": None}, f"played_by.json: does not say which run was before, as older ones; {lost}"),
     ):
         changed = {key: value for key, value in (signed | record).items() if value is not None}
-        write_sealed(frozen / "before" / "played_by.json", changed)
+        write_sealed(fourth / "before" / "played_by.json", changed)
         assert_refused(inside(*goes_on), 2, line)
-    write_sealed(frozen / "before" / "played_by.json", signed)
-    episode = list_episodes(first / "rollouts")[-1].rename(tmp_path / "episode.npz")
-    assert_refused(inside(*goes_on), 2, "episode-000005.npz")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["episode.npz", "first", "frozen"]
-    episode.rename(first / "rollouts" / "episode-000005.npz")
+    write_sealed(fourth / "before" / "played_by.json", signed)
+    paths = list_episodes(third / "rollouts")
+    episode = paths[-1].rename(tmp_path / "episode.npz")
+    assert_refused(inside(*goes_on), 2, paths[-1].name)
+    (third / "rollouts" / "manifest.json").unlink()  # others in their place, of which no series is
+    assert_refused(inside(*goes_on), 2, f"{third / 'rollouts'}: not the episodes that {fourth} goes on from; {lost}")
+    assert sorted(path for path in tmp_path.iterdir() if path.is_dir()) == sorted(runs[:3])
+    episode.rename(paths[-1])
+
     done = inside(*goes_on)
     assert done.returncode == 0, done.stderr
-    training, held = earlier_episodes(new)
-    expected = [split_episodes(list_episodes(run / "rollouts"), seed) for run, seed in ((first, 0), (frozen, 1))]
-    for found, paths in ((training, expected[0][0] + expected[1][0]), (held, expected[0][1] + expected[1][1])):
+    own = zip(runs[:3], (1, 2, 3), strict=True)
+    expected = [split_episodes(list_episodes(run / "rollouts"), seed) for run, seed in own]
+    expected = [earlier_episodes(second), *expected]
+    for found, kind in zip(earlier_episodes(fifth), (0, 1), strict=True):
+        paths = [path for each in expected for path in each[kind]]
         assert len(found) == len(paths) and all(map(os.path.samefile, found, paths))
-    done = inside("train_vae.py", "pendulum", "--run", new)
-    assert done.returncode == 0 and (new / "vae/weights.npz").read_bytes() != (first / "vae/weights.npz").read_bytes()
+    done = inside("train_vae.py", "pendulum", "--run", fifth)
+    assert (
+        done.returncode == 0 and (fifth / "vae/weights.npz").read_bytes() != (second / "vae/weights.npz").read_bytes()
+    )
 
 
 def test_an_iterations_v_starts_from_no_other(whole, tmp_path, inside):

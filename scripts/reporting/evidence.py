@@ -1,6 +1,7 @@
 """What the results of a folder hold for the claims: who played where, with what scores, and made with what."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from experiment.files import read_json
 from experiment.jsonl import read_journal
 
 UNTRAINED = "untrained"  # how folders of runs begin whose M was not trained, which others are measured against
+NUMBERED = re.compile(rf"{ITERATION}\d+")
 FIRST = f"{ITERATION}01"  # of the runs of `reproduce.py --iterations`; it is as any other
 OPERATIONAL = {  # settings that no score depends on, or that a claim names itself
     "collect.games_per_rank",
@@ -115,6 +117,7 @@ class Evidence:
         self.unclaimed = sorted({p.first.task for p in found} - set(cli.TASKS))
         if not found and not results.is_dir():
             raise InputError(f"{results}: no such folder; name one of runs, or a run, with --results")
+        self._runs = {p.run for p in self.played}
         self.kept = {task: self._largest_group(task) for task in cli.TASKS}
 
     def _played(self, run: Path) -> Iterator[Played]:
@@ -162,7 +165,7 @@ class Evidence:
             p
             for p in self.played
             if (p.first.task, p.first.world, p.measure) == (task, world, measure)
-            and (apart(p.run) == apart_as if apart_as else p.run in self.kept[task])
+            and (apart(p.run) == apart_as and self._goes_on(p) if apart_as else p.run in self.kept[task])
             and all(p.first.who.startswith(v) if k == "who" else getattr(p.first, k) == v for k, v in wanted.items())
         ]
         return sorted(fitting, key=lambda p: (str(p.run), in_order(p.first.who)))
@@ -172,10 +175,16 @@ class Evidence:
         later = {
             apart(p.run)
             for p in self.played
-            if p.first.task == task and p.first.world == "real" and p.first.controller and p.first.who.startswith(who)
+            if (p.first.task, p.first.world) == (task, "real") and p.first.controller and p.first.who.startswith(who)
+            if self._goes_on(p)
         }
-        numbered = [name for name in later if name.startswith(ITERATION)]
-        return max(numbered, key=number_of, default="")
+        return max(filter(NUMBERED.fullmatch, later), key=number_of, default="")
+
+    def _goes_on(self, played: Played) -> bool:
+        """Return whether a run may be measured against those judged: an iteration in a run's folder is of that run."""
+        outer = played.run.parent
+        nested = apart(played.run).startswith(ITERATION) and (outer in self._runs or _is_run(outer))
+        return outer in self.kept[played.first.task] if nested else True
 
     def iteration(self, task: str, who: str, name: str = "") -> list[Played]:
         """Return what stands for an iteration in the real task, the first one where none is named.
@@ -248,7 +257,7 @@ def apart(run: Path) -> str:
 
 def number_of(iteration: str) -> int:
     """Return the number of an iteration by the name of its run."""
-    return int(iteration.removeprefix(ITERATION)) if iteration.startswith(ITERATION) else 2
+    return int(iteration.removeprefix(ITERATION)) if NUMBERED.fullmatch(iteration) else 2
 
 
 def _own_score(played: Played) -> float:
@@ -264,7 +273,11 @@ def _seeds(path: Path) -> list[Path]:
 
 def _iterations(run: Path) -> list[Path]:
     """Return the runs that went on from a run and lie in its folder, as those of a release do."""
-    return [path for path in _folders(run) if path.name.startswith(ITERATION)]
+    return [path for path in _folders(run) if NUMBERED.fullmatch(path.name)] if _is_run(run) else []
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "config.json").exists()
 
 
 def _folders(path: Path) -> list[Path]:
