@@ -258,18 +258,21 @@ def _episodes_up_to(run: Run[Stages]) -> list[tuple[Path, bool]]:
     it has its own episodes, which have to be those of the series. InputError where they are not, or are gone.
     """
     need(run, "collect", iterate_command(run) if is_iteration(run.path) else "")
-    held = set(split_episodes(list_episodes(run.folder("collect")), run.seed)[1])
-    own = [(path, path in held) for path in list_episodes(run.folder("collect"))]
+    own = _marked(*split_episodes(list_episodes(run.folder("collect")), run.seed))
     if not is_iteration(run.path):
         return own
     if vae_goes_on(run.path):
-        _, kept_out = earlier_episodes(run.path)
-        return [(path, path in kept_out) for path in list_episodes(previous(run.path, "rollouts"))] + own
+        return _marked(*earlier_episodes(run.path)) + own
     before = _run_before(run)
     earlier = _episodes_up_to(before)
     if [(episode_length(path), held_out) for path, held_out in earlier] != _encoded(previous(run.path, "series")):
         raise InputError(f"{before.folder('collect')}: not the episodes that {run.path} goes on from; {_lost(run)}")
     return earlier + own
+
+
+def _marked(training: list[Path], held: list[Path]) -> list[tuple[Path, bool]]:
+    """Return the episodes of one folder in order, and whether each is held out."""
+    return sorted([*((path, False) for path in training), *((path, True) for path in held)])
 
 
 def _run_before(run: Run[Stages]) -> Run[Stages]:
