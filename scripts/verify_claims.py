@@ -56,7 +56,7 @@ def verdicts(arguments) -> list[dict]:
     print("; ".join(f"{count} {verdict}" for verdict, count in counts.most_common()))
     print(CORRECTION)
     for run in evidence.left_out:
-        print(f"left out: {run}, made with other settings than the runs above, which played more episodes")
+        print(f"left out: {run}, made with other settings than the runs above")
     for run, original in evidence.copies:
         print(f"passed over: what a search of {run} played, which is that of {original}")
     for file in evidence.stale:

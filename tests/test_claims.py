@@ -357,6 +357,33 @@ def test_any_folder_of_runs(tmp_path, claims, inside):
     assert_refused(inside("verify_claims.py", "--results", tmp_path / "nothing"), 2, "no such folder")
 
 
+def test_runs_on_other_data_are_judged_beside(tmp_path, claims, inside):
+    """The same claims, by name, of agents that learned from another policy's games; a script's games count for both."""
+    config = json.loads((ROOT / "results" / "quick" / "doomrnn" / "config.json").read_text())
+    for run, holds, epochs, found in (("held", 80, 1, 250), ("paper", 10, 1, 300), ("again", 10, 2, 200)):
+        put(tmp_path, evaluation("doomrnn", "real", HOT, scores(1000 - found, 30, found)), run=run)
+        config["stages"]["collect"]["max_hold"], config["stages"]["rnn"]["epochs"] = holds, epochs
+        (tmp_path / "doomrnn" / run / "config.json").write_text(json.dumps(config))
+    put(tmp_path, evaluation("doomrnn", "real", "random", scores(210, 100)), run="held")
+    put(tmp_path, evaluation("doomrnn", "real", HOT, scores(710, 30, 150)), run="held/iteration-02")
+    put(tmp_path, evaluation("doomrnn", "real", HOT, scores(820, 30, 150)), run="paper/iteration-02")
+    found = claims(tmp_path)
+    assert found["doomrnn: solved"]["figures"].startswith("iteration-02's agent: 820 ± 30 (150)")
+    assert found["doomrnn, collect.max_hold 80: solved"]["figures"].startswith("iteration-02's agent: 710 ± 30 (150)")
+    assert found["table 2: tau 1.15, real"]["figures"].startswith("700 ± 30 (300)")
+    assert found["table 2, collect.max_hold 80: tau 1.15, real"]["figures"].startswith("750 ± 30 (250)")
+    assert found["doomrnn: beats random"]["figures"].startswith("iteration-02's agent to random: 820 ± 30 (150)")
+    assert "not measured yet" not in {row["verdict"] for name, row in found.items() if "max_hold" in name}
+    assert [name for name in found if name.endswith("random play")] == ["doomrnn: random play"]
+    done = inside("verify_claims.py", "--results", tmp_path)
+    assert [line.split(",")[0] for line in done.stdout.splitlines() if line.startswith("left out")] == [
+        f"left out: {tmp_path / 'doomrnn' / 'again'}"
+    ]
+    alone = claims(tmp_path / "doomrnn" / "held")
+    assert alone["doomrnn: solved"]["figures"].startswith("iteration-02's agent: 710")
+    assert not any("max_hold" in name for name in alone)
+
+
 def test_a_task_of_ones_own_among_the_results(tmp_path, claims, inside):
     """No claim is about it: it is named and passed over, and the others are decided as without it."""
     put(tmp_path, evaluation("doomrnn", "real", HOT, scores(800, 300)))

@@ -1,6 +1,7 @@
 """The list of the paper's claims over one folder of results: each with its verdict, all corrected together."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,6 +67,12 @@ class Book:
         self.evidence, self.entries = Evidence(results), list[Entry]()
         self.paper = read_json(PAPER, "it is part of the project")
 
+    def on(self, evidence: Evidence) -> "Book":
+        """Return this book for what other runs say; what is added to it stands in the same list."""
+        other = copy(self)
+        other.evidence = evidence
+        return other
+
     def add(
         self,
         name: str,
@@ -76,7 +83,14 @@ class Book:
         *needed: Played | Sequence[Played] | None,
         data: bool = False,
     ) -> None:
-        """Add a claim; `ask` is given what was played, once nothing of it is missing."""
+        """Add a claim; `ask` is given what was played, once nothing of it is missing.
+
+        On other data its name says on which, and one that nothing was played for is not listed.
+        """
+        if self.evidence.data:
+            if not all(needed):
+                return
+            name = name.replace(":", f", {self.evidence.data}:", 1)
         finding = ask(*needed) if all(needed) else Finding("no scores of it yet", outcome=UNMEASURED)
         played = tuple(p for one in needed if one for p in ([one] if isinstance(one, Played) else one))
         self.entries.append(Entry(name, says, source, rule, finding, tuple({id(p): p for p in played}.values()), data))
@@ -108,7 +122,7 @@ class Book:
             p=verdict.p if verdict else None,
             level=verdict.level if verdict else None,
             differs=differing(played),
-            data="; ".join(dict.fromkeys(map(data_policy, played))) if entry.data and played else "",
+            data="; ".join(dict.fromkeys(data_policy(p.run) for p in played)) if entry.data and played else "",
             evidence=[str(file.relative_to(self.evidence.results)) for p in entry.played for file in p.files],
             commands=[line for p in entry.played for line in p.commands],
         )

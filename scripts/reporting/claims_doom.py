@@ -34,14 +34,23 @@ CHEATING = "paper, section 4.5, Cheating the World Model"
 
 
 def add_claims(book: Book) -> None:
-    """Add the claims about take cover."""
+    """Add the claims about take cover, and what comes of them on games that another policy played."""
+    _random_play(book)
+    _of_one_data(book)
+    if (small := book.evidence.results / PROCEDURE).is_dir():
+        _last_to_first(book, f"{TASK}, preset quick: ", Evidence(small))
+    for evidence in book.evidence.on_other_data(TASK):
+        _of_one_data(book.on(evidence))
+
+
+def _of_one_data(book: Book) -> None:
     _table(book)
     _references(book)
     _agent(book)
     _low_temperature(book)
     _temperature(book)
     _lower_temperatures(book)
-    _iteration(book)
+    _last_to_first(book, f"{TASK}: ", book.evidence)
 
 
 def name(tau: float) -> str:
@@ -72,7 +81,7 @@ def _table(book: Book) -> None:
 
 
 def _references(book: Book) -> None:
-    """Other published figures of the same scores, and of random play."""
+    """Other published figures of the same scores."""
     paper = book.paper[TASK]
     for title, key, says in (
         ("tau 1.15, real, the authors' rerun", "released_controller", "the authors' released controller, run again"),
@@ -88,6 +97,11 @@ def _references(book: Book) -> None:
             searches(book, "real", 1.15),
             data=True,
         )
+
+
+def _random_play(book: Book) -> None:
+    """Random play's published score, by which the game is held to theirs."""
+    paper = book.paper[TASK]
     random = Published(paper["random"]["mean"], paper["random"]["std"], paper["random"]["episodes"])
     book.add(
         "doomrnn: random play",
@@ -254,14 +268,8 @@ def _lower_temperatures(book: Book) -> None:
         )
 
 
-def _iteration(book: Book) -> None:
-    """Add the paper's procedure for harder tasks, taken to take cover (its own task for it: `claims_pendulum`)."""
-    _last_to_first(book, f"{TASK}: ", book.evidence)
-    if (small := book.evidence.results / PROCEDURE).is_dir():
-        _last_to_first(book, f"{TASK}, preset quick: ", Evidence(small))
-
-
 def _last_to_first(book: Book, prefix: str, evidence: Evidence) -> None:
+    """Add the paper's procedure for harder tasks, taken to take cover (its own task for it: `claims_pendulum`)."""
     number = number_of(evidence.last_iteration(TASK, name(1.15)))
     which = "a second iteration" if number == 2 else f"iteration {number}"
     add_last_to_first(

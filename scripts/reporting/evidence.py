@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ OPERATIONAL = {  # settings that no score depends on, or that a claim names itse
 }
 # whose settings decide scores, beside the controller's own
 DECISIVE_STAGES = {"game": ("env",), "dream": ("env", "collect", "vae", "series", "rnn")}
+NOT_STATED = "not stated"
 POLICY_OF_DATA = ("max_hold", "policy")  # fields of collect that say who played the games that V and M learned from
 
 
@@ -104,6 +106,8 @@ class Evidence:
     What was played of tasks that no claim is about is passed over; `unclaimed` are their names. So is a search that is
     there twice, in a run and in its release or copy, but for one of them; `copies` are (run, original). And so are
     scores of weights that their controller no longer has; `stale` are their files.
+
+    kept: the runs judged, by task. data: who played their data, where that is not the evidence of most episodes.
     """
 
     def __init__(self, results: Path):
@@ -118,7 +122,9 @@ class Evidence:
         if not found and not results.is_dir():
             raise InputError(f"{results}: no such folder; name one of runs, or a run, with --results")
         self._runs = {p.run for p in self.played}
-        self.kept = {task: self._largest_group(task) for task in cli.TASKS}
+        self._groups = {task: self._runs_made_alike(task) for task in cli.TASKS}
+        self.kept = {task: groups[0] if groups else set() for task, groups in self._groups.items()}
+        self.data = ""
 
     def _played(self, run: Path) -> Iterator[Played]:
         """Yield everything played in a run with the best checkpoint: its returns, and what else was measured.
@@ -139,21 +145,40 @@ class Evidence:
             exact = [e for e in evaluations if e.in_precision("float32")]
             yield Played.of(run, exact or evaluations, measure)
 
-    def _largest_group(self, task: str) -> set[Path]:
-        """Return the runs of a task made with the same settings, those with most episodes of agents: one method."""
+    def _runs_made_alike(self, task: str) -> list[set[Path]]:
+        """Return the runs of a task by what they were made with: a method each, that of most episodes of agents first.
+
+        Where the folder is itself a run, it comes first.
+        """
         groups: dict[str, dict[Path, int]] = {}
         for p in self.played:
             if p.first.task == task and not p.measure and not apart(p.run):
                 runs = groups.setdefault(str(sorted(settings(p.run, "dream").items())), {})
                 runs[p.run] = runs.get(p.run, 0) + (len(p.sample) if p.first.controller else 0)
-        largest = max(groups.values(), key=lambda runs: sum(runs.values()), default={})
-        return set(largest)
+        ordered = sorted(groups.values(), key=lambda runs: (self.results in runs, sum(runs.values())), reverse=True)
+        return [set(runs) for runs in ordered]
+
+    def on_other_data(self, task: str) -> list["Evidence"]:
+        """Return the evidence of runs whose V and M learned from other games than those judged, `data` saying which.
+
+        Of each such policy of collecting the runs of most episodes; none where the folder is itself a run.
+        """
+        if not self.kept[task] or self.results in self.kept[task]:
+            return []
+        found = {NOT_STATED: self, data_policy(min(self.kept[task])): self}
+        for runs in self._groups[task][1:]:
+            data = data_policy(min(runs))
+            if data not in found:
+                found[data] = copy(self)
+                found[data].kept, found[data].data = self.kept | {task: runs}, data
+        return [evidence for evidence in found.values() if evidence.data]
 
     @property
     def left_out(self) -> list[Path]:
-        """Runs that nothing is judged by, since others of their task were made with other settings and play more."""
+        """Runs whose agents are not judged, since others on such data were made with other settings and play more."""
         runs = {p.run: p.first.task for p in self.played if not apart(p.run)}
-        return sorted(run for run, task in runs.items() if run not in self.kept[task])
+        judged = {run for task in cli.TASKS for one in (self, *self.on_other_data(task)) for run in one.kept[task]}
+        return sorted(set(runs) - judged)
 
     def find(self, task: str, world: str, apart_as: str = "", measure: str = "", **wanted: Any) -> list[Played]:
         """Return what was played with these fields of an evaluation (`who`: how its name begins), by run and name.
@@ -165,10 +190,17 @@ class Evidence:
             p
             for p in self.played
             if (p.first.task, p.first.world, p.measure) == (task, world, measure)
-            and (apart(p.run) == apart_as and self._goes_on(p) if apart_as else p.run in self.kept[task])
+            and (apart(p.run) == apart_as and self._goes_on(p) if apart_as else self._judged(p))
             and all(p.first.who.startswith(v) if k == "who" else getattr(p.first, k) == v for k, v in wanted.items())
         ]
         return sorted(fitting, key=lambda p: (str(p.run), in_order(p.first.who)))
+
+    def _judged(self, played: Played) -> bool:
+        """Return whether it counts: of a judged run, or a script in the same game, where V, M and C play no part."""
+        kept = self.kept[played.first.task]
+        if played.run in kept or played.first.controller or played.first.world != "real" or not kept:
+            return played.run in kept
+        return settings(played.run, "game") == settings(min(kept), "game")
 
     def last_iteration(self, task: str, who: str) -> str:
         """Return how the last run is called in which agents whose names begin so went on; empty where there is none."""
@@ -184,7 +216,7 @@ class Evidence:
         """Return whether a run may be measured against those judged: an iteration in a run's folder is of that run."""
         outer = played.run.parent
         nested = apart(played.run).startswith(ITERATION) and (outer in self._runs or _is_run(outer))
-        return outer in self.kept[played.first.task] if nested else True
+        return outer in self.kept[played.first.task] if nested else not self.data
 
     def iteration(self, task: str, who: str, name: str = "") -> list[Played]:
         """Return what stands for an iteration in the real task, the first one where none is named.
@@ -348,8 +380,8 @@ def of_each(*sides: Sequence[Played]) -> str:
     return ", one V and M of each" if all(len({p.run for p in side}) == 1 for side in sides) else ""
 
 
-def data_policy(played: Played) -> str:
-    """Return who played the games that V and M learned from, as far as the settings say."""
-    made = settings(played.run, "dream")
+def data_policy(run: Path) -> str:
+    """Return who played the games that a run's V and M learned from, as far as its settings say."""
+    made = settings(run, "dream")
     found = [f"collect.{key} {made[f'collect.{key}']}" for key in POLICY_OF_DATA if f"collect.{key}" in made]
-    return ", ".join(found) or "not stated"
+    return ", ".join(found) or NOT_STATED
