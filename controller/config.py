@@ -1,6 +1,6 @@
 """Settings of C and its evaluation, and what joins the settings of all stages: `Stages` and `Preset`."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from experiment.config import FASTER, PRECISIONS, Settings, setting
@@ -70,6 +70,10 @@ class ControllerConfig(Settings):
         unit="episodes",
         least=0,
     )
+    # to pick by the game at 0.10 would look for the agent that transfers, which the paper says there is none of
+    validate_from: float = setting(
+        0.0, "temperature below which the dream's score picks the best", least=0.0, added=True
+    )
     # in the real task; the steps that are left then count as the last one does
     stall_limit: int = setting(
         0,
@@ -96,6 +100,11 @@ class ControllerConfig(Settings):
         super().__post_init__()
         if self.first_rollouts and self.full_rollouts_at <= 0:
             raise InputError(f"first_rollouts={self.first_rollouts}: set controller.full_rollouts_at above 0, too")
+
+    def at(self, temperature: float) -> "ControllerConfig":
+        """Return the settings of a search in the dream of this temperature: with validation games or without."""
+        games = self.validation_games if temperature >= self.validate_from else 0
+        return replace(self, validation_games=games, validate_from=0.0)
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,9 @@ RELEASE = replace(
     collect=TakeCoverCollectConfig(episodes=5000),
     vae=VAEConfig(batch_size=32, learning_rate=1e-3, final_learning_rate=5e-5, max_frames=400_000),
     rnn=RNNConfig(batch_size=32, sequence_length=64, epochs=8.0, decay=0.9997, patience=5, validate_every=300),
-    controller=ControllerConfig(generations=20, patience=20, evaluate_every=10, validation_games=256),
+    controller=ControllerConfig(
+        generations=20, patience=20, evaluate_every=10, validation_games=256, validate_from=1.0
+    ),
     evaluate=EvaluateConfig(probe_episodes=256),
     # half of V's and M's frames are new; each C anew, so that iterations differ in V and M alone
     iterate=IterateConfig(

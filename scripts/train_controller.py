@@ -67,6 +67,9 @@ def main() -> None:
             return cli.serve(comm, task)
         run = cli.resolve(arguments, own_seed=True)
         training = prepare(arguments, task, run)
+        if training.world == "dream":
+            config = run.stages.controller.at(training.temperature)
+            run = replace(run, stages=replace(run.stages, controller=config))
         setup = training_setup(training, run)
         with Farm(TaskPlayers(task, setup), comm, setup) as farm:
             train(training, farm, run)

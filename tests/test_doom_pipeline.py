@@ -90,3 +90,20 @@ def test_a_dream_is_measured_with_an_agent(smoke, tmp_path, in_one_process):
     assert json.loads(file.read_text())["settings"] == {"controller.death": "sampled"}
     refused = in_one_process(*measure, "--controller", "other")
     assert_refused(refused, 2, "holds no controller 'other'", name)
+
+
+def test_the_game_picks_in_warm_dreams_alone(smoke, tmp_path, in_one_process):
+    """Below `controller.validate_from` the dream's score picks; each search's record tells what it was made with."""
+    path = tmp_path / "run"
+    shutil.copytree(smoke.path, path)
+    sets = [word for rule in ("validation_games=2", "validate_from=1") for word in ("--set", f"controller.{rule}")]
+    for temperature, games in ((0.5, 0), (1.5, 2), (0.5, 0)):  # the last is finished, and left as it is
+        done = in_one_process("train_controller.py", "doomrnn", "--run", path, *sets, "--temperature", temperature)
+        assert done.returncode == 0, done.stderr
+        folder = path / "controller" / f"dream-zch-tau{temperature:.2f}-s0"
+        begun = json.loads((folder / "begun.json").read_text())["controller"]
+        assert (begun["validation_games"], begun["validate_from"]) == (games, 0.0)
+        rows = [json.loads(line) for line in (folder / "evaluations.jsonl").read_text().splitlines()]
+        assert rows and all(("real" in row) == (games > 0) for row in rows)
+        assert all(row["score"] == row["real" if games else "dream"] for row in rows)
+    assert "nothing to do" in done.stdout or "already finished" in done.stdout
