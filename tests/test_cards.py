@@ -12,7 +12,8 @@ from controller.evaluation import Evaluation
 from controller.statistics import bootstrap_interval
 from experiment.files import read_json
 
-CARDS = sorted((ROOT / "results").glob("*/README.md"))
+RESULTS = ROOT / "results"
+CARDS = sorted(RESULTS.rglob("README.md"))
 ROW = re.compile(r"^\|[^|]*\|[^|]*\| (?P<score>[^|]*) \| (?P<file>[^ |]*\.json) \|$", re.MULTILINE)
 EVALUATIONS = {"doomrnn": "evaluation/"}  # where a card's files are, beside it
 
@@ -39,7 +40,8 @@ def test_a_card_says_what_a_reader_must_know(card):
 
 def test_every_folder_of_results_has_a_card():
     """One in each."""
-    assert {card.parent for card in CARDS} == {path for path in (ROOT / "results").iterdir() if path.is_dir()}
+    folders = {path for path in RESULTS.iterdir() if path.is_dir()}
+    assert folders <= {card.parent for card in CARDS}
 
 
 def test_the_pooled_score_is_that_of_both_samples():
