@@ -1,6 +1,6 @@
 """Settings of C and its evaluation, and what joins the settings of all stages: `Stages` and `Preset`."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from experiment.config import FASTER, PRECISIONS, Settings, setting
@@ -101,10 +101,10 @@ class ControllerConfig(Settings):
         if self.first_rollouts and self.full_rollouts_at <= 0:
             raise InputError(f"first_rollouts={self.first_rollouts}: set controller.full_rollouts_at above 0, too")
 
-    def at(self, temperature: float) -> "ControllerConfig":
-        """Return the settings of a search in the dream of this temperature: with validation games or without."""
-        games = self.validation_games if temperature >= self.validate_from else 0
-        return replace(self, validation_games=games, validate_from=0.0)
+    @property
+    def validates(self) -> bool:
+        """Whether real episodes, not the dream's score, pick the best of a search in the dream of its temperature."""
+        return self.validation_games > 0 and self.temperature >= self.validate_from
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class IterateConfig(Settings):
     keep_mean: bool = setting(True, "CMA-ES starts from the agent, not from 0", source="paper, section 5")
     # all but the first begin at 0, whatever keep_mean says
     searches: int = setting(1, "searches for C, of which the best by its own score acts", unit="searches", least=1)
-    # of the searches' mean validation score where controller.validation_games is above 0, else of the agent's real one
+    # of the searches' mean validation score where they all have validation games, else of the agent's real one
     patience: int = setting(0, "iterations without a gain before it stops; 0: off", unit="iterations", least=0)
 
 

@@ -221,7 +221,7 @@ class ControllerTrainer:
         if generation == 0 or not due or any(row["generation"] == generation for row in evaluations):
             return
         weights = rounded(self.es.mean)[None]
-        worlds = [self.world, "real"] if self.config.validation_games and self.world == "dream" else [self.world]
+        worlds = [self.world, "real"] if self.config.validates and self.world == "dream" else [self.world]
         scores = {world: self._scores(world, weights, generation) for world in worlds}
         means = {world: float(values.mean()) for world, values in scores.items()}
         errors = {f"{world}_error": standard_error(values) for world, values in scores.items() if len(values) > 1}

@@ -286,6 +286,7 @@ def need_models(run: Run) -> None:
 
 def refuse_validation(overrides: Sequence[str], world: str) -> None:
     """Raise InputError where a command asks for validation by real episodes of a C that learns in the real task."""
-    games = [word.partition("=")[2] for word in overrides if word.startswith("controller.validation_games=")]
-    if world == "real" and any(number != "0" for number in games):
-        raise InputError("--set controller.validation_games: is of a C that learns in the dream; leave it out")
+    for name in ("controller.validation_games", "controller.validate_from"):
+        told = [word.partition("=")[2] for word in overrides if word.startswith(f"{name}=")]
+        if world == "real" and not set(told) <= {"0", "0.0"}:
+            raise InputError(f"--set {name}: is of a C that learns in the dream; leave it out")

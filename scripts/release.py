@@ -90,9 +90,8 @@ def copy_all(run, target: Path, models: dict, dtype: str, precision: str | None)
 def configuration(run, precision: str | None) -> dict:
     """Return the run's configuration, with C's settings of the controller that plays by default.
 
-    The run's own are those of the command run last, which may have trained another one. What ends its dreams stays, the
-    temperature from which the game picks, and the precision unless another one is given: scores are of these, whatever
-    a controller was trained in.
+    The run's own are those of the command run last, which may have trained another one. What ends its dreams stays, and
+    so does its precision unless another one is given: scores are of these, whatever a controller was trained in.
     """
     values, own = read_sealed(run.path / "config.json"), run.stages.controller
     try:
@@ -101,8 +100,7 @@ def configuration(run, precision: str | None) -> dict:
         config = own
     else:
         config = training_config(folder, own)
-    kept = {"precision": precision or own.precision, "death": own.death, "validate_from": own.validate_from}
-    config = replace(config, **kept)
+    config = replace(config, precision=precision or own.precision, death=own.death)
     told = {f"controller.{name}": value for name, value in vars(config).items()}
     overrides = {name: told.get(name, value) for name, value in values.get("overrides", {}).items()}
     return values | {"overrides": overrides, "stages": values["stages"] | {"controller": vars(config)}}

@@ -14,7 +14,7 @@ cli.one_thread_a_rank()
 import numpy as np
 
 from controller.checkpoints import ADVICE, SETTINGS, load_controller
-from controller.config import VARIANTS, WORLDS, World
+from controller.config import VARIANTS, WORLDS, ControllerConfig, World
 from controller.iteration import is_iteration, previous
 from controller.policy_spec import PolicyShape
 from controller.task import controller_name
@@ -46,6 +46,10 @@ class Training:
     temperature: float
     start: np.ndarray | None
 
+    def settings(self, run) -> ControllerConfig:
+        """Return the run's settings of C at the temperature of this search."""
+        return replace(run.stages.controller, temperature=self.temperature)
+
 
 def parse():
     """Return the arguments."""
@@ -67,9 +71,6 @@ def main() -> None:
             return cli.serve(comm, task)
         run = cli.resolve(arguments, own_seed=True)
         training = prepare(arguments, task, run)
-        if training.world == "dream":
-            config = run.stages.controller.at(training.temperature)
-            run = replace(run, stages=replace(run.stages, controller=config))
         setup = training_setup(training, run)
         with Farm(TaskPlayers(task, setup), comm, setup) as farm:
             train(training, farm, run)
@@ -104,9 +105,9 @@ def first_mean(run, shape: PolicyShape) -> np.ndarray | None:
 
 def training_setup(training: Training, run) -> Setup:
     """Return what the ranks play with: rollouts in the world of the training end at controller.time_limit."""
-    env, config, world = run.stages.env, run.stages.controller, training.world
+    env, config, world = run.stages.env, training.settings(run), training.world
     limit = min(env.time_limit, config.time_limit)
-    worlds: set[World] = {world, "real"} if config.validation_games else {world}
+    worlds: set[World] = {world, "real"} if config.validates else {world}
     cli.load_tensorflow()
     return play_setup(
         run,
@@ -122,9 +123,9 @@ def train(training: Training, farm: Farm, run) -> None:
     """Train under the folder's lock, and say what to do next; rank 0 only."""
     from controller.training import ControllerTrainer, search_is_over
 
-    folder, config = training.folder, run.stages.controller
+    folder, config = training.folder, training.settings(run)
     labels = {"world": training.world, "seed": training.seed, "temperature": training.temperature}
-    record = {SETTINGS: vars(config), **labels}
+    record = {SETTINGS: vars(run.stages.controller), **labels}
     record |= {} if training.start is None else {"start": "the agent of the iteration before"}
     refuse_imported(folder)
     refuse_other_networks(run.path, folder, f"delete {folder} and run the same command again")

@@ -62,6 +62,10 @@ from experiment.errors import InputError
             ("reproduce.py", "carracing", "--run", "R", "--preset", "smoke", "--set", "controller.validation_games=4"),
             "is of a C that learns in the dream",
         ),
+        (
+            ("reproduce.py", "carracing", "--run", "R", "--preset", "smoke", "--set", "controller.validate_from=1"),
+            "is of a C that learns in the dream",
+        ),
     ],
 )
 def test_wrong_words_are_refused(tmp_path, inside, words, said):

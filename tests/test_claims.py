@@ -379,9 +379,28 @@ def test_runs_on_other_data_are_judged_beside(tmp_path, claims, inside):
     assert [line.split(",")[0] for line in done.stdout.splitlines() if line.startswith("left out")] == [
         f"left out: {tmp_path / 'doomrnn' / 'again'}"
     ]
+    beside = evaluation("doomrnn", "real", HOT, scores(910, 30, 150))  # of no run's folder: it is of its own data
+    put(tmp_path, beside, run="iteration-03")
+    for holds, name in ((80, "doomrnn, collect.max_hold 80: solved"), (10, "doomrnn: solved")):
+        config["stages"]["collect"]["max_hold"] = holds
+        (tmp_path / "doomrnn" / "iteration-03" / "config.json").write_text(json.dumps(config))
+        told = {key for key, row in claims(tmp_path).items() if row["figures"].startswith("iteration-03's agent: 910")}
+        assert name in told and len({key.replace(", collect.max_hold 80", "") for key in told}) == len(told)
     alone = claims(tmp_path / "doomrnn" / "held")
     assert alone["doomrnn: solved"]["figures"].startswith("iteration-02's agent: 710")
     assert not any("max_hold" in name for name in alone)
+
+
+def test_runs_of_other_tasks_on_other_data_are_left_out(tmp_path, inside):
+    """No claim of CarRacing is judged beside, and what is not judged is named."""
+    config = json.loads((ROOT / "results" / "carracing" / "config.json").read_text())
+    for run, policy, found in (("walked", "walk", 200), ("by_habit", "habit", 300)):
+        put(tmp_path, evaluation("carracing", "real", "real-zh-s0", scores(found, 30, found)), run=run)
+        config["stages"]["collect"]["policy"] = policy
+        (tmp_path / "carracing" / run / "config.json").write_text(json.dumps(config))
+    done = inside("verify_claims.py", "--results", tmp_path)
+    assert "300 ± 30 (300)" in done.stdout and "200 ± 30 (200)" not in done.stdout
+    assert f"left out: {tmp_path / 'carracing' / 'walked'}," in done.stdout
 
 
 def test_a_task_of_ones_own_among_the_results(tmp_path, claims, inside):

@@ -93,17 +93,17 @@ def test_a_dream_is_measured_with_an_agent(smoke, tmp_path, in_one_process):
 
 
 def test_the_game_picks_in_warm_dreams_alone(smoke, tmp_path, in_one_process):
-    """Below `controller.validate_from` the dream's score picks; each search's record tells what it was made with."""
+    """Below `controller.validate_from` the dream's score picks; the run remembers both settings."""
     path = tmp_path / "run"
     shutil.copytree(smoke.path, path)
     sets = [word for rule in ("validation_games=2", "validate_from=1") for word in ("--set", f"controller.{rule}")]
-    for temperature, games in ((0.5, 0), (1.5, 2), (0.5, 0)):  # the last is finished, and left as it is
-        done = in_one_process("train_controller.py", "doomrnn", "--run", path, *sets, "--temperature", temperature)
+    for temperature, seed, said in ((1.5, 0, sets), (0.5, 0, ()), (1.5, 1, ()), (0.5, 0, ())):
+        words = ("--run", path, "--temperature", temperature, "--seed", seed, *said)
+        done = in_one_process("train_controller.py", "doomrnn", *words)
         assert done.returncode == 0, done.stderr
-        folder = path / "controller" / f"dream-zch-tau{temperature:.2f}-s0"
-        begun = json.loads((folder / "begun.json").read_text())["controller"]
-        assert (begun["validation_games"], begun["validate_from"]) == (games, 0.0)
-        rows = [json.loads(line) for line in (folder / "evaluations.jsonl").read_text().splitlines()]
-        assert rows and all(("real" in row) == (games > 0) for row in rows)
-        assert all(row["score"] == row["real" if games else "dream"] for row in rows)
-    assert "nothing to do" in done.stdout or "already finished" in done.stdout
+        rows = (path / "controller" / f"dream-zch-tau{temperature:.2f}-s{seed}" / "evaluations.jsonl").read_text()
+        picked = [(row["score"] == row.get("real"), "real" in row) for row in map(json.loads, rows.splitlines())]
+        assert set(picked) == {(temperature > 1, temperature > 1)}
+        told = json.loads((path / "config.json").read_text())["stages"]["controller"]
+        assert (told["validation_games"], told["validate_from"]) == (2, 1.0)
+    assert "already finished" in done.stdout

@@ -5,7 +5,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reporting.evidence import Evidence, Played, data_policy, differing
+from reporting.evidence import Evidence, Played, data_words, differing
 from reporting.findings import Finding
 
 from controller.verdicts import ONE_SEARCH, REFUTED, SHOWN, UNMEASURED, Verdict, decide, p_words
@@ -85,7 +85,7 @@ class Book:
     ) -> None:
         """Add a claim; `ask` is given what was played, once nothing of it is missing.
 
-        On other data its name says on which, and one that nothing was played for is not listed.
+        On other data its name says on which, and one of which anything is missing is not listed.
         """
         if self.evidence.data:
             if not all(needed):
@@ -122,7 +122,7 @@ class Book:
             p=verdict.p if verdict else None,
             level=verdict.level if verdict else None,
             differs=differing(played),
-            data="; ".join(dict.fromkeys(data_policy(p.run) for p in played)) if entry.data and played else "",
+            data="; ".join(dict.fromkeys(data_words(p.run) for p in played)) if entry.data and played else "",
             evidence=[str(file.relative_to(self.evidence.results)) for p in entry.played for file in p.files],
             commands=[line for p in entry.played for line in p.commands],
         )

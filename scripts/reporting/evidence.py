@@ -124,6 +124,7 @@ class Evidence:
         self._runs = {p.run for p in self.played}
         self._groups = {task: self._runs_made_alike(task) for task in cli.TASKS}
         self.kept = {task: groups[0] if groups else set() for task, groups in self._groups.items()}
+        self._beside: list[Evidence] = []
         self.data = ""
 
     def _played(self, run: Path) -> Iterator[Played]:
@@ -148,37 +149,43 @@ class Evidence:
     def _runs_made_alike(self, task: str) -> list[set[Path]]:
         """Return the runs of a task by what they were made with: a method each, that of most episodes of agents first.
 
-        Where the folder is itself a run, it comes first.
+        A folder that is itself a run is judged alone.
         """
         groups: dict[str, dict[Path, int]] = {}
         for p in self.played:
             if p.first.task == task and not p.measure and not apart(p.run):
                 runs = groups.setdefault(str(sorted(settings(p.run, "dream").items())), {})
                 runs[p.run] = runs.get(p.run, 0) + (len(p.sample) if p.first.controller else 0)
-        ordered = sorted(groups.values(), key=lambda runs: (self.results in runs, sum(runs.values())), reverse=True)
-        return [set(runs) for runs in ordered]
+        if self.results in self._runs or _is_run(self.results):
+            return [{self.results}] if any(self.results in runs for runs in groups.values()) else []
+        return [set(runs) for runs in sorted(groups.values(), key=lambda runs: sum(runs.values()), reverse=True)]
 
     def on_other_data(self, task: str) -> list["Evidence"]:
         """Return the evidence of runs whose V and M learned from other games than those judged, `data` saying which.
 
-        Of each such policy of collecting the runs of most episodes; none where the folder is itself a run.
+        Of each such policy of collecting the runs of most episodes of agents.
         """
-        if not self.kept[task] or self.results in self.kept[task]:
-            return []
-        found = {NOT_STATED: self, data_policy(min(self.kept[task])): self}
+        found = {NOT_STATED: self, self._policy(task): self}
         for runs in self._groups[task][1:]:
             data = data_policy(min(runs))
-            if data not in found:
+            agents = [p for p in self.played if p.run in runs and p.first.controller]
+            if data not in found and agents:
                 found[data] = copy(self)
                 found[data].kept, found[data].data = self.kept | {task: runs}, data
-        return [evidence for evidence in found.values() if evidence.data]
+        beside = [evidence for evidence in found.values() if evidence.data]
+        self._beside += beside
+        return beside
+
+    def _policy(self, task: str) -> str:
+        """Return who played the games that the V and M of the judged runs of a task learned from."""
+        return data_policy(min(self.kept[task])) if self.kept[task] else NOT_STATED
 
     @property
     def left_out(self) -> list[Path]:
-        """Runs whose agents are not judged, since others on such data were made with other settings and play more."""
-        runs = {p.run: p.first.task for p in self.played if not apart(p.run)}
-        judged = {run for task in cli.TASKS for one in (self, *self.on_other_data(task)) for run in one.kept[task]}
-        return sorted(set(runs) - judged)
+        """Runs whose agents nothing is judged by: neither those kept, nor those of other data that were asked for."""
+        runs = {p.run for p in self.played if not apart(p.run)}
+        judged = {run for evidence in (self, *self._beside) for kept in evidence.kept.values() for run in kept}
+        return sorted(runs - judged)
 
     def find(self, task: str, world: str, apart_as: str = "", measure: str = "", **wanted: Any) -> list[Played]:
         """Return what was played with these fields of an evaluation (`who`: how its name begins), by run and name.
@@ -190,17 +197,10 @@ class Evidence:
             p
             for p in self.played
             if (p.first.task, p.first.world, p.measure) == (task, world, measure)
-            and (apart(p.run) == apart_as and self._goes_on(p) if apart_as else self._judged(p))
+            and (apart(p.run) == apart_as and self._goes_on(p) if apart_as else p.run in self.kept[task])
             and all(p.first.who.startswith(v) if k == "who" else getattr(p.first, k) == v for k, v in wanted.items())
         ]
         return sorted(fitting, key=lambda p: (str(p.run), in_order(p.first.who)))
-
-    def _judged(self, played: Played) -> bool:
-        """Return whether it counts: of a judged run, or a script in the same game, where V, M and C play no part."""
-        kept = self.kept[played.first.task]
-        if played.run in kept or played.first.controller or played.first.world != "real" or not kept:
-            return played.run in kept
-        return settings(played.run, "game") == settings(min(kept), "game")
 
     def last_iteration(self, task: str, who: str) -> str:
         """Return how the last run is called in which agents whose names begin so went on; empty where there is none."""
@@ -213,10 +213,17 @@ class Evidence:
         return max(filter(NUMBERED.fullmatch, later), key=number_of, default="")
 
     def _goes_on(self, played: Played) -> bool:
-        """Return whether a run may be measured against those judged: an iteration in a run's folder is of that run."""
-        outer = played.run.parent
-        nested = apart(played.run).startswith(ITERATION) and (outer in self._runs or _is_run(outer))
-        return outer in self.kept[played.first.task] if nested else not self.data
+        """Return whether a run may be measured against those judged.
+
+        An iteration in a run's folder is of that run; one that stands beside runs is of those on its own data.
+        """
+        task, outer = played.first.task, played.run.parent
+        if not apart(played.run).startswith(ITERATION):
+            return not self.data
+        if outer in self._runs or _is_run(outer):
+            return outer in self.kept[task]
+        data = data_policy(played.run)
+        return data == self._policy(task) if self.data else data in (NOT_STATED, self._policy(task))
 
     def iteration(self, task: str, who: str, name: str = "") -> list[Played]:
         """Return what stands for an iteration in the real task, the first one where none is named.
@@ -236,9 +243,17 @@ class Evidence:
         """Return the first search's agent: never the best one's."""
         return next(iter(self.find(task, world, who=who, **wanted)), None)
 
-    def script(self, task: str, world: str, policy: str, **wanted: Any) -> Played | None:
-        """Return a scripted policy: among several (sweeps) that of most episodes, of these the highest mean."""
-        found = self.find(task, world, policy=policy, controller=None, **wanted)
+    def script(self, task: str, world: str, policy: str, measure: str = "") -> Played | None:
+        """Return a scripted policy: among several (sweeps) that of most episodes, of these the highest mean.
+
+        V, M and C play no part in its real episodes: where a judged run has none, those of another run in the same game
+        count.
+        """
+        found = self.find(task, world, policy=policy, controller=None, measure=measure)
+        if not found and world == "real" and self.kept[task]:
+            wanted, game = (task, world, policy, None), settings(min(self.kept[task]), "game")
+            alike = [p for p in self.played if p.measure == measure and settings(p.run, "game") == game]
+            found = [p for p in alike if (p.first.task, p.first.world, p.first.policy, p.first.controller) == wanted]
         return max(found, key=lambda p: (len(p.sample), p.sample.mean), default=None)
 
 
@@ -385,3 +400,9 @@ def data_policy(run: Path) -> str:
     made = settings(run, "dream")
     found = [f"collect.{key} {made[f'collect.{key}']}" for key in POLICY_OF_DATA if f"collect.{key}" in made]
     return ", ".join(found) or NOT_STATED
+
+
+def data_words(run: Path) -> str:
+    """Return `data_policy`, and whose V a run's went on from, which other games may have taught."""
+    start = settings(run, "dream").get("vae.start", "new")
+    return data_policy(run) + ("" if start == "new" else f", V begun as that of {start}")

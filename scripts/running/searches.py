@@ -67,7 +67,7 @@ def agent_of(run: Run) -> str:
 def best_controller(run: Run) -> str:
     """Return the name of the iteration's search with the highest score; InputError where none is finished.
 
-    That is its mean in real validation episodes where controller.validation_games is above 0, else in its own world.
+    That is its mean in real validation episodes where it had some (`validates`), else in its own world.
     """
     scores = _best_scores(run)
     if not scores:
@@ -104,4 +104,4 @@ def progress(runs: Sequence[Run]) -> tuple[str, list[float]]:
 
 
 def _validated(run: Run, name: str) -> bool:
-    return training_config(search_folder(run, name), run.stages.controller).validation_games > 0
+    return training_config(search_folder(run, name), run.stages.controller).validates
