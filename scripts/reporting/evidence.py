@@ -165,16 +165,20 @@ class Evidence:
 
         Of each such policy of collecting the runs of most episodes of agents.
         """
-        found = {NOT_STATED: self, self._policy(task): self}
+        found: dict[str, Evidence] = {}
         for runs in self._groups[task][1:]:
             data = data_policy(min(runs))
-            agents = [p for p in self.played if p.run in runs and p.first.controller]
-            if data not in found and agents:
-                found[data] = copy(self)
-                found[data].kept, found[data].data = self.kept | {task: runs}, data
-        beside = [evidence for evidence in found.values() if evidence.data]
-        self._beside += beside
-        return beside
+            new = data not in (NOT_STATED, self._policy(task), *found)
+            if new and any(p.run in runs and p.first.controller for p in self.played):
+                found[data] = self._judging(task, runs, data)
+        self._beside += found.values()
+        return list(found.values())
+
+    def _judging(self, task: str, runs: set[Path], data: str = "") -> "Evidence":
+        """Return this evidence with other runs of a task in place of those judged."""
+        other = copy(self)
+        other.kept, other.data = self.kept | {task: runs}, data
+        return other
 
     def _policy(self, task: str) -> str:
         """Return who played the games that the V and M of the judged runs of a task learned from."""
@@ -249,11 +253,12 @@ class Evidence:
         V, M and C play no part in its real episodes: where a judged run has none, those of another run in the same game
         count.
         """
-        found = self.find(task, world, policy=policy, controller=None, measure=measure)
+        wanted = {"policy": policy, "controller": None, "measure": measure}
+        found = self.find(task, world, **wanted)
         if not found and world == "real" and self.kept[task]:
-            wanted, game = (task, world, policy, None), settings(min(self.kept[task]), "game")
-            alike = [p for p in self.played if p.measure == measure and settings(p.run, "game") == game]
-            found = [p for p in alike if (p.first.task, p.first.world, p.first.policy, p.first.controller) == wanted]
+            game = settings(min(self.kept[task]), "game")
+            alike = {run for run in self._runs if settings(run, "game") == game}
+            found = self._judging(task, alike).find(task, world, **wanted)
         return max(found, key=lambda p: (len(p.sample), p.sample.mean), default=None)
 
 
