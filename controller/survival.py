@@ -109,7 +109,8 @@ def distance(pairs: Iterable[tuple[Sequence[int], Sequence[int]]], limit: int) -
 
     pairs: lengths (in the dream, in the real task) of each policy. The mean over policies and windows of
     |log((d + 1/2) / (g + 1/2))|, d and g the deaths per 1,000 steps lived; without the last window, which few reach,
-    and those in which fewer than `FEWEST` episodes of either begin. NaN where none is left. Ours: docs/doom.md, rule 1.
+    and those in which fewer than `FEWEST` episodes of either begin. NaN where none is left. Ours:
+    docs/doom_rules.md, rule 1.
     """
     found = []
     for dream, real in pairs:

@@ -53,7 +53,7 @@ QUICK = replace(
 )
 
 # the paper's data, as far as two cores without AVX-512 get in an evening or two; what each value rests on:
-# docs/doom.md, the rules. Its V goes on from another one, which the command names (vae.start)
+# docs/doom_rules.md. Its V goes on from another one, which the command names (vae.start)
 RELEASE = replace(
     PAPER,
     env=DoomEnvConfig(),

@@ -4,8 +4,8 @@
     python scripts/measure_dream.py --run runs/doom --controller dream-zch-tau1.15-s0 --set controller.death=sampled
 
 V and M must be trained. Prints the scores, deaths by window of steps, and the distance of the dream's hazards from the
-real task's (docs/doom.md, rule 1); scores are kept as those of scripts/evaluate.py. reproduce.py does the same with
-scripted policies alone. An agent made with another V and M plays here once its best.npz and best.json, without the
+real task's (docs/doom_rules.md, rule 1); scores are kept as those of scripts/evaluate.py. reproduce.py does the same
+with scripted policies alone. An agent made with another V and M plays here once its best.npz and best.json, without the
 record of what it was made with, are copied into a folder in controller/.
 """
 
