@@ -92,16 +92,15 @@ def lives_to(lengths: Sequence[int], limit: int) -> float:
     return float((np.asarray(lengths) >= limit).mean())
 
 
-def outside(dream: Sequence[Hazard], game: Sequence[Hazard]) -> list[tuple[Hazard, Hazard]]:
-    """Return the windows (dream's, game's) in which the dream's rate lies outside the game's interval.
+def same_rate(dream: Hazard, game: Hazard) -> float:
+    """Return the two-sided p of equal death rates in a window: the exact test of two Poisson rates given their sum.
 
-    A window that nobody reached in one of the worlds tells nothing.
+    1 where nobody lived in it in one of the worlds, or nobody died in either.
     """
-    return [
-        (d, g)
-        for d, g in zip(dream, game, strict=True)
-        if d.steps and g.steps and not g.interval[0] <= d.rate <= g.interval[1]
-    ]
+    deaths, steps = dream.deaths + game.deaths, dream.steps + game.steps
+    if not (dream.steps and game.steps and deaths):
+        return 1.0
+    return float(stats.binomtest(dream.deaths, deaths, dream.steps / steps).pvalue)
 
 
 def distance(pairs: Iterable[tuple[Sequence[int], Sequence[int]]], limit: int) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 from experiment.config import S, completed
 from experiment.errors import InputError
-from experiment.files import read_sealed
+from experiment.files import read_json, read_sealed
 from experiment.runs import FOLDERS, PINNED, Run, check_task, load_run, save_run
 from experiment.stage_folder import is_begun
 
@@ -68,6 +68,8 @@ def _field(run: Run, name: str) -> Any:
 def _refuse_differences(stored: Run, merged: Run, free: Sequence[str], beside: Sequence[str]) -> None:
     begun = [stage for stage in FOLDERS if is_begun(stored.folder(stage))]
     pinned = [name for stage in begun for name in PINNED[stage]]
+    if "collect" not in begun and any(_trained_here(stored.folder(stage)) for stage in begun):
+        pinned.append("collect")  # as in a release: its networks learned from episodes that are not there any more
     if begun or list((stored.path / "evaluation").glob("[!.]*.json")):
         pinned.insert(0, "env")  # also of a release, which holds no episodes: its scores are of this environment
     old, new = (_flat({name: vars(stage) for name, stage in vars(run.stages).items()}) for run in (stored, merged))
@@ -80,6 +82,12 @@ def _refuse_differences(stored: Run, merged: Run, free: Sequence[str], beside: S
         raise InputError(
             f"{stored.path}: made with other settings ({'; '.join(differences)}); leave them out, or name another --run"
         )
+
+
+def _trained_here(folder: Path) -> bool:
+    """Whether what a begun stage holds was made from this run's episodes, not imported."""
+    done = folder / "done.json"
+    return not (done.exists() and "imported_from" in read_json(done, f"delete {folder} to make it again"))
 
 
 def refuse_other(

@@ -236,6 +236,19 @@ def test_measures_of_driving_are_claims(tmp_path, claims):
     assert "(100)" in found["table 1: zh"]["figures"]
 
 
+def test_an_agent_must_beat_each_sweep(tmp_path, claims):
+    """A sweep of another period that survives longer refutes it, though fewer games of it were played; ten do not."""
+    put(tmp_path, evaluation("doomrnn", "real", HOT, scores(800, 300, 400)))
+    put(tmp_path, replace(evaluation("doomrnn", "real", "sweep", scores(600, 300, 400)), period=120))
+    assert claims(tmp_path)["doomrnn: beats an open-loop sweep"]["verdict"] == "shown"
+    put(tmp_path, replace(evaluation("doomrnn", "real", "sweep", scores(1000, 300, 10)), period=60))
+    assert claims(tmp_path)["doomrnn: beats an open-loop sweep"]["verdict"] == "shown"
+    put(tmp_path, replace(evaluation("doomrnn", "real", "sweep", scores(1000, 300, 100)), period=90))
+    found = claims(tmp_path)["doomrnn: beats an open-loop sweep"]
+    assert found["verdict"] == "refuted"
+    assert "agent to sweep120: 800" in found["figures"] and "agent to sweep90: 800" in found["figures"]
+
+
 def test_evaluations_of_several_seeds_pool(tmp_path, claims):
     """Ten seeds of 100 games are one agent's 1,000; a shorter evaluation of a seed is part of its longer one."""
     put(tmp_path, *(evaluation("doomrnn", "real", HOT, scores(800, 300), seed=n) for n in range(11, 21)))

@@ -142,6 +142,16 @@ def test_a_stage_once_begun_holds_its_settings(path, stage, word, difference):
     assert (path / "config.json").read_bytes() == before
 
 
+def test_networks_hold_the_settings_of_their_episodes(path):
+    """As in a release, whose episodes are left out: others collected there would not be those that V learned from."""
+    made = ask(path, preset="smoke")
+    begin(made, "vae")
+    with pytest.raises(InputError, match=r"collect.max_hold is 80, requested 10"):
+        ask(path, "collect.max_hold=10")
+    (made.folder("vae") / "done.json").write_text(json.dumps({"imported_from": "theirs"}))
+    assert ask(path, "collect.max_hold=10").stages.collect.max_hold == 10
+
+
 def test_another_preset(path):
     """It replaces the settings of a run that is not begun, and is refused with all differences later."""
     ask(path, preset="smoke", seed=4)

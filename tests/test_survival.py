@@ -9,7 +9,7 @@ from reporting.survival import both_worlds, hazard_rows, warnings
 from scipy import stats
 
 from controller.score_files import load_evaluations
-from controller.survival import Hazard, distance, hazards, lives_to, outside, survival_curve, windows_within
+from controller.survival import Hazard, distance, hazards, lives_to, same_rate, survival_curve, windows_within
 
 
 def test_kaplan_and_meier_by_hand():
@@ -49,12 +49,33 @@ def test_interval_of_a_rate():
     assert Hazard(0, 100, 0, 1000).interval[0] == 0.0 and Hazard(0, 100, 0, 0).interval[1] == math.inf
 
 
-def test_outside_the_interval():
+def test_equal_rates_by_hand():
+    """Given 4 deaths in all and as many steps in each world, 4 and 0 have p = 2 / 16; what says nothing has p = 1."""
+    assert same_rate(Hazard(0, 100, 4, 1000), Hazard(0, 100, 0, 1000)) == pytest.approx(2 / 16)
+    assert same_rate(Hazard(0, 100, 1, 1000), Hazard(0, 100, 0, 3000)) == pytest.approx(1 / 4)
+    for silent in (Hazard(0, 100, 0, 0), Hazard(0, 100, 0, 1000)):
+        assert same_rate(silent, Hazard(0, 100, 0, 1000)) == 1.0
+
+
+def test_windows_that_differ_are_named():
     """A dream whose early deaths are too many and late ones too few is found out, though its mean may be the same."""
-    game = [Hazard(0, 100, 5, 10_000), Hazard(100, 200, 20, 5_000), Hazard(200, 300, 0, 0)]
-    dream = [Hazard(0, 100, 15, 10_000), Hazard(100, 200, 19, 5_000), Hazard(200, 300, 9, 900)]
-    assert outside(dream, game) == [(dream[0], game[0])]
-    assert outside(game, game) == []
+    game = [350] * 200
+    dream = [50] * 50 + [450] * 150
+    (line,) = warnings({"agent": (dream, game), "left": (game, game)}, 2100)
+    assert line == (
+        "warning: agent in the dream: too many deaths in steps 0-100 (0.286 per 100, real task 0.000); "
+        "too few deaths in steps 200-400 (0.000 per 100, real task 0.667)"
+    )
+
+
+def test_an_equal_dream_is_seldom_warned_of():
+    """Samples of one distribution, 5 policies, the 6 windows of each: some warning in at most 5 % of reports."""
+    draw = np.random.default_rng(0)
+    warned = [
+        bool(warnings({who: np.minimum(2100, np.ceil(draw.exponential(500, (2, 100)))) for who in "abcde"}, 2100))
+        for _ in range(200)
+    ]
+    assert np.mean(warned) < 0.05 + 2 * (0.05 * 0.95 / 200) ** 0.5
 
 
 def test_distance_by_hand():

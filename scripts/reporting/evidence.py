@@ -29,15 +29,13 @@ OPERATIONAL = {  # settings that no score depends on, or that a claim names itse
     "vae.validation_frames",
     "vae.validate_every",
     "vae.checkpoint_seconds",
-    "vae.shuffle_megabytes",
     "series.batch_size",
     "series.shard_episodes",
-    "rnn.validation_frames",
-    "rnn.validate_every",
     "rnn.checkpoint_seconds",
     "controller.batch_size",
     "controller.temperature",
 }
+PICKS_M = {"rnn.validation_frames", "rnn.validate_every"}  # with `rnn.patience`: the best of M's validations is kept
 # whose settings decide scores, beside the controller's own
 DECISIVE_STAGES = {"game": ("env",), "dream": ("env", "collect", "vae", "series", "rnn")}
 NOT_STATED = "not stated"
@@ -248,10 +246,14 @@ class Evidence:
         return next(iter(self.find(task, world, who=who, **wanted)), None)
 
     def script(self, task: str, world: str, policy: str, measure: str = "") -> Played | None:
-        """Return a scripted policy: among several (sweeps) that of most episodes, of these the highest mean.
+        """Return a scripted policy; of several of its name that of most episodes."""
+        return max(self.scripts(task, world, policy, measure), key=lambda p: len(p.sample), default=None)
 
-        V, M and C play no part in its real episodes: where a judged run has none, those of another run in the same game
-        count.
+    def scripts(self, task: str, world: str, policy: str, measure: str = "") -> list[Played]:
+        """Return the scripted policies of a name, of which sweeps of several periods are several.
+
+        V, M and C play no part in their real episodes: where a judged run has none, those of another run in the same
+        game count.
         """
         wanted = {"policy": policy, "controller": None, "measure": measure}
         found = self.find(task, world, **wanted)
@@ -259,7 +261,7 @@ class Evidence:
             game = settings(min(self.kept[task]), "game")
             alike = {run for run in self._runs if settings(run, "game") == game}
             found = self._judging(task, alike).find(task, world, **wanted)
-        return max(found, key=lambda p: (len(p.sample), p.sample.mean), default=None)
+        return found
 
 
 def in_order(who: str) -> tuple[str, int]:
@@ -352,7 +354,8 @@ def settings(run: Path, world: str, controller: str | None = None) -> dict[str, 
         stages["controller"] = training_settings(run / "controller" / controller) or stages["controller"]
         names.append("controller")
     found = {f"{stage}.{key}": value for stage in names for key, value in stages[stage].items()}
-    return {name: value for name, value in found.items() if name not in OPERATIONAL}
+    idle = OPERATIONAL if stages["rnn"].get("patience") else OPERATIONAL | PICKS_M
+    return {name: value for name, value in found.items() if name not in idle}
 
 
 def _stages(file: Path) -> dict[str, dict[str, Any]]:

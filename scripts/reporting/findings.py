@@ -74,6 +74,15 @@ def above(a: Played, b: Played, what: str) -> Finding:
     return _agents(a, b, what, low=0.0)
 
 
+def above_all(a: Played, others: Sequence[Played], what: str) -> Finding:
+    """Ask whether agent `a` is above each of several scripts, but for those of too few episodes."""
+    found = [above(a, b, f"{what} {b.first.who}") for b in sorted(others, key=lambda p: p.first.who)]
+    asked = [finding for finding in found if finding.question] or found[:1]
+    if len(asked) == 1:
+        return asked[0]
+    return Finding("; ".join(f.figures for f in asked), All(tuple(f.question for f in asked if f.question)))
+
+
 def not_above(a: Played, b: Played, share: float, what: str) -> Finding:
     """Ask whether agent `a` is at or below `b`, give or take a share of b's mean."""
     return _agents(a, b, what, share, high=0.0)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from controller.evaluation import Evaluation, largest
-from controller.survival import Hazard, distance, hazards, lives_to, outside, windows_within
+from controller.survival import Hazard, distance, hazards, lives_to, same_rate, windows_within
+from controller.verdicts import holm
 
 WORLDS = ("dream", "real task")
 Lengths = Mapping[str, tuple[Sequence[int], Sequence[int]]]  # by who: (in the dream, in the real task); may be empty
@@ -38,13 +39,21 @@ def hazard_rows(lengths: Lengths, limit: int) -> list[tuple[str, ...]]:
 
 
 def warnings(lengths: Lengths, limit: int) -> list[str]:
-    """Return a line for each policy whose deaths in the dream lie outside the real task's interval in some window."""
-    found = []
-    for who, (dream, real) in lengths.items():
-        wrong = outside(hazards(dream, limit), hazards(real, limit)) if len(dream) and len(real) else []
-        if wrong:
-            found.append(f"warning: {who} in the dream: {'; '.join(_wrong(d, g) for d, g in wrong)}")
-    return found
+    """Return a line for each policy that dies more or less often in the dream than in the real task in some window.
+
+    One family: with 95 % no window of no policy is named where the two rates are equal (Holm's method).
+    """
+    windows = [
+        (who, d, g)
+        for who, (dream, real) in lengths.items()
+        for d, g in zip(hazards(dream, limit), hazards(real, limit), strict=True)
+    ]
+    found: dict[str, list[str]] = {}
+    differ = holm([same_rate(d, g) for _, d, g in windows])
+    for (who, d, g), (rejected, _) in zip(windows, differ, strict=True):
+        if rejected:
+            found.setdefault(who, []).append(_wrong(d, g))
+    return [f"warning: {who} in the dream: {'; '.join(wrong)}" for who, wrong in found.items()]
 
 
 def apart(lengths: Lengths, limit: int) -> list[str]:
@@ -54,9 +63,8 @@ def apart(lengths: Lengths, limit: int) -> list[str]:
 
 
 def _wrong(dream: Hazard, game: Hazard) -> str:
-    low, high = game.interval
-    side = "too few" if dream.rate < low else "too many"
-    return f"{side} deaths in steps {dream.start}-{dream.stop} ({dream.rate:.3f}, real task {low:.3f} to {high:.3f})"
+    side = "too few" if dream.rate < game.rate else "too many"
+    return f"{side} deaths in steps {dream.start}-{dream.stop} ({dream.rate:.3f} per 100, real task {game.rate:.3f})"
 
 
 def _cell(hazard: Hazard) -> str:
