@@ -142,6 +142,26 @@ def test_best_and_last_weights_do_not_share_a_file():
     assert make(**agent, checkpoint="best").file_name != make(**agent, checkpoint="last").file_name
 
 
+@pytest.mark.parametrize("first", ["best", "last"])
+def test_the_same_weights_under_both_names(tmp_path, capsys, first):
+    """Where the last generation is the best one, no episode is played twice, and either name has its scores."""
+    from evaluate import not_evaluated
+
+    agent, weights = {"policy": "agent", "controller": "a", "made_with": "same"}, np.zeros(3, np.float32)
+    save_evaluation(tmp_path, make(**agent, checkpoint=first))
+    for name in ("best", "last", "best"):
+        conditions = Conditions(**LABELS | agent, checkpoint=name)
+        assert not_evaluated([(Subject("agent", weights, "a", name), conditions)], tmp_path, tmp_path, 3) == []
+    assert load_evaluations(tmp_path) == [make(**agent, checkpoint=name) for name in ("last", "best")]
+    said = capsys.readouterr().out
+    assert said.count(f"evaluated before as its {first} weights, which are the same; wrote ") == 1
+    assert said.count("evaluated before, nothing to do") == 2
+    others = {"made_with": "other"}, {"controller": "b"}  # weights of its own, or a controller of its own
+    for other in others:
+        known = [(Subject("agent", weights), Conditions(**LABELS | agent | other))]
+        assert not_evaluated(known, tmp_path, tmp_path, 3) == known
+
+
 def test_the_largest_of_each():
     """1,024 episodes count and not 256, whatever order their files are in; of equally many the first."""
     made = {n: summarise(outcomes([1.0] * n), Conditions(**LABELS | {"seed": n})) for n in (1024, 256)}
