@@ -31,7 +31,7 @@ class Conditions:
     controller: str | None
     temperature: float | None
     seed: int
-    config_sha256: str
+    config_sha256: str  # of the settings of all stages: equal hashes, the same environment
     commit: str
     period: int | None = None
     checkpoint: str | None = None
