@@ -11,13 +11,15 @@ from controller.task import Task
 from experiment.runs import Run
 from rollouts.games import Games
 
+SEED_HELP = "episodes are of seed, seed + 1, ...: seeds nearer to one another than --episodes share some (7)"
+
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser of what these scripts share; who plays is each one's own option."""
     made = cli.Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
     made.add_argument("--episodes", type=cli.positive, default=20, help="episodes, of each who plays (20)")
-    made.add_argument("--seed", type=cli.seed, default=7, help="seed of the episodes (7)")
+    made.add_argument("--seed", type=cli.seed, default=7, help=SEED_HELP)
     made.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     cli.add_set(made, "with this one setting changed, such as collect.max_hold=10 (repeatable)")
     return made
@@ -26,7 +28,10 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 def trajectories(
     run: Run, task: Task, games: Games, vae: Any, controller: str | None, episodes: int, seed: int
 ) -> Iterator[Any]:
-    """Yield a `controller.trajectories.Trajectory` of each episode, of seeds from `seed` on.
+    """Yield a `controller.trajectories.Trajectory` of each episode, the first of `seed`, the next of `seed` + 1, ...
+
+    So two seeds that are nearer to one another than `episodes` share episodes, and are no two independent samples; the
+    published measurements were made of these episodes.
 
     controller: whose agent plays, a folder in controller/; None: the collecting policy. vae: the run's V, loaded.
     """
