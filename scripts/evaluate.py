@@ -80,7 +80,8 @@ def main() -> None:
         if shape or "dream" in arguments.world:
             need(run, "rnn")
             cli.load_tensorflow()
-        setup = play_setup(run, arguments.world, shape, temperature)
+        folder = run.path / "controller" / controller if controller else None
+        setup = play_setup(run, arguments.world, shape, temperature, controller=folder)
         with Farm(TaskPlayers(task, setup), comm, setup) as farm:
             for world in arguments.world:
                 evaluate(arguments, subjects, world, temperature, farm, run)

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import cli
 from launch import Launcher
+from running.played import fitting_controller
 from running.probes import probe
-
-from controller.checkpoints import find_controller, load_controller
 
 
 def parse():
@@ -40,7 +39,7 @@ def main() -> None:
         cli.need_models(run)
         cli.need_done_or_reward_head(run)
         for name in arguments.controller:
-            load_controller(find_controller(run.path, name), "best")
+            fitting_controller(run, name)
         temperature = arguments.temperature or run.stages.controller.temperature
         launcher = Launcher(run, task, arguments.ranks)
         probe(launcher, task, temperature, arguments.episodes, arguments.controller, arguments.overrides)

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import cli
+import numpy as np
 
+from controller.checkpoints import check_fits, find_controller, load_controller
+from controller.policy_spec import PolicyShape
 from controller.task import Task
 from experiment.runs import Run
 from rollouts.games import Games
@@ -25,6 +28,14 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return made
 
 
+def fitting_controller(run: Run, name: str) -> tuple[PolicyShape, np.ndarray]:
+    """Return the shape and weights [P] of a controller's best; InputError where it does not fit the run's V and M."""
+    folder = find_controller(run.path, name)
+    shape, weights = load_controller(folder, "best")
+    check_fits(run.path, shape, folder)
+    return shape, weights
+
+
 def trajectories(
     run: Run, task: Task, games: Games, vae: Any, controller: str | None, episodes: int, seed: int
 ) -> Iterator[Any]:
@@ -36,7 +47,6 @@ def trajectories(
     controller: whose agent plays, a folder in controller/; None: the collecting policy. vae: the run's V, loaded.
     """
     from controller.agent import Agent
-    from controller.checkpoints import find_controller, load_controller
     from controller.policies import Policy
     from controller.trajectories import agent_trajectory, script_trajectory
     from rnn.training import load_rnn
@@ -46,6 +56,6 @@ def trajectories(
         script = task.collector(run.stages.collect)
         yield from (script_trajectory(games, script, task.action_size, seed, limit, 1) for seed in seeds)
         return
-    shape, weights = load_controller(find_controller(run.path, controller, task.usual_controller), "best")
+    shape, weights = fitting_controller(run, controller)
     agent = Agent(vae, load_rnn(run.folder("rnn")), Policy(shape, task.squash))
     yield from (agent_trajectory(games, agent, weights, seed, limit) for seed in seeds)
