@@ -29,6 +29,7 @@ from experiment.stages import need
 from rollouts.farm import Farm
 
 COLLECTOR = "collector"
+READ = ("env.*", "collect.*", "evaluate.episodes", "evaluate.games_per_rank", *cli.PLAYING)  # settings that count here
 BEST = "best"  # the checkpoint of an evaluation that names none
 
 
@@ -70,7 +71,7 @@ def main() -> None:
         task = cli.task(arguments.task)
         if cli.rank():
             return cli.serve(comm, task, tensorflow="agent" in arguments.policy or "dream" in arguments.world)
-        run = cli.resolve(arguments, own_seed=True, free=("env",))
+        run = cli.resolve(arguments, own_seed=True, free=("env",), read=READ)
         check_writable(arguments.to or run.path / "evaluation", "name another folder with --to")
         if "dream" in arguments.world:
             cli.need_done_or_reward_head(run)

@@ -17,6 +17,9 @@ from launch import Launcher
 from running.played import fitting_controller
 from running.probes import probe
 
+PROBES = "evaluate.probe_episodes"
+READ = ("env.*", "collect.*", PROBES, "evaluate.games_per_rank", *cli.PLAYING)  # settings that count here
+
 
 def parse():
     """Return the arguments."""
@@ -34,7 +37,7 @@ def main() -> None:
     """Parse, play and print."""
     arguments = parse()
     with cli.ending_well():
-        run = cli.open_existing(arguments.run, arguments.overrides)
+        run = cli.open_existing(arguments.run, arguments.overrides, READ)
         task = cli.task(run.task)
         cli.need_models(run)
         cli.need_done_or_reward_head(run)
@@ -42,7 +45,8 @@ def main() -> None:
             fitting_controller(run, name)
         temperature = arguments.temperature or run.stages.controller.temperature
         launcher = Launcher(run, task, arguments.ranks)
-        probe(launcher, task, temperature, arguments.episodes, arguments.controller, arguments.overrides)
+        sets = [word for word in arguments.overrides if not word.startswith(f"{PROBES}=")]  # of this script alone
+        probe(launcher, task, temperature, arguments.episodes, arguments.controller, sets)
 
 
 if __name__ == "__main__":

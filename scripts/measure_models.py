@@ -30,7 +30,7 @@ def main() -> None:
         from experiment.files import check_file_writable, write_json
 
         check_file_writable(arguments.json, "name another file")
-        run = cli.open_existing(arguments.run, arguments.overrides)
+        run = cli.open_existing(arguments.run, arguments.overrides, played.READ)
         task = cli.task(run.task)
         cli.need_models(run)
         for name in arguments.controller:

@@ -16,6 +16,8 @@ from rollouts.games import Games
 
 SEED_HELP = "episodes are of seed, seed + 1, ...: seeds nearer to one another than --episodes share some (7)"
 
+READ = ("env.*", "collect.*")  # settings that count for who plays and in what
+
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser of what these scripts share; who plays is each one's own option."""
