@@ -18,9 +18,11 @@ class CarRacingEnvConfig(EnvConfig):
     """Gymnasium's CarRacing-v3."""
 
     time_limit: int = setting(1000, "longest episode", unit="steps", source="CarRacing-v0", least=1)
-    renderer: str = setting("fast", "this project's fast renderer, or Gymnasium's own", choices=RENDERERS)
-    view: str = setting("v3", "view of CarRacing-v3, or of v0 (fast renderer only)", choices=VIEWS)
-    preprocess: str = setting("plain", "pixels as rendered, contrast-stretched, or the authors'", choices=PREPROCESSES)
+    renderer: str = setting("fast", "this project's fast renderer, or Gymnasium's own", choices=RENDERERS, seen=True)
+    view: str = setting("v3", "view of CarRacing-v3, or of v0 (fast renderer only)", choices=VIEWS, seen=True)
+    preprocess: str = setting(
+        "plain", "pixels as rendered, contrast-stretched, or the authors'", choices=PREPROCESSES, seen=True
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -15,7 +15,7 @@ __all__, __getattr__, __dir__ = public(
         "policies": ["Policy"],
         "policy_spec": ["PolicyShape"],
         "score_files": ["load_evaluations"],
-        "statistics": ["bootstrap_interval", "welch_p"],
+        "statistics": ["bootstrap_interval"],
         "task": ["PublishedRow", "Task"],
         "training": ["ControllerTrainer", "read_evaluations"],
     },

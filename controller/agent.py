@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from controller.checkpoints import find_controller, load_controller
+from controller.checkpoints import check_fits, find_controller, load_controller
 from controller.policies import Policy
 from controller.task import Task
 from experiment.arrays import FRAME_SHAPE, checked_frame, described
 from experiment.config import check_precision
-from experiment.errors import InputError, NumericalError
+from experiment.errors import NumericalError
 from experiment.random_streams import Purpose, Stream
 from experiment.runs import check_task, existing_run
 from rnn.model import MDNRNN
@@ -167,11 +167,8 @@ def load_agent(
     check_task(run, task.name)
     folder = find_controller(run, controller, task.usual_controller)
     shape, weights = load_controller(folder, checkpoint)
+    check_fits(run, shape, folder, task.action_size)
     vae, rnn = load_vae(run / "vae", precision), load_rnn(run / "rnn", precision)
-    found = (vae.z_size, rnn.z_size, shape.z_size, rnn.action_size, shape.outputs, rnn.hidden_size)
-    wanted = (shape.z_size, shape.z_size, shape.z_size, task.action_size, task.action_size, shape.state_size)
-    if found != wanted:
-        raise InputError(f"{run}: its V, M and {folder.name} are of other sizes, {found} where C needs {wanted}")
     playing = PlayingAgent(Agent(vae, rnn, Policy(shape, task.squash)), weights)
     playing.reset()
     return playing

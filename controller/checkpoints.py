@@ -7,6 +7,7 @@ import numpy as np
 
 from controller.config import ControllerConfig, Stages
 from controller.policy_spec import PolicyShape, rounded
+from experiment.checkpoints import load_config
 from experiment.config import from_values
 from experiment.errors import InputError
 from experiment.files import read_json, read_sealed, then, write_json
@@ -14,6 +15,8 @@ from experiment.jsonl import read_journal
 from experiment.npz import ArraySpec, check_finite, read_npz, write_npz
 from experiment.runs import Run
 from experiment.stages import refuse_other_networks
+from rnn.config import ADVICE as RNN_ADVICE
+from vae.config import ADVICE as VAE_ADVICE
 
 CHECKPOINTS = ("best", "last")
 CANDIDATES, MEANS = "candidates.npz", "means.npz"
@@ -74,6 +77,25 @@ def load_controller(folder: Path, checkpoint: str) -> tuple[PolicyShape, np.ndar
     weights = read_npz(folder / f"{checkpoint}.npz", specs, ADVICE)["weights"]
     check_finite(weights, "weights", folder / f"{checkpoint}.npz", ADVICE)
     return shape, weights
+
+
+def check_fits(run: Path, shape: PolicyShape, controller: Path, action_size: int | None = None) -> None:
+    """Raise InputError where a C is of other sizes than the V and M of a run, or than a task's actions.
+
+    controller: its folder, which the error names. A C that does not see M's state fits an M of any number of units.
+    Without V, as a dream can do, M's sizes count alone.
+    """
+    m = load_config(run / "rnn", "weights", {"z_size": int, "action_size": int, "hidden_size": int}, RNN_ADVICE)
+    sizes = {"M's z": (m["z_size"], shape.z_size), "M's actions": (m["action_size"], shape.outputs)}
+    if shape.sees_state:
+        sizes["M's units"] = m["hidden_size"], shape.state_size
+    if (run / "vae" / "weights.json").exists():
+        sizes["V's z"] = load_config(run / "vae", "weights", {"z_size": int}, VAE_ADVICE)["z_size"], shape.z_size
+    if action_size is not None:
+        sizes["the task's actions"] = action_size, shape.outputs
+    odd = [f"{name}: {there} there, {needed} here" for name, (there, needed) in sizes.items() if there != needed]
+    if odd:
+        raise InputError(f"{controller}: does not fit {run} ({'; '.join(odd)}); name another one, or train it there")
 
 
 def list_controllers(run: Path, holding: str = "best.json") -> list[Path]:

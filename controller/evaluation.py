@@ -14,7 +14,7 @@ from experiment.random_streams import Purpose
 from experiment.runs import Run, load_run
 from experiment.stages import first_frames_digest, weights_digest
 from rollouts.farm import Farm
-from rollouts.rollout import Outcome, Rollout, WeightsOrScript
+from rollouts.rollout import Outcome, Rollout, WeightsOrScript, wrong_return
 from rollouts.scripted import Script
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Conditions:
     controller: str | None
     temperature: float | None
     seed: int
-    config_sha256: str
+    config_sha256: str  # of the settings of all stages: equal hashes, the same environment
     commit: str
     period: int | None = None
     checkpoint: str | None = None
@@ -180,13 +180,17 @@ def play(
 
 
 def summarise(outcomes: list[Outcome], conditions: Conditions) -> Evaluation:
-    """Return the evaluation of one subject's outcomes, in their order."""
+    """Return the evaluation of one subject's outcomes, in their order.
+
+    Raises NumericalError naming the first episode whose return is no number, or too large for a file to hold it.
+    """
     from controller.statistics import bootstrap_interval  # loads SciPy
 
+    for episode, outcome in enumerate(outcomes):
+        if wrong := wrong_return(outcome.score):
+            who = f"{conditions.policy} in the {conditions.world}"
+            raise NumericalError(f"{who}: episode {episode} of seed {conditions.seed} returned {wrong}")
     scores = np.array([outcome.score for outcome in outcomes])
-    for episode in np.flatnonzero(~np.isfinite(scores))[:1]:
-        who = f"{conditions.policy} in the {conditions.world}"
-        raise NumericalError(f"{who}: episode {episode} of seed {conditions.seed} returned {scores[episode]}")
     return Evaluation(
         episodes=len(outcomes),
         mean=float(scores.mean()),

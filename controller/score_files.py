@@ -14,9 +14,8 @@ from experiment.errors import InputError
 from experiment.files import first_line, read_json, write_json
 from experiment.provenance import digest
 from experiment.runs import Run
-from rollouts.rollout import Outcome
+from rollouts.rollout import LARGEST_RETURN, Outcome, wrong_return
 
-LARGEST_SCORE = 1e12  # and no NaN
 FIRST_KEYS = ("task", "world", "policy", "controller", "temperature", "episodes", "seed")  # of a file
 FIRST_KEYS += ("mean", "std", "ci95", "scores", "lengths")
 KEYS = tuple(dict.fromkeys([*FIRST_KEYS, *(item.name for item in fields(Evaluation))]))  # of a file, in their order
@@ -110,8 +109,8 @@ class PlayedEpisodes:
         self.recovered = self._journal.recovered(self._table, episodes)
 
     def add(self, outcome: Outcome) -> None:
-        """Keep the outcome of the episode that its id names; one that no evaluation may have is not kept."""
-        if abs(outcome.score) < LARGEST_SCORE:
+        """Keep the outcome of the episode that its id names; one that `summarise` refuses is not kept."""
+        if not wrong_return(outcome.score):
             self._journal.add(self._table, outcome)
 
     def delete(self) -> None:
@@ -130,5 +129,5 @@ def _check(evaluation: Evaluation) -> None:
         (evaluation.ci95, 2),
         ([evaluation.mean, evaluation.std], 2),
     ):
-        if len(numbers) != count or not all(type(n) in (int, float) and abs(n) < LARGEST_SCORE for n in numbers):
+        if len(numbers) != count or not all(type(n) in (int, float) and abs(n) < LARGEST_RETURN for n in numbers):
             raise TypeError("scores, lengths, mean, std or ci95 are not numbers, or not as many as there were episodes")

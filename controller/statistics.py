@@ -26,30 +26,13 @@ EPISODES, SEARCHES = "episodes", "searches"
 
 def bootstrap_interval(scores: np.ndarray, seed: int = 0) -> list[float]:
     """Return the 95 % percentile bootstrap interval of the mean of scores [N]; ValueError where they are not that."""
-    scores = _checked(scores, 1)
+    array = np.asarray(scores)
+    if array.ndim != 1 or len(array) < 1 or array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+        raise ValueError(f"scores must be 1 finite number or more, in one row; they are {described(scores)}")
+    scores = array.astype(np.float64)
     rng = Purpose.BOOTSTRAP.stream(seed).generator()
     means = [rng.choice(scores, len(scores)).mean() for _ in range(RESAMPLES)]
     return [float(v) for v in np.percentile(means, [2.5, 97.5])]
-
-
-def welch_p(scores: np.ndarray, others: np.ndarray, alternative: str = "two-sided") -> float:
-    """Return p of Welch's test that two means are equal, against `alternative` ("greater": the first one is above).
-
-    Raises ValueError for scores that are not finite numbers [N], N >= 2: of one score nobody knows how it varies.
-    """
-    scores, others = _checked(scores, 2), _checked(others, 2)
-    if np.std(scores) == 0 and np.std(others) == 0:
-        equal = np.mean(scores) <= np.mean(others) if alternative == "greater" else np.mean(scores) == np.mean(others)
-        return float(equal)
-    return float(stats.ttest_ind(scores, others, equal_var=False, alternative=alternative).pvalue)
-
-
-def _checked(scores: np.ndarray, least: int) -> np.ndarray:
-    """Return scores as float64 [N]; ValueError where they are no finite numbers, or fewer than `least`."""
-    array = np.asarray(scores)
-    if array.ndim != 1 or len(array) < least or array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-        raise ValueError(f"scores must be {least} finite numbers or more, in one row; they are {described(scores)}")
-    return array.astype(np.float64)
 
 
 def over_seeds(means: list[float]) -> str:

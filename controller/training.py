@@ -27,7 +27,7 @@ from experiment.metrics import Metrics, read_metrics
 from experiment.progress import Progress
 from experiment.random_streams import Purpose, Stream
 from rollouts.farm import Farm
-from rollouts.rollout import Rollout
+from rollouts.rollout import Rollout, wrong_return
 
 FITNESS = {"generation": int, "candidates": str, "fitness": list}
 EVALUATION = {"generation": int, "score": float}
@@ -51,7 +51,7 @@ class RolloutTable:
     def play(self, label: str, world: str, weights: np.ndarray, streams: list[list[Stream]]) -> Returns:
         """Play every policy weights [n, P] once on each of its streams; `label` names the table.
 
-        Raises NumericalError naming the policy and rollout whose return is no number.
+        Raises NumericalError naming the policy and rollout whose return is no number, or too large to be one.
         """
         count = len(streams[0])
         table = np.full((2, len(weights) * count), np.nan)
@@ -62,9 +62,9 @@ class RolloutTable:
             for number in np.flatnonzero(np.isnan(table[0])).tolist()
         ]
         for outcome in self.farm.play(todo):
-            if not math.isfinite(outcome.score):
+            if wrong := wrong_return(outcome.score):
                 policy, rollout = divmod(outcome.id, count)
-                raise NumericalError(f"C, {label}: policy {policy} returned {outcome.score} in rollout {rollout}")
+                raise NumericalError(f"C, {label}: policy {policy} returned {wrong} in rollout {rollout}")
             table[:, outcome.id] = outcome.score, outcome.length
             self.steps += outcome.length
             self.journal.add(label, outcome)

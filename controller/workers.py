@@ -2,10 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from controller.checkpoints import check_fits
 from controller.config import Stages, World, death_weight
 from controller.policy_spec import PolicyShape
 from controller.task import Task
@@ -130,16 +132,20 @@ def play_setup(
     games_per_rank: int | None = None,
     minimum_length: int = 1,
     noise: float = 0.0,
+    controller: Path | None = None,
 ) -> Setup:
     """Return what the ranks need to play in these worlds, with what a run has trained.
 
     policy: the shape of C, or None where only scripts play. temperature: of the dream. env, dream_limit (steps) and
     games_per_rank: instead of the run's own settings. noise: of an exploring agent.
+    controller: the folder of C, which an error names.
 
-    Raises InputError where V, M or the series is needed and missing or damaged.
+    Raises InputError where V, M or the series is needed and missing or damaged, or C does not fit them.
     """
     config, env = run.stages.controller, env or run.stages.env
     dreams, agents = "dream" in worlds, policy is not None and "real" in worlds
+    if policy is not None:
+        check_fits(run.path, policy, controller or run.path / "controller")
     return Setup(
         env=env,
         games_per_rank=games_per_rank or run.stages.evaluate.games_per_rank,

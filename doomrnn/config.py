@@ -19,8 +19,12 @@ class DoomEnvConfig(EnvConfig):
     start_time: int = setting(
         14, "engine time before the first observation", unit="tics", source="ViZDoom's scenario", least=1
     )
-    width: int = setting(160, "width of the rendered screen, pixels (height: 3/4 of it)", choices=(160, 320, 640))
-    preprocess: str = setting("plain", "pixels as rendered, contrast-stretched, or the authors'", choices=PREPROCESSES)
+    width: int = setting(
+        160, "width of the rendered screen, pixels (height: 3/4 of it)", choices=(160, 320, 640), seen=True
+    )
+    preprocess: str = setting(
+        "plain", "pixels as rendered, contrast-stretched, or the authors'", choices=PREPROCESSES, seen=True
+    )
 
     def of_game(self) -> dict[str, Any]:
         """Return the settings of a `doomrnn.env.TakeCoverGame`."""

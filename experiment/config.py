@@ -31,15 +31,18 @@ def setting(
     most: Any = None,
     even: bool = False,
     added: bool = False,
+    seen: bool = False,
 ) -> Any:
     """Return a dataclass field that knows its help line, unit, source and bounds (`least`: >=, `above`: >, `most`: <=).
 
     even: it must be an even number.
 
     added: the field is newer than some stored records; one without it means the default.
+
+    seen: a field of `env` that changes how the task is seen and not what happens in it, so that scores compare.
     """
     meta = {"help": help, "unit": unit, "source": source, "choices": choices, "least": least, "above": above}
-    return field(default=default, metadata={**meta, "most": most, "even": even, "added": added})
+    return field(default=default, metadata={**meta, "most": most, "even": even, "added": added, "seen": seen})
 
 
 def check_precision(precision: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from experiment.errors import InputError
 from experiment.files import atomic_write, first_line, naming, read_file, seal, then, unseal
 
-LARGEST = 1e15  # scores, steps and generations are far below
+LARGEST = 1e15  # steps and generations are far below, and so are returns (see `rollouts.rollout.LARGEST_RETURN`)
 
 
 def read_journal(path: Path, fields: dict[str, type], advice: str = "") -> list[dict[str, Any]]:

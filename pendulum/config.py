@@ -22,8 +22,8 @@ class PendulumEnvConfig(EnvConfig):
         source="paper, section 5",
         choices=STARTS,
     )
-    view: str = setting("close", "the middle of Gymnasium's window, or the whole of it", choices=FRAME_VIEWS)
-    palette: str = setting("grey", "red rod on grey, or Gymnasium's colours", choices=FRAME_PALETTES)
+    view: str = setting("close", "the middle of Gymnasium's window, or the whole of it", choices=FRAME_VIEWS, seen=True)
+    palette: str = setting("grey", "red rod on grey, or Gymnasium's colours", choices=FRAME_PALETTES, seen=True)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 A `Player` keeps many rollouts alive at once: it is given more as others end, and never acts for one at a time.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -50,6 +51,16 @@ def advice_for_large_weights(weights: np.ndarray) -> str:
     if largest < LARGEST_WEIGHT:
         return ""
     return f"its C has weights up to {largest:.1g}; train one with a smaller controller.sigma_init"
+
+
+LARGEST_RETURN = 1e12  # beyond it a return is taken for damage where it is read, and so refused where it is played
+
+
+def wrong_return(score: float) -> str:
+    """Return a return that no file may hold in words, with what to do about it; nothing for any other."""
+    if abs(score) < LARGEST_RETURN:
+        return ""
+    return f"{score:g} (the most is {LARGEST_RETURN:g}: scale the reward)" if math.isfinite(score) else f"{score}"
 
 
 class Outcome(NamedTuple):

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 TASKS = ("doomrnn", "carracing", "pendulum")
 OWN_TASK = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")  # module:attribute
+# settings of C that count where it plays and is not trained
+PLAYING = ("controller.death", "controller.precision", "controller.temperature", "controller.batch_size")
 IN_ASCII = {"±": "+-", "−": "-", "–": "-", "×": "x", "·": "*", "…": "..."}
 
 
@@ -214,10 +216,16 @@ def task(name: str) -> Task:
     return replace(found, name=name)
 
 
-def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[str, ...] = ()) -> Run:
+def resolve(
+    arguments: argparse.Namespace,
+    own_seed: bool = False,
+    free: tuple[str, ...] = (),
+    read: Sequence[str] | None = None,
+) -> Run:
     """Return the run the arguments name, to be continued or made; nothing is written, since it may be refused yet.
 
     own_seed: ``--seed`` is the script's own. free: stages whose settings may differ from those of what is there.
+    read: see `refuse_unread`; None: settings that this script does not read are stored for others.
     """
     from controller.iteration import pinned_iterate_fields
 
@@ -235,6 +243,8 @@ def resolve(arguments: argparse.Namespace, own_seed: bool = False, free: tuple[s
     # what --set says has to fit what it changes: the run's own settings, unless another preset replaces them
     base = stored.stages if stored and preset in (None, stored.preset) else like
     stages, explicit = overridden(base, arguments.overrides)
+    if read is not None:
+        refuse_unread(arguments.overrides, read)
     seed = 0 if own_seed or arguments.seed is None else arguments.seed
     explicit |= {"seed"} if arguments.seed is not None and not own_seed else set()
     wanted = Run(arguments.run, arguments.task, preset or "paper", seed, stages)
@@ -248,14 +258,30 @@ def overridden(stages: Stages, words: Sequence[str]) -> tuple[Stages, set[str]]:
     return override(stages, *words), {word.partition("=")[0] for word in words}
 
 
-def open_existing(path: Path, overrides: Sequence[str] = ()) -> Run:
-    """Return the run in a folder, whatever its task, with words of ``--set``; InputError where there is none."""
+def refuse_unread(overrides: Sequence[str], read: Sequence[str]) -> None:
+    """Raise InputError for a word of ``--set`` that would change nothing.
+
+    read: the settings that do, each a ``stage.field``, or ``stage.*`` for all of a stage.
+    """
+    for word in overrides:
+        name = word.partition("=")[0]
+        if not {name, f"{name.partition('.')[0]}.*"} & {*read}:
+            raise InputError(f"--set {word}: has no effect here, where only {', '.join(read)} count; leave it out")
+
+
+def open_existing(path: Path, overrides: Sequence[str] = (), read: Sequence[str] = ()) -> Run:
+    """Return the run in a folder, whatever its task, with words of ``--set``.
+
+    Raises InputError where there is none, and for a setting that is not among those `read` (see `refuse_unread`).
+    """
     stored = read_json(path / "config.json", "name a run's folder with --run")
     name = stored.get("task") if isinstance(stored, dict) else None
     if not isinstance(name, str) or not (name in TASKS or OWN_TASK.fullmatch(name)):
         raise InputError(f"{path / 'config.json'}: not a run's configuration (task {name!r})")
     run = load_run(path, task(name).presets["paper"].stages)
-    return replace(run, stages=overridden(run.stages, overrides)[0])
+    changed = replace(run, stages=overridden(run.stages, overrides)[0])
+    refuse_unread(overrides, read)
+    return changed
 
 
 def need_done_or_reward_head(run: Run, rnn: Any = None) -> None:

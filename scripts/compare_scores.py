@@ -5,20 +5,23 @@
 
 Each side is one or several files of one agent or policy, all in one folder; of several with the same seed, the one with
 most episodes counts. Real episodes of the same seed and number are of the same game, track or start: these are paired.
-The two sides may be of different runs. The test is of two agents as they are; what a way of training is worth, over
-several searches, is decided by scripts/verify_claims.py.
+The two sides may be of different runs; where both files lie in their runs' folders, these must play in the same
+environment, however it is seen. The test is of two agents as they are; what a way of training is worth, over several
+searches, is decided by scripts/verify_claims.py.
 """
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 
 import cli
 
+from experiment.config import completed
 from experiment.errors import InputError
 
 ONE_POLICY = ("who", "weights", "temperature", "precision", "settings")  # what evaluations of one side have in common
 ONE_TASK = ("task", "world", "settings")  # what both sides have in common
-EYES = ("width", "preprocess", "renderer", "view")  # settings of env that change how a game is seen, and not the game
+MEASURES = "measures"  # the folder of a run that holds what scripts/measure_driving.py wrote, by measure
 
 
 def parse():
@@ -36,8 +39,12 @@ def main() -> None:
     with cli.ending_well():
         one, other = (read(paths) for paths in (arguments.scores, arguments.others))
         refuse_differences([one[0], other[0]], [arguments.scores[0], arguments.others[0]], ONE_TASK)
-        refuse_other_environment(arguments.scores[0].parent, arguments.others[0].parent)
+        folders = [paths[0].resolve().parent for paths in (arguments.scores, arguments.others)]
+        refuse_other_measure(*folders)
+        checked = refuse_other_environment(*folders, one[0].task) or same_settings([*one, *other])
         print(compared((arguments.scores[0].parent, one), (arguments.others[0].parent, other)))
+        if not checked:
+            print("not checked: whether both played in the same environment, since not both files are in their runs")
 
 
 def read(paths: list[Path]) -> list:
@@ -62,16 +69,43 @@ def refuse_differences(evaluations: list, paths: list[Path], names: tuple[str, .
                 raise InputError(f"{path}: {what}; these cannot be compared")
 
 
-def refuse_other_environment(one: Path, other: Path) -> None:
-    """Raise InputError where the runs that two folders of evaluations are of play another game, if both are there."""
+def refuse_other_measure(one: Path, other: Path) -> None:
+    """Raise InputError where two folders of scores hold different measures of the episodes."""
+    found = [folder.name if folder.parent.name == MEASURES else "return" for folder in (one, other)]
+    if found[0] != found[1]:
+        raise InputError(f"{other}: scores are of {found[1]}, where {one} has {found[0]}; these cannot be compared")
+
+
+def refuse_other_environment(one: Path, other: Path, task: str) -> bool:
+    """Raise InputError where the runs of two folders of scores play another game; returns whether both runs are there.
+
+    Settings that only change how the game is seen may differ.
+    """
     from experiment.files import read_sealed
 
-    runs = [folder.parent / "config.json" for folder in (one, other)]
-    if all(config.exists() for config in runs):
-        games = [read_sealed(config).get("stages", {}).get("env", {}) for config in runs]
-        for key in sorted({*games[0], *games[1]} - {*EYES}):
+    runs = [config_above(folder) for folder in (one, other)]
+    if None in runs:
+        return False
+    games = [read_sealed(config).get("stages", {}).get("env", {}) for config in runs]
+    if games[0] != games[1]:
+        kind = type(cli.task(task).presets["paper"].stages.env)
+        games = [completed(kind, game) for game in games]
+        seen = {item.name for item in fields(kind) if item.metadata.get("seen")}
+        for key in sorted({*games[0], *games[1]} - seen):
             if games[0].get(key) != games[1].get(key):
                 raise InputError(f"{runs[1]}: another env.{key} than in {runs[0]}; these cannot be compared")
+    return True
+
+
+def same_settings(evaluations: list) -> bool:
+    """Return whether all were played with the same settings of all stages, by the hashes of these."""
+    first = evaluations[0].config_sha256
+    return first != "" and all(evaluation.config_sha256 == first for evaluation in evaluations)
+
+
+def config_above(folder: Path) -> Path | None:
+    """Return the configuration of the run that a folder of scores is of, in evaluation/ or measures/<measure>/."""
+    return next((found for above in folder.parents[:2] if (found := above / "config.json").exists()), None)
 
 
 def compared(one: tuple[Path, list], other: tuple[Path, list]) -> str:

@@ -8,6 +8,7 @@ run cannot be written. Nothing else of the run is written: what --set changes is
 an evaluation's episodes are kept in a .jsonl beside its place, so that the same command goes on after an interruption.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import cli
@@ -16,7 +17,7 @@ cli.one_thread_a_rank()
 
 from reporting.tables import row
 
-from controller.checkpoints import find_controller, load_controller, training_temperature
+from controller.checkpoints import CHECKPOINTS, find_controller, load_controller, training_temperature
 from controller.config import WORLDS
 from controller.evaluation import Conditions, Evaluation, Subject, conditions, play, summarise
 from controller.policy_spec import PolicyShape
@@ -28,6 +29,8 @@ from experiment.stages import need
 from rollouts.farm import Farm
 
 COLLECTOR = "collector"
+READ = ("env.*", "collect.*", "evaluate.episodes", "evaluate.games_per_rank", *cli.PLAYING)  # settings that count here
+BEST = "best"  # the checkpoint of an evaluation that names none
 
 
 def parse():
@@ -35,7 +38,7 @@ def parse():
     parser = cli.parser(__doc__, preset=False, seed_help="seed of the episodes; none was ever trained on (default 0)")
     which = "a folder in controller/ (default: the only one there, or the task's usual one)"
     parser.add_argument("--controller", metavar="NAME", help=which)
-    parser.add_argument("--checkpoint", choices=("best", "last"), help="which weights (default best)")
+    parser.add_argument("--checkpoint", choices=CHECKPOINTS, help="which weights (default best)")
     parser.add_argument("--world", nargs="+", choices=WORLDS, default=["real"], help="where to play (real)")
     parser.add_argument("--temperature", type=cli.temperature, help="of the dream (default: the controller's)")
     parser.add_argument(
@@ -68,7 +71,7 @@ def main() -> None:
         task = cli.task(arguments.task)
         if cli.rank():
             return cli.serve(comm, task, tensorflow="agent" in arguments.policy or "dream" in arguments.world)
-        run = cli.resolve(arguments, own_seed=True, free=("env",))
+        run = cli.resolve(arguments, own_seed=True, free=("env",), read=READ)
         check_writable(arguments.to or run.path / "evaluation", "name another folder with --to")
         if "dream" in arguments.world:
             cli.need_done_or_reward_head(run)
@@ -78,7 +81,8 @@ def main() -> None:
         if shape or "dream" in arguments.world:
             need(run, "rnn")
             cli.load_tensorflow()
-        setup = play_setup(run, arguments.world, shape, temperature)
+        folder = run.path / "controller" / controller if controller else None
+        setup = play_setup(run, arguments.world, shape, temperature, controller=folder)
         with Farm(TaskPlayers(task, setup), comm, setup) as farm:
             for world in arguments.world:
                 evaluate(arguments, subjects, world, temperature, farm, run)
@@ -96,7 +100,7 @@ def who_plays(arguments, task, run) -> tuple[list[Subject], PolicyShape | None]:
     for policy in arguments.policy:
         if policy == "agent":
             folder = find_controller(run.path, arguments.controller, task.usual_controller)
-            checkpoint = arguments.checkpoint or "best"
+            checkpoint = arguments.checkpoint or BEST
             shape, weights = load_controller(folder, checkpoint)
             subjects.append(Subject("agent", weights, folder.name, checkpoint))
         elif policy == COLLECTOR:
@@ -126,20 +130,35 @@ def evaluate(arguments, subjects, world, temperature: float, farm: Farm, run) ->
 def not_evaluated(
     known: list[tuple[Subject, Conditions]], folder: Path, own: Path, episodes: int
 ) -> list[tuple[Subject, Conditions]]:
-    """Return those that neither the folder of the scores nor the run's own holds yet, and say which are there."""
+    """Return those that neither the folder of the scores nor the run's own holds yet, and say which are there.
+
+    Where a controller's best and last weights are the same, the scores of the one are stored as those of the other.
+    """
     before = load_evaluations(folder, advice="name another folder with --to") if folder != own else []
     before += load_evaluations(own)
-    there = {(e.made_with, e.controller): e for e in before}  # two controllers may have the same weights
+    there: dict[tuple[str, str | None], dict[str, Evaluation]] = {}  # two controllers may have the same weights
+    for e in before:
+        there.setdefault((e.made_with, e.controller), {})[e.checkpoint or BEST] = e
     todo: list[tuple[Subject, Conditions]] = []
     for subject, of in known:
         if of.made_with in {one.made_with for _, one in todo}:
             continue  # the collecting policy may be one of the task's scripts
-        if (found := there.get((of.made_with, of.controller))) is not None:
-            print(f"{label(of)}: {row(found)}; evaluated before, nothing to do")
+        if found := there.get((of.made_with, of.controller)):
+            print(f"{label(of)}: {passed_over(found, of, folder)}")
             played_file(folder, of, episodes).unlink(missing_ok=True)  # a kill may have come before it was deleted
         else:
             todo.append((subject, of))
     return todo
+
+
+def passed_over(found: dict[str, Evaluation], of: Conditions, folder: Path) -> str:
+    """Say what is known of the weights asked for, of evaluations by checkpoint; it is stored where it is not yet."""
+    asked = of.checkpoint or BEST
+    if asked in found:
+        return f"{row(found[asked])}; evaluated before, nothing to do"
+    other, evaluation = next(iter(found.items()))
+    path = save_evaluation(folder, replace(evaluation, checkpoint=of.checkpoint))
+    return f"{row(evaluation)}; evaluated before as its {other} weights, which are the same; wrote {path}"
 
 
 def save(folder: Path, evaluations: list[Evaluation], played: list[PlayedEpisodes]) -> None:

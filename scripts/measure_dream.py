@@ -14,9 +14,11 @@ from pathlib import Path
 
 import cli
 from launch import Launcher
+from running.played import fitting_controller
 from running.probes import probe
 
-from controller.checkpoints import find_controller, load_controller
+PROBES = "evaluate.probe_episodes"
+READ = ("env.*", "collect.*", PROBES, "evaluate.games_per_rank", *cli.PLAYING)  # settings that count here
 
 
 def parse():
@@ -35,15 +37,16 @@ def main() -> None:
     """Parse, play and print."""
     arguments = parse()
     with cli.ending_well():
-        run = cli.open_existing(arguments.run, arguments.overrides)
+        run = cli.open_existing(arguments.run, arguments.overrides, READ)
         task = cli.task(run.task)
         cli.need_models(run)
         cli.need_done_or_reward_head(run)
         for name in arguments.controller:
-            load_controller(find_controller(run.path, name), "best")
+            fitting_controller(run, name)
         temperature = arguments.temperature or run.stages.controller.temperature
         launcher = Launcher(run, task, arguments.ranks)
-        probe(launcher, task, temperature, arguments.episodes, arguments.controller, arguments.overrides)
+        sets = [word for word in arguments.overrides if not word.startswith(f"{PROBES}=")]  # of this script alone
+        probe(launcher, task, temperature, arguments.episodes, arguments.controller, sets)
 
 
 if __name__ == "__main__":

@@ -27,15 +27,14 @@ def main() -> None:
     """Parse, play, measure and print."""
     arguments = parse()
     with cli.ending_well():
-        from controller.checkpoints import find_controller, load_controller
         from experiment.files import check_file_writable, write_json
 
         check_file_writable(arguments.json, "name another file")
-        run = cli.open_existing(arguments.run, arguments.overrides)
+        run = cli.open_existing(arguments.run, arguments.overrides, played.READ)
         task = cli.task(run.task)
         cli.need_models(run)
         for name in arguments.controller:
-            load_controller(find_controller(run.path, name), "best")
+            played.fitting_controller(run, name)
         cli.load_tensorflow()
         found = measured(run, task, arguments)
         if arguments.json:

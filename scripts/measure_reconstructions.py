@@ -35,7 +35,7 @@ def main() -> None:
         from experiment.stages import need
 
         check_file_writable(arguments.json, "name another file")
-        run, task = cli.open_existing(arguments.run, arguments.overrides), cli.task(TASK)
+        run, task = cli.open_existing(arguments.run, arguments.overrides, played.READ), cli.task(TASK)
         check_task(run.path, task.name)
         if arguments.controller:
             cli.need_models(run)

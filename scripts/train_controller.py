@@ -58,7 +58,10 @@ def parse():
     parser.add_argument("--world", choices=WORLDS, help="where C is trained (default: the task's)")
     parser.add_argument("--scratch", action="store_true", help="start at 0, whatever iterate.keep_mean is")
     parser.add_argument("--temperature", type=cli.temperature, help="of the dream (default: controller.temperature)")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.world = arguments.world or cli.task(arguments.task).world
+    parser.refuse_temperature_of_no_dream(arguments)
+    return arguments
 
 
 def main() -> None:
@@ -79,7 +82,7 @@ def main() -> None:
 
 def prepare(arguments, task, run) -> Training:
     """Return what the arguments ask for; InputError where V or M is missing, or M's dream has nothing to learn."""
-    world, variant = arguments.world or task.world, arguments.variant or task.variant
+    world, variant = arguments.world, arguments.variant or task.variant
     stages, seed = run.stages, arguments.seed or 0
     cli.refuse_validation(arguments.overrides, world)
     temperature = arguments.temperature or stages.controller.temperature

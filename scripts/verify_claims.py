@@ -6,7 +6,7 @@
 Reads evaluation/*.json of DIR (a run, or a folder of runs; default: results/), and results/paper.json. Runs in folders
 named untrained... or iteration-02 and on are measured against the others; "the agent" of take
 cover is that of the last iteration. --readme writes the list into a file, between its lines <!-- claims --> and
-<!-- end of claims -->. --error-rates simulates how often each rule errs.
+<!-- end of claims -->, which hold nothing else and are in it once. --error-rates simulates how often each rule errs.
 """
 
 import argparse

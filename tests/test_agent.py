@@ -1,18 +1,22 @@
 """V, M and C together on real frames: each game its own, whatever is played beside it."""
 
+import re
+import shutil
+
 import numpy as np
 import pytest
-from commands import ROOT
+from commands import ROOT, assert_refused
 from farm_world import Steps
 from samples import striped_frames
 
 from carracing.task import TASK as CARRACING
 from controller.agent import Agent, AgentActor, PlayingAgent, load_agent
-from controller.checkpoints import load_controller
+from controller.checkpoints import check_fits, load_controller, save_controller
 from controller.policies import Policy
 from controller.policy_spec import PolicyShape
 from doomrnn.scripted import TakeCoverScript
-from experiment.errors import NumericalError
+from doomrnn.task import TASK as DOOM
+from experiment.errors import InputError, NumericalError
 from experiment.random_streams import Purpose
 from rnn.model import MDNRNN
 from rnn.training import load_rnn
@@ -22,6 +26,7 @@ from vae.model import VAE
 from vae.training import load_vae
 
 Z, H = 64, 512
+SIZES = {"doomrnn": (64, 512), "carracing": (32, 256)}  # of the released V's z and M's state
 FRAMES = striped_frames(np.random.default_rng(0), 120).reshape(20, 6, 64, 64, 3)  # of six games
 WEIGHTS = np.random.default_rng(5).normal(0, 0.05, (6, Z + 2 * H)).astype(np.float32).round(4)
 
@@ -117,6 +122,57 @@ def test_a_loaded_agent_is_its_parts():
         action = loaded.act(frames[0])
         assert action.tolist() == pytest.approx(by_hand.act([0], frames[:1])[0].tolist(), abs=1e-6)
         assert -1 <= action[0] <= 1 and 0 <= action[1] <= 1 and 0 <= action[2] <= 1
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        (DOOM, ("evaluate.py", "doomrnn", "--world", "dream", "--episodes", 2)),
+        (DOOM, ("evaluate.py", "doomrnn", "--policy", "agent", "left", "--world", "real", "--episodes", 2)),
+        (DOOM, ("measure_dream.py", "--episodes", 2)),
+        (DOOM, ("measure_models.py", "--episodes", 1)),
+        (DOOM, ("dream_page.py", "--to", "page.html")),
+        (CARRACING, ("measure_driving.py", "--world", "dream", "--episodes", 1)),
+    ],
+)
+def test_a_controller_of_another_size(tmp_path, inside, monkeypatch, task, words):
+    """One made for an M of 256 units and copied into a run whose M has more is refused in one line, before it plays."""
+    monkeypatch.chdir(tmp_path)
+    run, folder = tmp_path / "run", tmp_path / "run" / "controller" / "copied"
+    for part in ("vae", "rnn", "series", "config.json", "frames.npz"):
+        there = ROOT / "results" / task.name / part
+        shutil.copytree(there, run / part) if there.is_dir() else shutil.copy(there, run / part)
+    sizes = SIZES[task.name]
+    shape = task.policy_shape("zch", sizes[0], sizes[1] // 2, 40)
+    save_controller(folder, "best", shape, np.zeros(shape.size), {"world": "dream"})
+    said = f"{folder}: does not fit {run} (M's units: {sizes[1]} there, {sizes[1] // 2} here)"
+    assert_refused(inside(*words, "--run", run, "--controller", "copied"), 2, said)
+    assert sorted(path.name for path in run.rglob("*.json*") if "evaluation" in str(path)) == []
+    with pytest.raises(InputError, match=re.escape(said)):
+        load_agent(task, run)
+
+
+def test_what_fits(tmp_path):
+    """C's z, its actions and, where it sees it, M's state; a C that sees z alone plays with any M of that z."""
+    for part in ("vae", "rnn"):
+        shutil.copytree(ROOT / "results" / "doomrnn" / part, tmp_path / part)
+    folder = tmp_path / "controller" / "c"
+    for fits in (PolicyShape("zch", 64, 512, 1, False), PolicyShape("z", 64, 256, 1, True)):
+        check_fits(tmp_path, fits, folder, DOOM.action_size)
+    for odd, said in (
+        (PolicyShape("zh", 64, 256, 1, False), "(M's units: 512 there, 256 here)"),
+        (PolicyShape("z", 32, 512, 1, False), "(M's z: 64 there, 32 here; V's z: 64 there, 32 here)"),
+        (PolicyShape("z", 64, 512, 3, False), "(M's actions: 1 there, 3 here)"),
+    ):
+        with pytest.raises(InputError, match=re.escape(f"{folder}: does not fit {tmp_path} {said}; name another one")):
+            check_fits(tmp_path, odd, folder)
+    with pytest.raises(InputError, match="the task's actions: 3 there, 1 here"):
+        check_fits(tmp_path, PolicyShape("z", 64, 512, 1, False), folder, CARRACING.action_size)
+    shutil.rmtree(tmp_path / "vae")
+    check_fits(tmp_path, PolicyShape("zch", 64, 512, 1, False), folder)
+    (tmp_path / "rnn" / "weights.json").unlink()
+    with pytest.raises(InputError, match="run scripts/train_rnn.py first"):
+        check_fits(tmp_path, PolicyShape("zch", 64, 512, 1, False), folder)
 
 
 def test_actions_that_are_no_numbers(agent):

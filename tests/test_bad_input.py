@@ -57,6 +57,15 @@ from experiment.errors import InputError
         (("evaluate.py", "doomrnn", "--run", "R", "--policy", "left", "--controller", "x"), "add agent to --policy"),
         (("evaluate.py", "doomrnn", "--run", "R", "--policy", "left", "--checkpoint", "last"), "add agent to --policy"),
         (("measure_driving.py", "--run", "R", "--temperature", "1"), "add --world dream"),
+        (("train_controller.py", "carracing", "--run", "R", "--temperature", "0.5"), "add --world dream"),
+        (
+            ("train_controller.py", "doomrnn", "--run", "R", "--world", "real", "--temperature", "0.5"),
+            "add --world dream",
+        ),
+        (
+            ("train_controller.py", "carracing", "--run", "R", "--world", "dream", "--temperature", "0.5"),
+            "no run there",
+        ),
         (("reproduce.py", "doomrnn", "--run", "R", "--preset", "smoke", "--no_report"), "is of --iterations"),
         (
             ("reproduce.py", "carracing", "--run", "R", "--preset", "smoke", "--set", "controller.validation_games=4"),

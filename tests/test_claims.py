@@ -15,6 +15,7 @@ from controller.checkpoints import save_controller
 from controller.evaluation import Evaluation
 from controller.policy_spec import PolicyShape
 from controller.statistics import bootstrap_interval
+from experiment.errors import InputError
 from experiment.jsonl import append_row
 from experiment.provenance import digest
 
@@ -444,6 +445,28 @@ def test_the_list_in_a_file(tmp_path, claims, inside):
     refused = inside("verify_claims.py", "--results", tmp_path, "--readme", file)
     assert_refused(refused, 2, "<!-- claims -->")
     assert file.read_text() == "none"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<!-- claims --> and <!-- end of claims --> hold it.\n<!-- claims -->\n<!-- end of claims -->\nmine\n",
+        "<!-- end of claims -->\nmine\n<!-- claims -->\n",
+        "<!-- claims -->\nmine\n<!-- claims -->\n<!-- end of claims -->\n",
+        "<!-- claims -->\n<!-- end of claims -->\nmine\n<!-- end of claims -->\n",
+        "<!-- claims --> mine\n<!-- end of claims -->\n",
+        "<!-- claims -->\nmine\n",
+    ],
+)
+def test_no_text_beside_the_list_is_lost(tmp_path, text):
+    """A file whose marks are not two lines of their own, each once and in order, is refused and left as it is."""
+    from reporting.claims_page import write_list
+
+    file = tmp_path / "README.md"
+    file.write_text(text)
+    with pytest.raises(InputError, match="alone on its line"):
+        write_list(file, [])
+    assert file.read_text() == text
 
 
 def test_the_list_of_the_readme():

@@ -1,6 +1,7 @@
 """Two agents compared by their stored scores."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -102,7 +103,55 @@ def test_another_environment_is_refused(store, scores, inside, tmp_path):
         assert done.returncode == (0 if skill == 4 else 2), done.stderr
     assert_refused(done, 2, "another env.skill")
     (tmp_path / "b" / "config.json").unlink()
-    assert inside("compare_scores.py", mine, "--with", other).returncode == 0
+    done = inside("compare_scores.py", mine, "--with", other)
+    assert done.returncode == 0 and "not checked" not in done.stdout  # both say the same hash of all settings
+    done = inside("compare_scores.py", mine, "--with", store(scores[1], "b", config_sha256="other"))
+    assert done.returncode == 0 and done.stdout.splitlines()[-1].startswith("not checked: whether both played in the")
+
+
+PENDULUM = ROOT / "results" / "pendulum" / "seed-0" / "iteration-01" / "config.json"
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "says"),
+    [
+        (PENDULUM, {"palette": "gymnasium", "view": "whole"}, ""),
+        (PENDULUM, {"start": "random"}, "another env.start"),
+        (ROOT / "results" / "carracing" / "config.json", {"renderer": "gymnasium", "preprocess": "stretched"}, ""),
+        (ROOT / "results" / "carracing" / "config.json", {"time_limit": 500}, "another env.time_limit"),
+    ],
+)
+def test_a_task_says_which_settings_only_change_what_is_seen(store, scores, inside, tmp_path, config, changes, says):
+    """Those are no other game, in whatever task; all others are."""
+    stored = read_sealed(config)
+    paths = [store(values, folder, task=stored["task"]) for values, folder in zip(scores, "ab", strict=True)]
+    write_sealed(tmp_path / "a" / "config.json", stored)
+    write_sealed(tmp_path / "b" / "config.json", stored | {"stages": {"env": stored["stages"]["env"] | changes}})
+    done = inside("compare_scores.py", paths[0], "--with", paths[1])
+    if says:
+        assert_refused(done, 2, says)
+    else:
+        assert done.returncode == 0 and "not checked" not in done.stdout, done.stderr
+
+
+def test_measures_are_of_their_runs_and_of_one_kind(store, scores, inside, tmp_path, monkeypatch):
+    """In measures/<measure>/ the run is one folder further up; another measure is not compared, nor a return."""
+    config = read_sealed(RELEASE / "config.json")
+    spins = []
+    for folder, skill in (("a", 4), ("b", 5)):
+        measures = tmp_path / folder / "measures"
+        store(scores[0], folder)
+        for measure in ("spins", "reversals"):
+            shutil.copytree(tmp_path / folder / "evaluation", measures / measure)
+        spins.append(measures / "spins" / SAMPLE.name.replace("n100", "n200"))
+        config["stages"]["env"] |= {"skill": skill}
+        write_sealed(tmp_path / folder / "config.json", config)
+    assert_refused(inside("compare_scores.py", spins[0], "--with", spins[1]), 2, "another env.skill")
+    monkeypatch.chdir(spins[0].parent)
+    assert inside("compare_scores.py", spins[0].name, "--with", spins[0]).returncode == 0
+    for other, kind in ((spins[0].parents[1] / "reversals", "reversals"), (tmp_path / "a" / "evaluation", "return")):
+        done = inside("compare_scores.py", spins[0].name, "--with", other / spins[0].name)
+        assert_refused(done, 2, f"scores are of {kind}, where", "has spins")
 
 
 def test_one_side_is_one_policy(store, scores, inside):

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import shutil
 
 import numpy as np
@@ -12,8 +13,10 @@ from reporting.tables import row, table
 from controller.evaluation import Conditions, Evaluation, Subject, largest, play, summarise
 from controller.score_files import PlayedEpisodes, load_evaluations, save_evaluation
 from doomrnn.scripted import TakeCoverScript
-from experiment.errors import InputError
+from experiment.errors import InputError, NumericalError
+from experiment.interrupts import Interrupt
 from experiment.provenance import digest
+from experiment.random_streams import Purpose
 from rollouts.farm import Farm
 from rollouts.rollout import Outcome, Rollout
 
@@ -31,9 +34,9 @@ KEYS = {"task", "world", "policy", "controller", "temperature", "episodes", "see
 KEYS |= {"scores", "lengths", "config_sha256", "commit"}
 
 
-def outcomes(scores: list[float]) -> list[Outcome]:
-    """Rollouts of these returns, twice as long."""
-    return [Outcome(n, score, int(2 * score)) for n, score in enumerate(scores)]
+def outcomes(scores: list[float], length: int | None = None) -> list[Outcome]:
+    """Rollouts of these returns, twice as long, or of one length."""
+    return [Outcome(n, score, length or int(2 * score)) for n, score in enumerate(scores)]
 
 
 def make(**changes) -> Evaluation:
@@ -142,6 +145,26 @@ def test_best_and_last_weights_do_not_share_a_file():
     assert make(**agent, checkpoint="best").file_name != make(**agent, checkpoint="last").file_name
 
 
+@pytest.mark.parametrize("first", ["best", "last"])
+def test_the_same_weights_under_both_names(tmp_path, capsys, first):
+    """Where the last generation is the best one, no episode is played twice, and either name has its scores."""
+    from evaluate import not_evaluated
+
+    agent, weights = {"policy": "agent", "controller": "a", "made_with": "same"}, np.zeros(3, np.float32)
+    save_evaluation(tmp_path, make(**agent, checkpoint=first))
+    for name in ("best", "last", "best"):
+        conditions = Conditions(**LABELS | agent, checkpoint=name)
+        assert not_evaluated([(Subject("agent", weights, "a", name), conditions)], tmp_path, tmp_path, 3) == []
+    assert load_evaluations(tmp_path) == [make(**agent, checkpoint=name) for name in ("last", "best")]
+    said = capsys.readouterr().out
+    assert said.count(f"evaluated before as its {first} weights, which are the same; wrote ") == 1
+    assert said.count("evaluated before, nothing to do") == 2
+    others = {"made_with": "other"}, {"controller": "b"}  # weights of its own, or a controller of its own
+    for other in others:
+        known = [(Subject("agent", weights), Conditions(**LABELS | agent | other))]
+        assert not_evaluated(known, tmp_path, tmp_path, 3) == known
+
+
 def test_the_largest_of_each():
     """1,024 episodes count and not 256, whatever order their files are in; of equally many the first."""
     made = {n: summarise(outcomes([1.0] * n), Conditions(**LABELS | {"seed": n})) for n in (1024, 256)}
@@ -239,6 +262,28 @@ def test_a_score_that_no_evaluation_may_have_is_not_kept(tmp_path):
     for number, score in enumerate((float("nan"), float("inf"), 1e13, 2.0)):
         kept.add(Outcome(number, score, 1))
     assert under_way(tmp_path)[0].recovered == [Outcome(3, 2.0, 1)]
+
+
+@pytest.mark.parametrize("score", [2e12, -1e12, float("nan"), float("inf")])
+def test_what_no_reader_accepts_is_not_written(tmp_path, score):
+    """A return beyond the bound of the files is refused where it is played, and the advice is to scale the reward."""
+    from controller.training import RolloutTable
+
+    said = f"{score:g} (the most is 1e+12: scale the reward)" if np.isfinite(score) else str(score)
+    with pytest.raises(NumericalError, match=re.escape(f"sweep in the real: episode 1 of seed 7 returned {said}")):
+        summarise(outcomes([1.0, score], length=1), Conditions(**LABELS))
+
+    class Large:
+        def play(self, rollouts):
+            yield from (Outcome(rollout.id, score if rollout.id else 1.0, 1) for rollout in rollouts)
+
+    streams = [[Purpose.MEAN.stream(0, rollout=n) for n in (1, 2)]] * 2
+    for _ in range(2):  # the journal stays readable, and the same command says the same again
+        table = RolloutTable(Large(), tmp_path, Interrupt())
+        with pytest.raises(NumericalError, match=re.escape(f"C, x: policy 0 returned {said} in rollout 1")):
+            table.play("x", "real", np.zeros((2, 3), np.float32), streams)
+    kept = [json.loads(line)["score"] for line in (tmp_path / "outcomes.jsonl").read_text().splitlines()]
+    assert kept == [1.0]
 
 
 def test_a_period_of_a_policy_that_has_none(tmp_path, inside):

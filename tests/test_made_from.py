@@ -188,7 +188,9 @@ def test_a_search_in_the_real_task_reads_no_temperature(tmp_path, inside):
     words += tuple(word for value in own for word in ("--set", f"controller.{value}"))
     done = inside(*words, "--set", "controller.temperature=0.5")
     assert done.returncode == 0 and "already finished; nothing to do" in done.stdout, done.stderr
-    done = inside(*words, "--temperature", 0.5, "--set", "controller.popsize=8")
+    done = inside(*words, "--temperature", 0.5)
+    assert_refused(done, 2, "argument --temperature: is of the dream; add --world dream, or leave it out")
+    done = inside(*words, "--set", "controller.popsize=8")
     assert_refused(done, 2, "made with other settings (controller.popsize is 64, requested 8);")
 
 

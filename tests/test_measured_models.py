@@ -1,9 +1,11 @@
 """V's and M's costs on the episodes of whoever plays."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from running import played
 
 from controller.trajectories import Trajectory
 from rnn.training import load_rnn
@@ -49,3 +51,14 @@ def test_costs_of_v_and_m_on_what_is_played(smoke, inside, tmp_path):
     assert m == pytest.approx(np.mean(terms), rel=1e-3)
     done = inside("measure_models.py", "--run", smoke.path, "--controller", "nobody")
     assert done.returncode == 2 and "nobody" in done.stderr
+
+
+def test_near_seeds_share_episodes(monkeypatch):
+    """Episode n is of seed + n, which published measurements rest on, and --seed says what follows from it."""
+    monkeypatch.setattr("controller.trajectories.script_trajectory", lambda games, script, size, seed, *_: seed)
+    run = SimpleNamespace(stages=SimpleNamespace(env=SimpleNamespace(time_limit=5), collect=None))
+    task = SimpleNamespace(collector=lambda collect: None, action_size=1)
+    found = [list(played.trajectories(run, task, None, None, None, 20, seed)) for seed in (7, 8)]
+    assert found == [list(range(7, 27)), list(range(8, 28))]
+    words = " ".join(played.parser("").format_help().split())
+    assert "seed + 1, ...: seeds nearer to one another than --episodes share some" in words

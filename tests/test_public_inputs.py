@@ -18,7 +18,7 @@ from controller.evaluation import Evaluation
 from controller.policies import Policy
 from controller.policy_spec import PolicyShape
 from controller.score_files import load_evaluations
-from controller.statistics import bootstrap_interval, welch_p
+from controller.statistics import bootstrap_interval
 from controller.task import controller_name
 from doomrnn.dream import DoomDream
 from doomrnn.env import DoomTakeCover
@@ -196,13 +196,10 @@ def test_frames_are_scaled_once():
 
 @pytest.mark.parametrize("scores", [[], [np.nan, 1.0], [[1.0], [2.0]], ["1", "2"], 3.0])
 def test_scores_are_a_row_of_numbers(scores):
-    """An interval of none, or of NaN, is none; and of one score nobody knows how it varies."""
-    with pytest.raises(ValueError, match="scores must be 1 finite numbers or more"):
+    """An interval of none, or of NaN, is none."""
+    with pytest.raises(ValueError, match="scores must be 1 finite number or more"):
         bootstrap_interval(scores)
-    for pair in ((scores, [1.0, 2.0]), ([1.0, 2.0], scores), ([1.0], [2.0, 3.0])):
-        with pytest.raises(ValueError, match="scores must be 2 finite numbers or more"):
-            welch_p(*pair)
-    assert bootstrap_interval([2.0, 2.0]) == [2.0, 2.0] and welch_p([1, 2, 3], [1, 2, 3]) == 1.0
+    assert bootstrap_interval([2.0, 2.0]) == [2.0, 2.0]
 
 
 def test_a_search_takes_its_own_numbers_only():

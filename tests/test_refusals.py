@@ -1,11 +1,15 @@
 """What is refused changes nothing, and the command that is mended afterwards is taken."""
 
+import importlib
 import json
 import shutil
 
+import cli
 import numpy as np
 import pytest
+from commands import assert_refused
 from released import PLAY, RELEASE, everything, settings_alone
+from running import played
 from samples import finish_stage, write_episodes
 
 import rollouts.collecting
@@ -34,8 +38,44 @@ def test_an_evaluation_in_other_settings_is_another_one(tmp_path, inside):
     after = everything(folder)
     assert {path: after[path] for path in before} == before
     refused = inside("evaluate.py", *words, "--set", "vae.z_size=9")
-    assert refused.returncode == 0  # no stage depends on it here, and nothing is written
+    assert_refused(refused, 2, "--set vae.z_size=9: has no effect here, where only env.*, collect.*, ")
     assert {path: everything(folder)[path] for path in before} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("measure_models.py",), "rnn.hidden_size=7"),
+        (("measure_reconstructions.py",), "controller.death=sampled"),
+        (("measure_dream.py",), "rnn.hidden_size=7"),
+        (("measure_dream.py",), "evaluate.episodes=7"),
+        (("evaluate.py", "doomrnn", *PLAY), "controller.popsize=8"),
+        (("evaluate.py", "doomrnn", *PLAY), "evaluate.probe_episodes=8"),
+    ],
+)
+def test_a_setting_that_nobody_reads_is_refused(inside, words, name):
+    """In one line, also where the value is the run's own; a field that is none is told as such."""
+    before = (RELEASE / "config.json").read_bytes()
+    refused = inside(*words, "--run", RELEASE, "--set", name)
+    assert_refused(refused, 2, f"--set {name}: has no effect here, where only env.*, ", "leave it out")
+    assert_refused(inside(*words, "--run", RELEASE, "--set", "rnn.size=7"), 2, "stage 'rnn' has no field 'size'")
+    assert (RELEASE / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "script", ["evaluate.py", "measure_dream.py", "measure_models.py", "measure_reconstructions.py"]
+)
+def test_settings_that_are_read_are_taken(script):
+    """Those that the pages and the errors of this project name; `setting` knows them all, and so do the scripts."""
+    module = importlib.import_module(script.removesuffix(".py"))
+    read = played.READ if "models" in script or "reconstructions" in script else module.READ
+    words = ["env.time_limit=20", "env.skill=5", "collect.max_hold=10"]
+    if read is not played.READ:
+        words += ["controller.death=sampled", "controller.precision=bfloat16", "evaluate.games_per_rank=4"]
+    run = cli.open_existing(RELEASE, words, read)
+    assert run.stages.env.skill == 5 and run.stages.collect.max_hold == 10
+    known = {f"{stage}.{name}" for stage, config in vars(run.stages).items() for name in vars(config)}
+    assert {name for name in read if not name.endswith(".*")} <= known
 
 
 def test_a_release_pins_its_environment(tmp_path, inside):

@@ -25,10 +25,15 @@ def markdown(claims: Sequence[Claim]) -> str:
 
 
 def write_list(file: Path, claims: Sequence[Claim]) -> None:
-    """Put the list between a file's marks; InputError where it has none."""
+    """Put the list between a file's marks.
+
+    Raises InputError, and leaves the file as it is, unless each mark is in it once, on a line of its own, in order.
+    """
     text = file.read_text(encoding="utf-8") if file.exists() else ""
-    if BEGIN not in text or END not in text:
-        raise InputError(f"{file}: no lines {BEGIN} and {END} in it; put them where the list shall stand")
+    alone = [line for line in map(str.rstrip, text.split("\n")) if line in (BEGIN, END)]
+    if (text.count(BEGIN), text.count(END), alone) != (1, 1, [BEGIN, END]):
+        where = "each once, alone on its line and in this order, where the list shall stand"
+        raise InputError(f"{file}: needs the marks {BEGIN} and {END}, {where}")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     atomic_write(file, f"{before}{BEGIN}\n\n{markdown(claims)}\n\n{END}{after}".encode())
 

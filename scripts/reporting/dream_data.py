@@ -12,7 +12,7 @@ from reporting.claims import PAPER
 from reporting.dream_words import as_values, words_of
 from reporting.real_frames import RealFrames, real_frames
 
-from controller.checkpoints import find_controller, list_controllers, load_controller, training_temperature
+from controller.checkpoints import check_fits, find_controller, list_controllers, load_controller, training_temperature
 from controller.config import death_weight
 from controller.evaluation import Evaluation, largest
 from controller.policy_spec import PolicyShape
@@ -47,7 +47,7 @@ def page_data(run: Any, task: Any, controller: str | None) -> PageData:
     _check(run, task, vae, rnn)
     initial = load_initial(run.folder("series"), rnn.z_size)
     evaluations = evaluations_of(run)
-    players, weights = _controllers(run, task, rnn, evaluations, controller)
+    players, weights = _controllers(run, task, evaluations, controller)
     frames = real_frames(run, task, vae)
     rows, counts = np.unique(np.concatenate([initial.mu, initial.logvar], axis=1), axis=0, return_counts=True)
     arrays = {
@@ -171,7 +171,7 @@ def _most_active(frames: RealFrames) -> list[int]:
 
 
 def _controllers(
-    run: Any, task: Any, rnn: Any, evaluations: list[Evaluation], named: str | None
+    run: Any, task: Any, evaluations: list[Evaluation], named: str | None
 ) -> tuple[list[dict[str, Any]], list[np.ndarray]]:
     """Return the controllers that fit M, that to play first in front: what the page says of each, and weights [P]."""
     folders = list_controllers(run.path)
@@ -183,8 +183,7 @@ def _controllers(
     players, weights = [], []
     for folder in order:
         shape, flat = load_controller(folder, "best")
-        if (shape.z_size, shape.state_size, shape.outputs) != (rnn.z_size, rnn.hidden_size, rnn.action_size):
-            raise InputError(f"{folder}: not a controller of this run's M; delete it, or train it again")
+        check_fits(run.path, shape, folder)
         players.append(_player(run, folder.name, shape, evaluations))
         weights.append(flat)
     return players, weights
