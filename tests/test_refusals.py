@@ -3,11 +3,12 @@
 import importlib
 import json
 import shutil
+from types import SimpleNamespace
 
 import cli
 import numpy as np
 import pytest
-from commands import assert_refused
+from commands import ROOT, assert_refused
 from released import PLAY, RELEASE, everything, settings_alone
 from running import played
 from samples import finish_stage, write_episodes
@@ -76,6 +77,25 @@ def test_settings_that_are_read_are_taken(script):
     assert run.stages.env.skill == 5 and run.stages.collect.max_hold == 10
     known = {f"{stage}.{name}" for stage, config in vars(run.stages).items() for name in vars(config)}
     assert {name for name in read if not name.endswith(".*")} <= known
+
+
+@pytest.mark.parametrize(("task", "dreams"), [("carracing", False), ("doomrnn", True)])
+def test_a_search_is_told_a_temperature_where_it_dreams(tmp_path, monkeypatch, task, dreams):
+    """By `reproduce.py`, with --iterations or without: in the real task `train_controller.py` refuses one."""
+    import reproduce
+    from running import procedure
+
+    shutil.copy(ROOT / "results" / task / "config.json", tmp_path)
+    run, started = cli.open_existing(tmp_path), []
+    launcher = SimpleNamespace(ranked=lambda *words: started.append(words), alone=lambda *words: None)
+    reproduce.controller(launcher, run, cli.task(task), "zh", 0.7, 0)
+    monkeypatch.setattr(procedure, "print_survival", lambda *unused: None)
+    whole = procedure.Procedure.__new__(procedure.Procedure)
+    whole.launcher, whole.task, whole.folder = launcher, cli.task(task), tmp_path.parent
+    whole.learn(run)
+    searches = [words for words in started if words[0] == "train_controller.py"]
+    assert len(searches) >= 2 and all(("--temperature" in words) == dreams for words in searches)
+    assert all("--temperature" not in words for words in started if words[0] == "evaluate.py")
 
 
 def test_a_release_pins_its_environment(tmp_path, inside):
