@@ -135,6 +135,7 @@ def who_plays(config: IterateConfig, folder: Path, weights: np.ndarray) -> Calla
     """Return what says who plays an attempt: the agent of weights [P] in `folder`, or an explorer.
 
     Explorers are the agent, or the best candidates of its search's last generation, and its latest evaluated means.
+    Raises InputError where those are missing or damaged.
     """
     explorers = load_candidates(folder, len(weights))[: config.candidates] if config.candidates > 1 else weights[None]
     if config.means:

@@ -21,11 +21,11 @@ from experiment.checkpoints import save_model
 from experiment.config import PRECISIONS
 from experiment.errors import InputError, command
 from experiment.files import read_sealed, write_manifest, write_sealed
-from experiment.stages import DIGESTS_KEY, network_digests
+from experiment.stages import DIGESTS_KEY, FIRST_FRAMES, network_digests
 
 FILES = {  # what is copied of a stage as it is
     "vae": ("metrics.jsonl", "timing.jsonl", "begun.json", "done.json"),
-    "series": ("initial_z.npz", "begun.json", "done.json"),
+    "series": (FIRST_FRAMES, "begun.json", "done.json"),
     "rnn": ("metrics.jsonl", "timing.jsonl", "begun.json", "done.json"),
 }
 # of each controller; not its done.json: its rows tell how far the search came, and it may go on from a release
