@@ -34,14 +34,14 @@ def save_candidates(folder: Path, candidates: np.ndarray, fitness: np.ndarray) -
     write_npz(folder / CANDIDATES, {"weights": rounded(candidates[np.argsort(-fitness, kind="stable")])})
 
 
-def load_candidates(folder: Path, size: int) -> np.ndarray:
+def load_candidates(folder: Path, size: int, advice: str = ADVICE) -> np.ndarray:
     """Return the last generation's candidates float32 [n, P = size], best first.
 
-    Raises InputError where they are missing, damaged or of another size.
+    Raises InputError, ending in `advice`, where they are missing, damaged or of another size.
     """
     path = folder / CANDIDATES
-    weights = read_npz(path, {"weights": ArraySpec("float32", ("n", size))}, ADVICE)["weights"]
-    check_finite(weights, "weights", path, ADVICE)
+    weights = read_npz(path, {"weights": ArraySpec("float32", ("n", size))}, advice)["weights"]
+    check_finite(weights, "weights", path, advice)
     return weights
 
 
@@ -53,15 +53,15 @@ def save_mean(folder: Path, generation: int, mean: np.ndarray) -> None:
     write_npz(folder / MEANS, {"generation": np.array(numbers), "weights": np.stack([kept[n] for n in numbers])})
 
 
-def load_means(folder: Path, size: int) -> tuple[list[int], np.ndarray]:
+def load_means(folder: Path, size: int, advice: str = ADVICE) -> tuple[list[int], np.ndarray]:
     """Return the generations at which CMA-ES's mean was evaluated, and its weights float32 [n, P = size] there.
 
-    Raises InputError where they are missing, damaged or of another size.
+    Raises InputError, ending in `advice`, where they are missing, damaged or of another size.
     """
     path = folder / MEANS
     specs = {"generation": ArraySpec("int64", ("n",)), "weights": ArraySpec("float32", ("n", size))}
-    arrays = read_npz(path, specs, ADVICE)
-    check_finite(arrays["weights"], "weights", path, ADVICE)
+    arrays = read_npz(path, specs, advice)
+    check_finite(arrays["weights"], "weights", path, advice)
     return arrays["generation"].tolist(), arrays["weights"]
 
 

@@ -56,6 +56,7 @@ ITERATE_FIELDS = {  # fields of `iterate` that a stage of an iteration is made w
     "rnn": ("new_share",),
 }
 CANDIDATES, MEANS = "candidates", "means"  # in `PLAYED_BY`, what tells the explorers from all others
+ALONE = "--set iterate.candidates=1 --set iterate.means=0 does without it, as an older release has to"
 SHAPES = ("hidden_size", "mixtures", "done_head", "reward_head", "precision")  # of M, which goes on
 
 
@@ -137,9 +138,11 @@ def who_plays(config: IterateConfig, folder: Path, weights: np.ndarray) -> Calla
     Explorers are the agent, or the best candidates of its search's last generation, and its latest evaluated means.
     Raises InputError where those are missing or damaged.
     """
-    explorers = load_candidates(folder, len(weights))[: config.candidates] if config.candidates > 1 else weights[None]
+    size, explorers = len(weights), weights[None]
+    if config.candidates > 1:
+        explorers = load_candidates(folder, size, ALONE)[: config.candidates]
     if config.means:
-        explorers = np.concatenate([explorers, load_means(folder, len(weights))[1][-config.means :]])
+        explorers = np.concatenate([explorers, load_means(folder, size, ALONE)[1][-config.means :]])
 
     def player(attempt: int) -> tuple[str, np.ndarray]:
         if not explores(attempt, config.explore_share):
@@ -170,24 +173,29 @@ def pinned_iterate_fields(run: Run[Stages]) -> list[str]:
     return [f"iterate.{name}" for name in dict.fromkeys(name for stage in begun for name in ITERATE_FIELDS[stage])]
 
 
-def open_iteration(
-    old: Run[Stages], wanted: Run[Stages], explicit: set[str], agent: dict[str, Any], controller: Path
-) -> Run[Stages]:
-    """Return the iteration in ``wanted.path`` of the `agent` of `old`, in the folder `controller`; begun or continued.
+def plan_iteration(old: Run[Stages], wanted: Run[Stages], explicit: set[str]) -> Run[Stages]:
+    """Return the iteration of `old` in ``wanted.path``, to be begun or continued; nothing is written.
 
-    `explicit`: as of `open_run`. InputError where something else is there, or where settings differ that cannot.
+    `explicit`: as of `plan_run`. InputError where something else is there, or where settings differ that cannot.
     """
     _refuse_other_shapes(old, wanted)
-    if not wanted.path.exists():
-        _begin(old, wanted, agent, controller)
-    elif not is_iteration(wanted.path):
+    if wanted.path.exists() and not is_iteration(wanted.path):
         raise InputError(f"--to {wanted.path}: already exists, and is no iteration of {old.path}; name another folder")
-    run = plan_run(wanted.path, wanted, explicit, preset_given=False, beside=pinned_iterate_fields(wanted))
-    signed = read_sealed(wanted.path / BEFORE / PLAYED_BY)
-    if any(signed.get(key) != value for key, value in agent.items() if _plays(key, signed, run.stages)):
-        raise InputError(f"--to {wanted.path}: another agent plays there, or this one has changed; name another folder")
-    save_run(run)
-    return run
+    return plan_run(wanted.path, wanted, explicit, preset_given=False, beside=pinned_iterate_fields(wanted))
+
+
+def open_iteration(old: Run[Stages], planned: Run[Stages], agent: dict[str, Any], controller: Path) -> None:
+    """Begin or continue the `planned` iteration of the `agent` of `old`, in the folder `controller`.
+
+    Raises InputError where another agent plays there.
+    """
+    path = planned.path
+    if not path.exists():
+        _begin(old, planned, agent, controller)
+    signed = read_sealed(path / BEFORE / PLAYED_BY)
+    if any(signed.get(key) != value for key, value in agent.items() if _plays(key, signed, planned.stages)):
+        raise InputError(f"--to {path}: another agent plays there, or this one has changed; name another folder")
+    save_run(planned)
 
 
 def _plays(part: str, signed: dict[str, Any], stages: Stages) -> bool:

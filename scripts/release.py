@@ -15,7 +15,7 @@ from pathlib import Path
 
 import cli
 
-from controller.checkpoints import find_controller, list_controllers, training_config
+from controller.checkpoints import CANDIDATES, MEANS, find_controller, list_controllers, training_config
 from controller.score_files import load_evaluations, save_evaluation
 from experiment.checkpoints import save_model
 from experiment.config import PRECISIONS
@@ -29,7 +29,8 @@ FILES = {  # what is copied of a stage as it is
     "rnn": ("metrics.jsonl", "timing.jsonl", "begun.json", "done.json"),
 }
 # of each controller; not its done.json: its rows tell how far the search came, and it may go on from a release
-CONTROLLER = ("best.*", "last.*", "fitness.jsonl", "evaluations.jsonl", "metrics.jsonl", "timing.jsonl", "begun.json")
+CONTROLLER = ("best.*", "last.*", CANDIDATES, MEANS, "fitness.jsonl", "evaluations.jsonl", "metrics.jsonl")
+CONTROLLER += ("timing.jsonl", "begun.json")
 
 
 def main() -> None:

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from commands import ROOT, assert_refused
 
+from controller.checkpoints import load_candidates, load_controller, load_means
 from experiment.errors import InputError
 from experiment.files import check_manifest, read_sealed
 from rnn.series import load_series
 from rnn.training import load_rnn
 from vae.episodes import list_episodes
 
+CONTROLLER = "controller/dream-zch-tau1.15-s0"
 AGENT = "evaluation/real-dream-zch-tau1.15-s0-seed7-n3.json"
 
 
@@ -69,6 +71,28 @@ def test_a_copy_of_a_release_is_iterated(smoke, tmp_path, inside):
     for script in ("train_vae.py", "train_rnn.py"):
         assert "already finished" in inside(script, *words).stdout
     done = inside("iterate.py", *words, "--to", new)
+    assert done.returncode == 0 and len(list_episodes(new / "rollouts")) == 3, done.stderr
+
+
+def test_its_candidates_and_means_explore(smoke, tmp_path, inside):
+    """They are in a release, so that its search's last generation plays; one that lacks them is told how to without."""
+    run, new = tmp_path / "run", tmp_path / "new"
+    assert inside("release.py", "--run", smoke.path, "--to", run).returncode == 0
+    size = load_controller(run / CONTROLLER, "best")[0].size
+    for load in (load_candidates, load_means):
+        mine, theirs = load(run / CONTROLLER, size), load(smoke.path / CONTROLLER, size)
+        assert len(mine) == len(theirs) and all(map(np.array_equal, mine, theirs))
+    for stage in ("rollouts", "series"):
+        shutil.copytree(smoke.path / stage, run / stage, dirs_exist_ok=True)
+    words = ("iterate.py", "doomrnn", "--run", run, "--to", new, "--set", "iterate.episodes=3")
+    several = (*words, "--set", "iterate.candidates=4", "--set", "iterate.means=2")
+    for name in ("candidates.npz", "means.npz"):
+        kept = (run / CONTROLLER / name).rename(tmp_path / name)
+        without = f"{name}: not there; --set iterate.candidates=1 --set iterate.means=0 does without it"
+        assert_refused(inside(*several), 2, without)
+        assert not new.exists()
+        kept.rename(run / CONTROLLER / name)
+    done = inside(*several)
     assert done.returncode == 0 and len(list_episodes(new / "rollouts")) == 3, done.stderr
 
 
