@@ -26,7 +26,15 @@ import numpy as np
 from controller.checkpoints import load_candidates, load_means
 from controller.config import IterateConfig, Stages
 from experiment.errors import InputError, command
-from experiment.files import atomic_write, check_manifest, read_file, read_sealed, write_manifest, write_sealed
+from experiment.files import (
+    atomic_write,
+    check_manifest,
+    copy_files,
+    read_file,
+    read_sealed,
+    write_manifest,
+    write_sealed,
+)
 from experiment.planning import open_run, plan_run
 from experiment.provenance import digest
 from experiment.runs import Run, load_run, save_run
@@ -221,13 +229,13 @@ def _begin(old: Run[Stages], wanted: Run[Stages], agent: dict[str, Any], control
     half = wanted.path.with_name(f".{wanted.path.name}.{os.getpid()}.tmp")
     weights = ("weights.npz", "weights.json")
     try:
-        _copy([old.folder("rnn") / name for name in weights], half / BEFORE / "rnn")
-        _copy([controller / name for name in ("best.npz", "best.json")], half / BEFORE / "controller")
+        copy_files([old.folder("rnn") / name for name in weights], half / BEFORE / "rnn")
+        copy_files([controller / name for name in ("best.npz", "best.json")], half / BEFORE / "controller")
         if wanted.stages.iterate.vae_epochs:
-            _copy([old.folder("vae") / name for name in weights], half / BEFORE / "vae")
+            copy_files([old.folder("vae") / name for name in weights], half / BEFORE / "vae")
             _keep_episodes(old, half / BEFORE)
         else:
-            _copy([path for path in old.folder("vae").iterdir() if path.is_file()], half / "vae")
+            copy_files([path for path in old.folder("vae").iterdir() if path.is_file()], half / "vae")
             _keep_series(old, half / BEFORE / "series")
             write_sealed(half / BEFORE / "series" / "begun.json", network_digests(half, "series"))
         for folder in sorted((half / BEFORE).iterdir()):
@@ -309,13 +317,6 @@ def _lost(run: Run[Stages]) -> str:
 def _encoded(folder: Path) -> list[tuple[int, bool]]:
     """Return (steps, whether held out) of every episode that the shards of a folder hold."""
     return [pair for path in shard_paths(folder) for pair in shard_episodes(path)]
-
-
-def _copy(files: list[Path], target: Path) -> None:
-    """Copy a stage's files, each held against its manifest; hidden ones are left out."""
-    for path in files:
-        if not path.name.startswith("."):
-            atomic_write(target / path.name, read_file(path))
 
 
 def _link(path: Path, target: Path) -> None:

@@ -15,12 +15,22 @@ from pathlib import Path
 
 import cli
 
-from controller.checkpoints import CANDIDATES, MEANS, find_controller, list_controllers, training_config
+from controller.checkpoints import (
+    ADVICE,
+    CANDIDATES,
+    MEANS,
+    find_controller,
+    list_controllers,
+    load_candidates,
+    load_controller,
+    load_means,
+    training_config,
+)
 from controller.score_files import load_evaluations, save_evaluation
 from experiment.checkpoints import save_model
 from experiment.config import PRECISIONS
 from experiment.errors import InputError, command
-from experiment.files import read_sealed, write_manifest, write_sealed
+from experiment.files import check_manifest, copy_files, read_sealed, write_manifest, write_sealed
 from experiment.stages import DIGESTS_KEY, FIRST_FRAMES, network_digests
 
 FILES = {  # what is copied of a stage as it is
@@ -50,7 +60,7 @@ def release(source: Path, target: Path, dtype: str, precision: str | None) -> No
     run = cli.open_existing(source)
     cli.need_models(run)
     for folder in list_controllers(run.path):
-        find_controller(run.path, folder.name)  # one of another V or M is refused
+        check_controller(find_controller(run.path, folder.name))  # one of another V or M is refused
     if target.exists() and target.samefile(source):
         raise InputError(f"{target}: is the run itself; name another folder with --to")
     if target.exists():
@@ -88,6 +98,17 @@ def copy_all(run, target: Path, models: dict, dtype: str, precision: str | None)
     keep_frames(run, target)
 
 
+def check_controller(folder: Path) -> None:
+    """Raise InputError where a controller lacks a file of its manifest, or its weights are damaged."""
+    check_manifest(folder, ADVICE)
+    size = load_controller(folder, "best")[0].size
+    if any(folder.glob("last.*")):
+        load_controller(folder, "last")
+    for name, load in ((CANDIDATES, load_candidates), (MEANS, load_means)):
+        if (folder / name).exists():  # older ones lack them
+            load(folder, size)
+
+
 def configuration(run, precision: str | None) -> dict:
     """Return the run's configuration, with C's settings of the controller that plays by default.
 
@@ -108,10 +129,8 @@ def configuration(run, precision: str | None) -> dict:
 
 
 def copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
-    """Copy the files of these patterns."""
-    target.mkdir(parents=True)
-    for path in {path for name in names for path in source.glob(name)}:
-        shutil.copy(path, target)
+    """Copy the files of these patterns; InputError where one is not what its manifest lists."""
+    copy_files(sorted({path for name in names for path in source.glob(name)}), target)
 
 
 def finish_copy(target: Path, stage: str, folder: Path) -> None:

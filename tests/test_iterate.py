@@ -154,10 +154,10 @@ def test_a_failure_leaves_nothing(smoke, tmp_path, inside, monkeypatch):
     """A disk that fills up while the run is made: one line, and no half of a run."""
     import controller.iteration
 
-    def full(target, data):
+    def full(files, target):
         raise OSError(28, "No space left on device", str(target))
 
-    monkeypatch.setattr(controller.iteration, "atomic_write", full)
+    monkeypatch.setattr(controller.iteration, "copy_files", full)
     done = inside("iterate.py", "doomrnn", "--run", smoke.path, "--to", tmp_path / "new", *FEW)
     assert_refused(done, 1, "No space left")
     assert not list(tmp_path.iterdir())

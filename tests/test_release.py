@@ -96,6 +96,30 @@ def test_its_candidates_and_means_explore(smoke, tmp_path, inside):
     assert done.returncode == 0 and len(list_episodes(new / "rollouts")) == 3, done.stderr
 
 
+def test_what_is_damaged_is_not_released(smoke, tmp_path, inside):
+    """A copy has a manifest of its own, by which it would be whole: a score edited by hand, weights cut short."""
+    run, target = tmp_path / "run", tmp_path / "released"
+    shutil.copytree(smoke.path, run)
+    words = ("release.py", "--run", run, "--to", target)
+    for name in ("best.json", "evaluations.jsonl"):
+        file = run / CONTROLLER / name
+        whole = file.read_bytes()
+        file.write_bytes(whole.replace(b'"score": ', b'"score": 9', 1))
+        assert file.read_bytes() != whole
+        assert_refused(inside(*words), 2, f"{file}: damaged")
+        file.write_bytes(b"9" + whole[1:])  # of the same size
+        assert_refused(inside(*words), 2, f"{file}: damaged")
+        file.write_bytes(whole)
+    (run / CONTROLLER / "manifest.json").unlink()  # as of a search that is not finished
+    for name in ("best.npz", "last.npz", "candidates.npz", "means.npz"):
+        file = run / CONTROLLER / name
+        whole = file.read_bytes()
+        file.write_bytes(whole[: len(whole) // 2])
+        assert_refused(inside(*words), 2, f"{file}: ")
+        file.write_bytes(whole)
+    assert not target.exists() and not list(tmp_path.glob(".*"))
+
+
 @pytest.mark.parametrize(
     ("run", "policy", "stored"),
     [
