@@ -16,7 +16,6 @@ all earlier ones.
 import contextlib
 import dataclasses
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ from experiment.files import (
 from experiment.planning import open_run, plan_run
 from experiment.provenance import digest
 from experiment.runs import Run, load_run, save_run
-from experiment.stage_folder import finished, is_begun
+from experiment.stage_folder import finished, is_begun, made_beside
 from experiment.stages import need, network_digests, refuse_other_networks, weights_digest
 from rnn.series import shard_episodes, shard_path, shard_paths
 from vae.config import NEW
@@ -226,9 +225,8 @@ def _refuse_other_shapes(old: Run[Stages], wanted: Run[Stages]) -> None:
 
 def _begin(old: Run[Stages], wanted: Run[Stages], agent: dict[str, Any], controller: Path) -> None:
     """Make the new run's folder whole, beside its place, and move it there."""
-    half = wanted.path.with_name(f".{wanted.path.name}.{os.getpid()}.tmp")
     weights = ("weights.npz", "weights.json")
-    try:
+    with made_beside(wanted.path) as half:
         copy_files([old.folder("rnn") / name for name in weights], half / BEFORE / "rnn")
         copy_files([controller / name for name in ("best.npz", "best.json")], half / BEFORE / "controller")
         if wanted.stages.iterate.vae_epochs:
@@ -244,9 +242,6 @@ def _begin(old: Run[Stages], wanted: Run[Stages], agent: dict[str, Any], control
         origin = {GOES_ON_FROM: os.path.relpath(old.path, wanted.path)}
         write_sealed(half / BEFORE / PLAYED_BY, agent | origin)
         open_run(half, Run(half, wanted.task, wanted.preset, wanted.seed, wanted.stages), set(), preset_given=False)
-        half.rename(wanted.path)
-    finally:
-        shutil.rmtree(half, ignore_errors=True)
 
 
 def _keep_series(old: Run[Stages], target: Path) -> None:

@@ -9,7 +9,6 @@ run's controller.precision, or in that of --precision: where a search was played
 """
 
 import argparse
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from experiment.checkpoints import save_model
 from experiment.config import PRECISIONS
 from experiment.errors import InputError, command
 from experiment.files import check_manifest, copy_files, read_sealed, write_manifest, write_sealed
+from experiment.stage_folder import made_beside
 from experiment.stages import DIGESTS_KEY, FIRST_FRAMES, network_digests
 
 FILES = {  # what is copied of a stage as it is
@@ -70,11 +70,8 @@ def release(source: Path, target: Path, dtype: str, precision: str | None) -> No
     from vae.training import load_vae
 
     models = {"vae": load_vae(source / "vae"), "rnn": load_rnn(source / "rnn")}
-    try:
-        copy_all(run, target, models, dtype, precision)
-    except BaseException:
-        shutil.rmtree(target, ignore_errors=True)  # half a release looks like a whole one
-        raise
+    with made_beside(target) as half:  # half a release looks like a whole one
+        copy_all(run, half, models, dtype, precision)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     print(f"release: wrote {target}, {size / 1e6:.1f} MB")
     following = ("python", "scripts/evaluate.py", run.task, "--run", target, "--world", "real")
@@ -83,7 +80,6 @@ def release(source: Path, target: Path, dtype: str, precision: str | None) -> No
 
 def copy_all(run, target: Path, models: dict, dtype: str, precision: str | None) -> None:
     """Write the whole release of a run: weights of V and M in this type, rollouts in this precision (the run's)."""
-    target.mkdir(parents=True)
     write_sealed(target / "config.json", configuration(run, precision))
     for stage, names in FILES.items():
         copy(run.path / stage, target / stage, names)

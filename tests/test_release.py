@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from commands import ROOT, assert_refused
+from commands import ROOT, assert_refused, killed_at
 
 from controller.checkpoints import load_candidates, load_controller, load_means
 from experiment.errors import InputError
@@ -118,6 +118,18 @@ def test_what_is_damaged_is_not_released(smoke, tmp_path, inside):
         assert_refused(inside(*words), 2, f"{file}: ")
         file.write_bytes(whole)
     assert not target.exists() and not list(tmp_path.glob(".*"))
+
+
+def test_a_kill_leaves_no_half_of_a_release(smoke, tmp_path, inside):
+    """It is made beside its place, and what a killed command left there goes with the next one."""
+    words = ("release.py", "--run", smoke.path, "--to", tmp_path / "released")
+    killed_at("reporting.real_frames", "real_frames", *words)
+    left = [path.name for path in tmp_path.iterdir()]
+    assert left and "released" not in left
+    done = inside(*words)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["released"]
+    assert not [path for path in (tmp_path / "released").iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.parametrize(
