@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cli
-from launch import Inside, Launcher
+from launch import Inside, Launcher, stopped
 from reporting.tables import print_survival
 from running.exits import exit_code
 from running.searches import (
@@ -86,13 +86,17 @@ def side_by_side(arguments: argparse.Namespace, folders: list[Path], first: int)
 
 
 def finish_all(lanes: Sequence["Lane"]) -> int:
-    """Wait until all have ended well, or stop the others when the first fails; returns its exit code, or 0."""
+    """Wait until all have ended well, or stop the others when the first fails; returns its exit code, or 0.
+
+    A Ctrl-C leaves all the time to save that a single stage has, and is handed on when all have ended.
+    """
     try:
         while None in (codes := [lane.code for lane in lanes]) and not any(codes):
             time.sleep(LOOK_SECONDS)
     except BaseException:
+        stopped([lane.process for lane in lanes])
         for lane in lanes:
-            lane.stop()
+            lane.wait()
         raise
     for lane in lanes:
         lane.stop()
