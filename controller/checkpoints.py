@@ -37,11 +37,14 @@ def save_candidates(folder: Path, candidates: np.ndarray, fitness: np.ndarray) -
     write_npz(folder / CANDIDATES, {"weights": rounded(candidates[np.argsort(-fitness, kind="stable")])})
 
 
-def load_candidates(folder: Path, size: int) -> np.ndarray:
-    """Return the last generation's candidates float32 [n, P = size], best first."""
+def load_candidates(folder: Path, size: int, advice: str = ADVICE) -> np.ndarray:
+    """Return the last generation's candidates float32 [n, P = size], best first.
+
+    Raises InputError, ending in `advice`, where they are missing, damaged or of another size.
+    """
     path = folder / CANDIDATES
-    weights = read_npz(path, {"weights": ArraySpec("float32", ("n", size))}, ADVICE)["weights"]
-    check_finite(weights, "weights", path, ADVICE)
+    weights = read_npz(path, {"weights": ArraySpec("float32", ("n", size))}, advice)["weights"]
+    check_finite(weights, "weights", path, advice)
     return weights
 
 
@@ -53,17 +56,23 @@ def save_mean(folder: Path, generation: int, mean: np.ndarray) -> None:
     write_npz(folder / MEANS, {"generation": np.array(numbers), "weights": np.stack([kept[n] for n in numbers])})
 
 
-def load_means(folder: Path, size: int) -> tuple[list[int], np.ndarray]:
-    """Return the generations at which CMA-ES's mean was evaluated, and its weights float32 [n, P = size] there."""
+def load_means(folder: Path, size: int, advice: str = ADVICE) -> tuple[list[int], np.ndarray]:
+    """Return the generations at which CMA-ES's mean was evaluated, and its weights float32 [n, P = size] there.
+
+    Raises InputError, ending in `advice`, where they are missing, damaged or of another size.
+    """
     path = folder / MEANS
     specs = {"generation": ArraySpec("int64", ("n",)), "weights": ArraySpec("float32", ("n", size))}
-    arrays = read_npz(path, specs, ADVICE)
-    check_finite(arrays["weights"], "weights", path, ADVICE)
+    arrays = read_npz(path, specs, advice)
+    check_finite(arrays["weights"], "weights", path, advice)
     return arrays["generation"].tolist(), arrays["weights"]
 
 
 def load_controller(folder: Path, checkpoint: str) -> tuple[PolicyShape, np.ndarray]:
-    """Return the shape and flat weights float32 [P] of a trained controller's "best" or "last" checkpoint."""
+    """Return the shape and flat weights float32 [P] of a trained controller's "best" or "last" checkpoint.
+
+    Raises InputError where there is no such checkpoint, or it is missing or damaged.
+    """
     if checkpoint not in CHECKPOINTS:
         raise InputError(f"checkpoint {checkpoint!r}: one of {', '.join(CHECKPOINTS)}")
     folder = Path(folder)
@@ -136,14 +145,18 @@ def training_config(folder: Path, otherwise: ControllerConfig) -> ControllerConf
     """Return what a controller was trained with: its own ``begun.json``, at its own temperature, and the generations
     it got to; `otherwise` where it has no such record (imported weights).
 
-    A run's configuration holds the settings of the command run last, which may have trained another controller.
+    A run's configuration holds the settings of the command run last, which may have trained another controller. Raises
+    InputError where the record or the fitness journal is damaged.
     """
     settings = training_settings(folder)
     return from_values(ControllerConfig, settings, str(folder / "begun.json")) if settings else otherwise
 
 
 def training_settings(folder: Path) -> dict[str, Any]:
-    """Return the values behind `training_config`, as whatever version stored them; empty where there is no record."""
+    """Return the values behind `training_config`, as whatever version stored them; empty where there is no record.
+
+    Raises InputError where the record or the fitness journal is damaged.
+    """
     begun = read_sealed(folder / "begun.json", ADVICE) if (folder / "begun.json").exists() else {}
     if SETTINGS not in begun:
         return {}

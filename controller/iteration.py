@@ -16,7 +16,6 @@ all earlier ones.
 import contextlib
 import dataclasses
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,11 +25,19 @@ import numpy as np
 from controller.checkpoints import load_candidates, load_means
 from controller.config import IterateConfig, Stages
 from experiment.errors import InputError, command
-from experiment.files import atomic_write, check_manifest, read_file, read_sealed, write_manifest, write_sealed
+from experiment.files import (
+    atomic_write,
+    check_manifest,
+    copy_files,
+    read_file,
+    read_sealed,
+    write_manifest,
+    write_sealed,
+)
 from experiment.planning import open_run, plan_run
 from experiment.provenance import digest
 from experiment.runs import Run, load_run, save_run
-from experiment.stage_folder import finished, is_begun
+from experiment.stage_folder import finished, is_begun, made_beside
 from experiment.stages import need, network_digests, refuse_other_networks, weights_digest
 from rnn.series import shard_episodes, shard_path, shard_paths
 from vae.config import NEW
@@ -56,6 +63,7 @@ ITERATE_FIELDS = {  # fields of `iterate` that a stage of an iteration is made w
     "rnn": ("new_share",),
 }
 CANDIDATES, MEANS = "candidates", "means"  # in `PLAYED_BY`, what tells the explorers from all others
+ALONE = "--set iterate.candidates=1 --set iterate.means=0 does without it, as an older release has to"
 SHAPES = ("hidden_size", "mixtures", "done_head", "reward_head", "precision")  # of M, which goes on
 
 
@@ -135,10 +143,13 @@ def who_plays(config: IterateConfig, folder: Path, weights: np.ndarray) -> Calla
     """Return what says who plays an attempt: the agent of weights [P] in `folder`, or an explorer.
 
     Explorers are the agent, or the best candidates of its search's last generation, and its latest evaluated means.
+    Raises InputError where those are missing or damaged.
     """
-    explorers = load_candidates(folder, len(weights))[: config.candidates] if config.candidates > 1 else weights[None]
+    size, explorers = len(weights), weights[None]
+    if config.candidates > 1:
+        explorers = load_candidates(folder, size, ALONE)[: config.candidates]
     if config.means:
-        explorers = np.concatenate([explorers, load_means(folder, len(weights))[1][-config.means :]])
+        explorers = np.concatenate([explorers, load_means(folder, size, ALONE)[1][-config.means :]])
 
     def player(attempt: int) -> tuple[str, np.ndarray]:
         if not explores(attempt, config.explore_share):
@@ -169,24 +180,29 @@ def pinned_iterate_fields(run: Run[Stages]) -> list[str]:
     return [f"iterate.{name}" for name in dict.fromkeys(name for stage in begun for name in ITERATE_FIELDS[stage])]
 
 
-def open_iteration(
-    old: Run[Stages], wanted: Run[Stages], explicit: set[str], agent: dict[str, Any], controller: Path
-) -> Run[Stages]:
-    """Return the iteration in ``wanted.path`` of the `agent` of `old`, in the folder `controller`; begun or continued.
+def plan_iteration(old: Run[Stages], wanted: Run[Stages], explicit: set[str]) -> Run[Stages]:
+    """Return the iteration of `old` in ``wanted.path``, to be begun or continued; nothing is written.
 
-    `explicit`: as of `open_run`. InputError where something else is there, or where settings differ that cannot.
+    `explicit`: as of `plan_run`. InputError where something else is there, or where settings differ that cannot.
     """
     _refuse_other_shapes(old, wanted)
-    if not wanted.path.exists():
-        _begin(old, wanted, agent, controller)
-    elif not is_iteration(wanted.path):
+    if wanted.path.exists() and not is_iteration(wanted.path):
         raise InputError(f"--to {wanted.path}: already exists, and is no iteration of {old.path}; name another folder")
-    run = plan_run(wanted.path, wanted, explicit, preset_given=False, beside=pinned_iterate_fields(wanted))
-    signed = read_sealed(wanted.path / BEFORE / PLAYED_BY)
-    if any(signed.get(key) != value for key, value in agent.items() if _plays(key, signed, run.stages)):
-        raise InputError(f"--to {wanted.path}: another agent plays there, or this one has changed; name another folder")
-    save_run(run)
-    return run
+    return plan_run(wanted.path, wanted, explicit, preset_given=False, beside=pinned_iterate_fields(wanted))
+
+
+def open_iteration(old: Run[Stages], planned: Run[Stages], agent: dict[str, Any], controller: Path) -> None:
+    """Begin or continue the `planned` iteration of the `agent` of `old`, in the folder `controller`.
+
+    Raises InputError where another agent plays there.
+    """
+    path = planned.path
+    if not path.exists():
+        _begin(old, planned, agent, controller)
+    signed = read_sealed(path / BEFORE / PLAYED_BY)
+    if any(signed.get(key) != value for key, value in agent.items() if _plays(key, signed, planned.stages)):
+        raise InputError(f"--to {path}: another agent plays there, or this one has changed; name another folder")
+    save_run(planned)
 
 
 def _plays(part: str, signed: dict[str, Any], stages: Stages) -> bool:
@@ -209,16 +225,15 @@ def _refuse_other_shapes(old: Run[Stages], wanted: Run[Stages]) -> None:
 
 def _begin(old: Run[Stages], wanted: Run[Stages], agent: dict[str, Any], controller: Path) -> None:
     """Make the new run's folder whole, beside its place, and move it there."""
-    half = wanted.path.with_name(f".{wanted.path.name}.{os.getpid()}.tmp")
     weights = ("weights.npz", "weights.json")
-    try:
-        _copy([old.folder("rnn") / name for name in weights], half / BEFORE / "rnn")
-        _copy([controller / name for name in ("best.npz", "best.json")], half / BEFORE / "controller")
+    with made_beside(wanted.path) as half:
+        copy_files([old.folder("rnn") / name for name in weights], half / BEFORE / "rnn")
+        copy_files([controller / name for name in ("best.npz", "best.json")], half / BEFORE / "controller")
         if wanted.stages.iterate.vae_epochs:
-            _copy([old.folder("vae") / name for name in weights], half / BEFORE / "vae")
+            copy_files([old.folder("vae") / name for name in weights], half / BEFORE / "vae")
             _keep_episodes(old, half / BEFORE)
         else:
-            _copy([path for path in old.folder("vae").iterdir() if path.is_file()], half / "vae")
+            copy_files([path for path in old.folder("vae").iterdir() if path.is_file()], half / "vae")
             _keep_series(old, half / BEFORE / "series")
             write_sealed(half / BEFORE / "series" / "begun.json", network_digests(half, "series"))
         for folder in sorted((half / BEFORE).iterdir()):
@@ -227,9 +242,6 @@ def _begin(old: Run[Stages], wanted: Run[Stages], agent: dict[str, Any], control
         origin = {GOES_ON_FROM: os.path.relpath(old.path, wanted.path)}
         write_sealed(half / BEFORE / PLAYED_BY, agent | origin)
         open_run(half, Run(half, wanted.task, wanted.preset, wanted.seed, wanted.stages), set(), preset_given=False)
-        half.rename(wanted.path)
-    finally:
-        shutil.rmtree(half, ignore_errors=True)
 
 
 def _keep_series(old: Run[Stages], target: Path) -> None:
@@ -300,13 +312,6 @@ def _lost(run: Run[Stages]) -> str:
 def _encoded(folder: Path) -> list[tuple[int, bool]]:
     """Return (steps, whether held out) of every episode that the shards of a folder hold."""
     return [pair for path in shard_paths(folder) for pair in shard_episodes(path)]
-
-
-def _copy(files: list[Path], target: Path) -> None:
-    """Copy a stage's files, each held against its manifest; hidden ones are left out."""
-    for path in files:
-        if not path.name.startswith("."):
-            atomic_write(target / path.name, read_file(path))
 
 
 def _link(path: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ import os
 import secrets
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,17 @@ def atomic_write(path: Path, data: bytes) -> None:
         if isinstance(error, OSError) and error.filename == str(half):
             error.filename = str(path)
         raise
+
+
+def copy_files(files: Iterable[Path], target: Path) -> None:
+    """Copy files into a folder, hidden ones left out.
+
+    Raises InputError where one is missing, or is not the file that the manifest beside it lists.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for path in files:
+        if not path.name.startswith("."):
+            atomic_write(target / path.name, read_file(path))
 
 
 @contextlib.contextmanager

@@ -1,12 +1,14 @@
 """The life of a stage's folder: begun, worked on under a lock by one process at a time, taken back or finished.
 
 A stage is `begun` once its folder holds its own copy of the settings it was begun with, and `finished` once it holds
-``done.json``; both are written atomically, and a finished stage has a ``manifest.json`` of its files.
+``done.json``; both are written atomically, and a finished stage has a ``manifest.json`` of its files. A whole run that
+is made of another one is `made_beside` its place.
 """
 
 import contextlib
 import errno
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,8 @@ from filelock import FileLock, Timeout
 from experiment.errors import InputError, NumericalError
 from experiment.files import MANIFEST, atomic_write, read_json, read_sealed, write_json, write_manifest, write_sealed
 from experiment.runs import Run, save_run
+
+LOCK, HOLDER = ".lock", ".holder.json"
 
 
 def is_begun(folder: Path) -> bool:
@@ -48,7 +52,7 @@ def working(folder: Path, record: dict[str, Any], run: Run | None = None) -> Ite
     except (InputError, NumericalError, OSError):
         with contextlib.suppress(OSError):  # the folder holds more than was made here
             if made and not (folder / "begun.json").exists():
-                (folder / ".lock").unlink(missing_ok=True)
+                (folder / LOCK).unlink(missing_ok=True)
             for path in made:
                 path.rmdir()
         raise
@@ -72,7 +76,7 @@ def _as_it_was(folder: Path, config: Path | None) -> Iterator[None]:
 def _take_back(folder: Path, config: Path | None, before: bytes | None) -> None:
     """Remove what a stage that is not begun left in its folder, and put the run's settings back."""
     for path in list(folder.iterdir()):
-        if path.name in ("begun.json", ".holder.json") or (path.is_file() and path.name != ".lock" and _empty(path)):
+        if path.name in ("begun.json", HOLDER) or (path.is_file() and path.name != LOCK and _empty(path)):
             path.unlink()
     if config is not None and before is None:
         config.unlink(missing_ok=True)
@@ -86,19 +90,58 @@ def _empty(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, and name its holder beside it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    holder, lock = folder / ".holder.json", FileLock(folder / ".lock", timeout=0)
-    _acquire(lock, holder)
-    try:
+    """Hold the lock of a stage's folder, whose files may change now, and name its holder beside it."""
+    with _held(folder):
         for half_written in folder.glob(".*.tmp"):  # by a worker that was killed
             half_written.unlink()
-        write_json(holder, {"pid": os.getpid(), "host": socket.gethostname()})
-        (folder / MANIFEST).unlink(missing_ok=True)  # its files may change now
+        _name_holder(folder)
+        (folder / MANIFEST).unlink(missing_ok=True)
         yield
-        holder.unlink(missing_ok=True)
+        (folder / HOLDER).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK, timeout=0)
+    _acquire(lock, folder / HOLDER)
+    try:
+        yield
     finally:
         lock.release()
+
+
+def _name_holder(folder: Path) -> None:
+    """Write who holds the lock of a folder, for `_holder`."""
+    write_json(folder / HOLDER, {"pid": os.getpid(), "host": socket.gethostname()})
+
+
+@contextlib.contextmanager
+def made_beside(folder: Path) -> Iterator[Path]:
+    """Give a hidden folder to fill, which becomes `folder` once all is in it; an error, or a kill, leaves no such one.
+
+    What a killed process left of the hidden one is removed. Raises InputError where another process is at it, or where
+    `folder` is there.
+    """
+    half = folder.with_name(f".{folder.name}.tmp")
+    with _held(half):
+        try:
+            for left in list(half.iterdir()):
+                if left.is_dir():
+                    shutil.rmtree(left)
+                elif left.name != LOCK:
+                    left.unlink()
+            if folder.exists():
+                raise InputError(f"{folder}: already exists; name another folder")
+            _name_holder(half)
+            yield half
+            half.rename(folder)  # with the lock in it: no other process takes this for a killed one's
+            for name in (LOCK, HOLDER):
+                (folder / name).unlink(missing_ok=True)
+        except BaseException:
+            shutil.rmtree(half, ignore_errors=True)
+            raise
 
 
 def _acquire(lock: FileLock, holder: Path) -> None:

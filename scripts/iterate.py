@@ -21,7 +21,7 @@ import cli
 cli.one_thread_a_rank()
 
 from controller.checkpoints import find_controller, load_controller, training_config
-from controller.iteration import following_stages, open_iteration, signature, vae_goes_on, who_plays
+from controller.iteration import following_stages, open_iteration, plan_iteration, signature, vae_goes_on, who_plays
 from controller.score_files import evaluations_of
 from controller.workers import Setup, TaskPlayers, play_setup
 from experiment.errors import InputError, command
@@ -52,10 +52,11 @@ def main() -> None:
         old = old_run(arguments, task)
         folder = find_controller(old.path, arguments.controller, task.usual_controller)
         shape, weights = load_controller(folder, "best")
-        new = open_iteration(old, *new_run(arguments, old, folder), signature(old, folder, weights), folder)
+        new = plan_iteration(old, *new_run(arguments, old, folder))
         players = who_plays(new.stages.iterate, folder, weights)
         setup = iteration_setup(old, new, shape)
         length = usual_length(old, folder.name, setup.env.time_limit)
+        open_iteration(old, new, signature(old, folder, weights), folder)  # what can refuse has done so
         with Farm(TaskPlayers(task, setup), comm, setup) as farm:
             following = "train_vae.py" if vae_goes_on(new.path) else "encode_series.py"
             collect_all(new, players, length, farm, task.frame_bytes, following)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cli
@@ -22,7 +22,7 @@ from experiment.errors import InputError
 from experiment.interrupts import stop_if_requested
 
 MPIRUN_DID_NOT_START = 213  # seen where another mpirun of the same user began or ended at the same moment
-
+SAVING_SECONDS = 3.0  # for what a Ctrl-C has reached
 
 MPI_SETTINGS = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
@@ -124,16 +124,26 @@ def completed(command: list[str], settings: dict[str, str]) -> int:
         try:
             return process.wait()
         except KeyboardInterrupt:
-            stopped(process)
+            stopped([process])
             raise
 
 
-def stopped(process: subprocess.Popen) -> None:
-    """Let a stage save and end: a Ctrl-C on a terminal has reached it too, a signal to this process alone has not."""
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=3)
-        return
-    process.terminate()
+def stopped(processes: Sequence[subprocess.Popen]) -> None:
+    """Let stages save, and wait for their end: the next command would find those that are left at work.
+
+    A Ctrl-C on a terminal has reached them too, and a second signal would end them before they have saved; one to this
+    process alone has not, so those that go on are asked to end. Another signal to this process waits no longer.
+    """
+    end = time.monotonic() + SAVING_SECONDS
+    try:
+        for process in processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=max(0.0, end - time.monotonic()))
+    finally:
+        for process in processes:
+            process.terminate()  # nothing, where it has ended
+    for process in processes:
+        process.wait()
 
 
 def find_mpirun() -> str:

@@ -9,27 +9,38 @@ run's controller.precision, or in that of --precision: where a search was played
 """
 
 import argparse
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import cli
 
-from controller.checkpoints import find_controller, list_controllers, training_config
+from controller.checkpoints import (
+    ADVICE,
+    CANDIDATES,
+    MEANS,
+    find_controller,
+    list_controllers,
+    load_candidates,
+    load_controller,
+    load_means,
+    training_config,
+)
 from controller.score_files import load_evaluations, save_evaluation
 from experiment.checkpoints import save_model
 from experiment.config import PRECISIONS
 from experiment.errors import InputError, command
-from experiment.files import read_sealed, write_manifest, write_sealed
-from experiment.stages import DIGESTS_KEY, network_digests
+from experiment.files import check_manifest, copy_files, read_sealed, write_manifest, write_sealed
+from experiment.stage_folder import made_beside
+from experiment.stages import DIGESTS_KEY, FIRST_FRAMES, network_digests
 
 FILES = {  # what is copied of a stage as it is
     "vae": ("metrics.jsonl", "timing.jsonl", "begun.json", "done.json"),
-    "series": ("initial_z.npz", "begun.json", "done.json"),
+    "series": (FIRST_FRAMES, "begun.json", "done.json"),
     "rnn": ("metrics.jsonl", "timing.jsonl", "begun.json", "done.json"),
 }
 # of each controller; not its done.json: its rows tell how far the search came, and it may go on from a release
-CONTROLLER = ("best.*", "last.*", "fitness.jsonl", "evaluations.jsonl", "metrics.jsonl", "timing.jsonl", "begun.json")
+CONTROLLER = ("best.*", "last.*", CANDIDATES, MEANS, "fitness.jsonl", "evaluations.jsonl", "metrics.jsonl")
+CONTROLLER += ("timing.jsonl", "begun.json")
 
 
 def main() -> None:
@@ -49,7 +60,7 @@ def release(source: Path, target: Path, dtype: str, precision: str | None) -> No
     run = cli.open_existing(source)
     cli.need_models(run)
     for folder in list_controllers(run.path):
-        find_controller(run.path, folder.name)  # one of another V or M is refused
+        check_controller(find_controller(run.path, folder.name))  # one of another V or M is refused
     if target.exists() and target.samefile(source):
         raise InputError(f"{target}: is the run itself; name another folder with --to")
     if target.exists():
@@ -59,11 +70,8 @@ def release(source: Path, target: Path, dtype: str, precision: str | None) -> No
     from vae.training import load_vae
 
     models = {"vae": load_vae(source / "vae"), "rnn": load_rnn(source / "rnn")}
-    try:
-        copy_all(run, target, models, dtype, precision)
-    except BaseException:
-        shutil.rmtree(target, ignore_errors=True)  # half a release looks like a whole one
-        raise
+    with made_beside(target) as half:  # half a release looks like a whole one
+        copy_all(run, half, models, dtype, precision)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     print(f"release: wrote {target}, {size / 1e6:.1f} MB")
     following = ("python", "scripts/evaluate.py", run.task, "--run", target, "--world", "real")
@@ -72,7 +80,6 @@ def release(source: Path, target: Path, dtype: str, precision: str | None) -> No
 
 def copy_all(run, target: Path, models: dict, dtype: str, precision: str | None) -> None:
     """Write the whole release of a run: weights of V and M in this type, rollouts in this precision (the run's)."""
-    target.mkdir(parents=True)
     write_sealed(target / "config.json", configuration(run, precision))
     for stage, names in FILES.items():
         copy(run.path / stage, target / stage, names)
@@ -85,6 +92,17 @@ def copy_all(run, target: Path, models: dict, dtype: str, precision: str | None)
     for folder in (run.path / "evaluation", *sorted(run.path.glob("measures/[!.]*/"))):
         copy_evaluations(folder, target / folder.relative_to(run.path))
     keep_frames(run, target)
+
+
+def check_controller(folder: Path) -> None:
+    """Raise InputError where a controller lacks a file of its manifest, or its weights are damaged."""
+    check_manifest(folder, ADVICE)
+    size = load_controller(folder, "best")[0].size
+    if any(folder.glob("last.*")):
+        load_controller(folder, "last")
+    for name, load in ((CANDIDATES, load_candidates), (MEANS, load_means)):
+        if (folder / name).exists():  # older ones lack them
+            load(folder, size)
 
 
 def configuration(run, precision: str | None) -> dict:
@@ -107,10 +125,8 @@ def configuration(run, precision: str | None) -> dict:
 
 
 def copy(source: Path, target: Path, names: tuple[str, ...]) -> None:
-    """Copy the files of these patterns."""
-    target.mkdir(parents=True)
-    for path in {path for name in names for path in source.glob(name)}:
-        shutil.copy(path, target)
+    """Copy the files of these patterns; InputError where one is not what its manifest lists."""
+    copy_files(sorted({path for name in names for path in source.glob(name)}), target)
 
 
 def finish_copy(target: Path, stage: str, folder: Path) -> None:

@@ -58,6 +58,23 @@ def run(command: list[str], seconds: float = 120, **environment: str) -> subproc
     return done
 
 
+KILLED = """
+import importlib, os, runpy, signal, sys
+sys.path.insert(0, os.path.dirname(sys.argv[3]))
+module = importlib.import_module(sys.argv[1])
+setattr(module, sys.argv[2], lambda *unused, **others: os.kill(os.getpid(), signal.SIGKILL))
+sys.argv = sys.argv[3:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def killed_at(module: str, function: str, script: str, *words: object) -> None:
+    """Run a script that is killed where it calls a function of a module."""
+    _, path, *rest = python(script, *words)
+    done = run([sys.executable, "-c", KILLED, module, function, path, *rest], seconds=300)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
 READ_ONLY = 'mount --bind "{0}" "{0}" && mount -o remount,ro,bind "{0}"'  # a mount of `namespace`, of a folder
 
 

@@ -13,6 +13,24 @@ from running.exits import exit_code
 
 from experiment.interrupts import deferred_interrupts, interrupted_at_once, stop_if_requested
 
+SAVING = """
+import time
+from experiment.interrupts import deferred_interrupts, interrupted_at_once
+with interrupted_at_once(), deferred_interrupts() as interrupt:
+    print("here", flush=True)
+    while not interrupt.requested:
+        time.sleep(0.01)
+    time.sleep(1)  # to the safe point
+    print("saved", flush=True)
+"""
+SIDE_BY_SIDE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import cli
+from running.procedure import Lane, finish_all
+with cli.ending_well():
+    finish_all([Lane(f"seed {n}", [sys.executable, "-c", sys.argv[2]]) for n in range(2)])
+"""
 SWALLOWING = """
 import signal, sys, time
 sys.path.insert(0, sys.argv[1])
@@ -46,6 +64,19 @@ def test_a_swallowed_one_stops_before_the_next_stage(number):
     process.send_signal(number)
     said, errors = process.communicate(timeout=30)
     assert (process.returncode, said) == (130, "") and errors.startswith("interrupted; ")
+
+
+@pytest.mark.parametrize("everyone", [True, False])
+def test_seeds_side_by_side_save_first(everyone):
+    """A Ctrl-C on a terminal reaches them too, and a second signal would end them at once; one to the command alone is
+    handed on. It ends when they have.
+    """
+    process = start([sys.executable, "-c", SIDE_BY_SIDE, str(SCRIPTS), SAVING])
+    assert {process.stdout.readline() for _ in range(2)} == {"seed 0: here\n", "seed 1: here\n"}
+    (os.killpg if everyone else os.kill)(process.pid, signal.SIGINT)
+    said, errors = process.communicate(timeout=60)
+    assert sorted(said.splitlines()) == ["seed 0: saved", "seed 1: saved"], errors
+    assert process.returncode == 130 and errors.startswith("interrupted; ")
 
 
 def test_one_that_a_loop_did_not_see_stops_the_next(handlers):

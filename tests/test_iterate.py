@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from commands import assert_refused, python, ranked, run
+from commands import assert_refused, killed_at, python, ranked, run
 
 import rnn.training
 from controller.checkpoints import load_candidates, load_controller, load_means
@@ -154,13 +154,24 @@ def test_a_failure_leaves_nothing(smoke, tmp_path, inside, monkeypatch):
     """A disk that fills up while the run is made: one line, and no half of a run."""
     import controller.iteration
 
-    def full(target, data):
+    def full(files, target):
         raise OSError(28, "No space left on device", str(target))
 
-    monkeypatch.setattr(controller.iteration, "atomic_write", full)
+    monkeypatch.setattr(controller.iteration, "copy_files", full)
     done = inside("iterate.py", "doomrnn", "--run", smoke.path, "--to", tmp_path / "new", *FEW)
     assert_refused(done, 1, "No space left")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_kill_leaves_nothing_for_good(smoke, tmp_path, inside):
+    """What it had linked would stay on the disk after the old run is deleted: the next command removes it."""
+    words = ("iterate.py", "doomrnn", "--run", smoke.path, "--to", tmp_path / "new", *FEW)
+    killed_at("controller.iteration", "open_run", *words)
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_nlink > 1]
+    assert kept and not (tmp_path / "new").exists()
+    done = inside(*words)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
 
 
 @pytest.mark.parametrize(

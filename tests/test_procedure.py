@@ -25,7 +25,7 @@ from controller.policy_spec import PolicyShape, rounded
 from experiment.errors import InputError
 from experiment.files import read_sealed, write_sealed
 from experiment.random_streams import Purpose
-from experiment.runs import Run, load_run
+from experiment.runs import Run, load_run, save_run
 from pendulum.task import TASK
 from rnn.batches import ConcatenatedBatches, EpisodeBatches, draw_episodes
 from rnn.model import MDNRNN
@@ -307,6 +307,31 @@ def test_the_first_failure_ends_the_others(searches, inside, capfd):
     assert finish_all(lanes(endless, killed)) == 1 and "failed: seed 1 was killed by SIGKILL" in capfd.readouterr().err
     assert finish_all(lanes("print('one')", "import time; time.sleep(0.5); print('two')")) == 0
     assert sorted(capfd.readouterr().out.splitlines()) == ["seed 0: one", "seed 1: two"]
+
+
+def test_without_a_seed_what_is_begun_goes_on(tmp_path, searches, inside, monkeypatch):
+    """With its own, and a seed that is added follows from it; another one is refused as before."""
+    from running import procedure
+
+    for number, seed in ((0, 5), (1, 1005)):
+        path = searches.iteration_path(tmp_path / f"seed-{number}", 1)
+        save_run(Run(path, "pendulum", "smoke", seed, TASK.presets["smoke"].stages))
+        write_sealed(path / "rollouts" / "begun.json", {})
+        (path / "rollouts" / "episode-000000.npz").write_text("one")
+    ran, started = [], []
+    monkeypatch.setattr(procedure.Procedure, "run", lambda self: ran.append(self.first.seed))
+    monkeypatch.setattr(procedure, "Lane", lambda name, command: started.append(command))
+    monkeypatch.setattr(procedure, "finish_all", lambda lanes: 0)
+    said = {"task": "pendulum", "preset": None, "iterations": 1, "ranks": 1, "temperature": None, "overrides": []}
+    said |= {"no_report": True, "lane": True}
+    procedure.iterate(argparse.Namespace(**said, run=tmp_path / "seed-0", seeds=1, seed=None))
+    assert ran == [5]
+    procedure.iterate(argparse.Namespace(**said, run=tmp_path, seeds=3, seed=None))
+    assert [command[command.index("--seed") + 1] for command in started] == ["5", "1005", "2005"]
+    assert procedure.run_seeds(7, [tmp_path / "seed-0", tmp_path / "seed-1"]) == [7, 1007]
+    assert procedure.run_seeds(None, [tmp_path / "a", tmp_path / "b"]) == [0, 1000]
+    with pytest.raises(InputError, match="seed is 5, requested 7"):
+        procedure.iterate(argparse.Namespace(**said, run=tmp_path / "seed-0", seeds=1, seed=7))
 
 
 def test_a_seed_among_several_stands_for_itself_by_its_agent(whole, tmp_path, searches, inside):

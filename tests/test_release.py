@@ -6,14 +6,16 @@ import shutil
 
 import numpy as np
 import pytest
-from commands import ROOT, assert_refused
+from commands import ROOT, assert_refused, killed_at
 
+from controller.checkpoints import load_candidates, load_controller, load_means
 from experiment.errors import InputError
 from experiment.files import check_manifest, read_sealed
 from rnn.series import load_series
 from rnn.training import load_rnn
 from vae.episodes import list_episodes
 
+CONTROLLER = "controller/dream-zch-tau1.15-s0"
 AGENT = "evaluation/real-dream-zch-tau1.15-s0-seed7-n3.json"
 
 
@@ -70,6 +72,64 @@ def test_a_copy_of_a_release_is_iterated(smoke, tmp_path, inside):
         assert "already finished" in inside(script, *words).stdout
     done = inside("iterate.py", *words, "--to", new)
     assert done.returncode == 0 and len(list_episodes(new / "rollouts")) == 3, done.stderr
+
+
+def test_its_candidates_and_means_explore(smoke, tmp_path, inside):
+    """They are in a release, so that its search's last generation plays; one that lacks them is told how to without."""
+    run, new = tmp_path / "run", tmp_path / "new"
+    assert inside("release.py", "--run", smoke.path, "--to", run).returncode == 0
+    size = load_controller(run / CONTROLLER, "best")[0].size
+    for load in (load_candidates, load_means):
+        mine, theirs = load(run / CONTROLLER, size), load(smoke.path / CONTROLLER, size)
+        assert len(mine) == len(theirs) and all(map(np.array_equal, mine, theirs))
+    for stage in ("rollouts", "series"):
+        shutil.copytree(smoke.path / stage, run / stage, dirs_exist_ok=True)
+    words = ("iterate.py", "doomrnn", "--run", run, "--to", new, "--set", "iterate.episodes=3")
+    several = (*words, "--set", "iterate.candidates=4", "--set", "iterate.means=2")
+    for name in ("candidates.npz", "means.npz"):
+        kept = (run / CONTROLLER / name).rename(tmp_path / name)
+        without = f"{name}: not there; --set iterate.candidates=1 --set iterate.means=0 does without it"
+        assert_refused(inside(*several), 2, without)
+        assert not new.exists()
+        kept.rename(run / CONTROLLER / name)
+    done = inside(*several)
+    assert done.returncode == 0 and len(list_episodes(new / "rollouts")) == 3, done.stderr
+
+
+def test_what_is_damaged_is_not_released(smoke, tmp_path, inside):
+    """A copy has a manifest of its own, by which it would be whole: a score edited by hand, weights cut short."""
+    run, target = tmp_path / "run", tmp_path / "released"
+    shutil.copytree(smoke.path, run)
+    words = ("release.py", "--run", run, "--to", target)
+    for name in ("best.json", "evaluations.jsonl"):
+        file = run / CONTROLLER / name
+        whole = file.read_bytes()
+        file.write_bytes(whole.replace(b'"score": ', b'"score": 9', 1))
+        assert file.read_bytes() != whole
+        assert_refused(inside(*words), 2, f"{file}: damaged")
+        file.write_bytes(b"9" + whole[1:])  # of the same size
+        assert_refused(inside(*words), 2, f"{file}: damaged")
+        file.write_bytes(whole)
+    (run / CONTROLLER / "manifest.json").unlink()  # as of a search that is not finished
+    for name in ("best.npz", "last.npz", "candidates.npz", "means.npz"):
+        file = run / CONTROLLER / name
+        whole = file.read_bytes()
+        file.write_bytes(whole[: len(whole) // 2])
+        assert_refused(inside(*words), 2, f"{file}: ")
+        file.write_bytes(whole)
+    assert not target.exists() and not list(tmp_path.glob(".*"))
+
+
+def test_a_kill_leaves_no_half_of_a_release(smoke, tmp_path, inside):
+    """It is made beside its place, and what a killed command left there goes with the next one."""
+    words = ("release.py", "--run", smoke.path, "--to", tmp_path / "released")
+    killed_at("reporting.real_frames", "real_frames", *words)
+    left = [path.name for path in tmp_path.iterdir()]
+    assert left and "released" not in left
+    done = inside(*words)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["released"]
+    assert not [path for path in (tmp_path / "released").iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.parametrize(

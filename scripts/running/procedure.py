@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cli
-from launch import Inside, Launcher
+from launch import Inside, Launcher, stopped
 from reporting.tables import print_survival
 from running.exits import exit_code
 from running.searches import (
@@ -52,12 +52,12 @@ def iterate(arguments: argparse.Namespace) -> None:
     if arguments.ranks == 1:
         cli.one_thread_a_rank()  # before NumPy is loaded
     folders = seed_folders(arguments.run, arguments.seeds)
-    first = arguments.seed or 0
+    seeds = run_seeds(arguments.seed, folders)
     if len(folders) > 1 and arguments.ranks == 1:
-        side_by_side(arguments, folders, first)
+        side_by_side(arguments, folders, seeds)
     else:
-        for number, folder in enumerate(folders):
-            Procedure(arguments, folder, first + APART * number).run()
+        for folder, seed in zip(folders, seeds, strict=True):
+            Procedure(arguments, folder, seed).run()
     if not arguments.no_report:
         from reporting.iterations import write_report
 
@@ -69,11 +69,22 @@ def seed_folders(path: Path, seeds: int) -> list[Path]:
     return [path] if seeds == 1 else [path / f"{LANE}{number}" for number in range(seeds)]
 
 
-def side_by_side(arguments: argparse.Namespace, folders: list[Path], first: int) -> None:
+def run_seeds(first: int | None, folders: list[Path]) -> list[int]:
+    """Return the run seed of each folder's first iteration, `APART` apart from the `first` one.
+
+    None: where iterations are begun it is theirs, and what the other ones follow from; else 0.
+    """
+    begun = {n: iteration_path(folder, 1) for n, folder in enumerate(folders)} if first is None else {}
+    own = {n: cli.open_existing(path).seed for n, path in begun.items() if (path / "config.json").exists()}
+    start = first if first is not None else next((seed - APART * n for n, seed in own.items()), 0)
+    return [own.get(n, start + APART * n) for n in range(len(folders))]
+
+
+def side_by_side(arguments: argparse.Namespace, folders: list[Path], seeds: list[int]) -> None:
     """Run all seeds at once, each in a process of its own with one thread; the first failure ends the others."""
     lanes = []
-    for number, folder in enumerate(folders):
-        words = [arguments.task, "--run", str(folder), "--seed", str(first + APART * number), "--ranks", "1"]
+    for number, (folder, seed) in enumerate(zip(folders, seeds, strict=True)):
+        words = [arguments.task, "--run", str(folder), "--seed", str(seed), "--ranks", "1"]
         words += ["--iterations", str(arguments.iterations), "--no_report", "--lane"]
         words += ["--preset", arguments.preset] if arguments.preset else []
         words += [f"--temperature={tau}" for tau in arguments.temperature or []]
@@ -86,13 +97,17 @@ def side_by_side(arguments: argparse.Namespace, folders: list[Path], first: int)
 
 
 def finish_all(lanes: Sequence["Lane"]) -> int:
-    """Wait until all have ended well, or stop the others when the first fails; returns its exit code, or 0."""
+    """Wait until all have ended well, or stop the others when the first fails; returns its exit code, or 0.
+
+    A Ctrl-C leaves all the time to save that a single stage has, and is handed on when all have ended.
+    """
     try:
         while None in (codes := [lane.code for lane in lanes]) and not any(codes):
             time.sleep(LOOK_SECONDS)
     except BaseException:
+        stopped([lane.process for lane in lanes])
         for lane in lanes:
-            lane.stop()
+            lane.wait()
         raise
     for lane in lanes:
         lane.stop()
