@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from controller.checkpoints import check_fits, find_controller, load_controller
+from controller.checkpoints import find_controller, load_fitting
 from controller.policies import Policy
 from controller.task import Task
 from experiment.arrays import FRAME_SHAPE, checked_frame, described
@@ -166,8 +166,7 @@ def load_agent(
     run = existing_run(run)
     check_task(run, task.name)
     folder = find_controller(run, controller, task.usual_controller)
-    shape, weights = load_controller(folder, checkpoint)
-    check_fits(run, shape, folder, task.action_size)
+    shape, weights = load_fitting(run, folder, checkpoint, task.action_size)
     vae, rnn = load_vae(run / "vae", precision), load_rnn(run / "rnn", precision)
     playing = PlayingAgent(Agent(vae, rnn, Policy(shape, task.squash)), weights)
     playing.reset()

@@ -107,6 +107,18 @@ def check_fits(run: Path, shape: PolicyShape, controller: Path, action_size: int
         raise InputError(f"{controller}: does not fit {run} ({'; '.join(odd)}); name another one, or train it there")
 
 
+def load_fitting(
+    run: Path, controller: Path, checkpoint: str = "best", action_size: int | None = None
+) -> tuple[PolicyShape, np.ndarray]:
+    """Return the shape and flat weights float32 [P] of the C in a folder, to play with the V and M of a run.
+
+    Raises InputError where it is missing or damaged (`load_controller`), or does not fit (`check_fits`).
+    """
+    shape, weights = load_controller(controller, checkpoint)
+    check_fits(run, shape, controller, action_size)
+    return shape, weights
+
+
 def list_controllers(run: Path, holding: str = "best.json") -> list[Path]:
     """Return the folders of a run's controllers that hold this file; hidden ones are other programs'."""
     return sorted(path.parent for path in run.glob(f"controller/[!.]*/{holding}"))

@@ -41,6 +41,11 @@ class Conditions:
     settings: dict[str, Any] = field(default_factory=dict)  # see `other_settings`
 
     @property
+    def plays(self) -> str:
+        """The checkpoint whose weights play: the best one, where none is named."""
+        return self.checkpoint or "best"
+
+    @property
     def who(self) -> str:
         """The controller's name, with its checkpoint unless the best; or the script's with a sweep's period."""
         if self.controller:

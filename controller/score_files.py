@@ -70,7 +70,7 @@ def of_other_weights(run: Path, evaluations: Iterable[Evaluation]) -> list[Evalu
     there: dict[tuple[str, str], str] = {}
     found = []
     for evaluation in evaluations:
-        key = str(evaluation.controller), evaluation.checkpoint or "best"
+        key = str(evaluation.controller), evaluation.plays
         folder = run / "controller" / key[0]
         if not evaluation.weights or not (folder / f"{key[1]}.json").exists():
             continue

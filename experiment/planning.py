@@ -9,7 +9,7 @@ from experiment.config import S, completed
 from experiment.errors import InputError
 from experiment.files import read_json, read_sealed
 from experiment.runs import FOLDERS, PINNED, Run, check_task, load_run, save_run
-from experiment.stage_folder import is_begun
+from experiment.stage_folder import IMPORTED_FROM, is_begun
 
 
 def open_run(path: Path, wanted: Run[S], explicit: set[str], preset_given: bool) -> Run[S]:
@@ -87,7 +87,7 @@ def _refuse_differences(stored: Run, merged: Run, free: Sequence[str], beside: S
 def _trained_here(folder: Path) -> bool:
     """Whether what a begun stage holds was made from this run's episodes, not imported."""
     done = folder / "done.json"
-    return not (done.exists() and "imported_from" in read_json(done, f"delete {folder} to make it again"))
+    return not (done.exists() and IMPORTED_FROM in read_json(done, f"delete {folder} to make it again"))
 
 
 def refuse_other(

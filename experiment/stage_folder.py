@@ -21,6 +21,7 @@ from experiment.files import MANIFEST, atomic_write, read_json, read_sealed, wri
 from experiment.runs import Run, save_run
 
 LOCK, HOLDER = ".lock", ".holder.json"
+IMPORTED_FROM = "imported_from"  # in ``done.json`` of what was not trained from this run's episodes
 
 
 def is_begun(folder: Path) -> bool:

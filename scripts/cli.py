@@ -44,8 +44,10 @@ if TYPE_CHECKING:
 
 TASKS = ("doomrnn", "carracing", "pendulum")
 OWN_TASK = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")  # module:attribute
-# settings of C that count where it plays and is not trained
-PLAYING = ("controller.death", "controller.precision", "controller.temperature", "controller.batch_size")
+GAMES = ("env.*", "collect.*")  # settings that count for who plays and in what
+# and those that do where C plays and is not trained
+PLAYING = (*GAMES, "evaluate.games_per_rank", "controller.death", "controller.precision", "controller.temperature")
+PLAYING += ("controller.batch_size",)
 IN_ASCII = {"±": "+-", "−": "-", "–": "-", "×": "x", "·": "*", "…": "..."}
 
 
@@ -256,6 +258,11 @@ def resolve(
 def overridden(stages: Stages, words: Sequence[str]) -> tuple[Stages, set[str]]:
     """Return the stages with the words of ``--set`` applied, and the ``stage.field`` these name."""
     return override(stages, *words), {word.partition("=")[0] for word in words}
+
+
+def temperature_words(task: Task, temperature: float) -> list[str]:
+    """Return the temperature of a search as words of `train_controller.py`, which refuses one in the real task."""
+    return ["--temperature", str(temperature)] if task.world == "dream" else []
 
 
 def refuse_unread(overrides: Sequence[str], read: Sequence[str]) -> None:

@@ -29,8 +29,7 @@ from experiment.stages import need
 from rollouts.farm import Farm
 
 COLLECTOR = "collector"
-READ = ("env.*", "collect.*", "evaluate.episodes", "evaluate.games_per_rank", *cli.PLAYING)  # settings that count here
-BEST = "best"  # the checkpoint of an evaluation that names none
+READ = (*cli.PLAYING, "evaluate.episodes")  # settings that count here
 
 
 def parse():
@@ -100,7 +99,7 @@ def who_plays(arguments, task, run) -> tuple[list[Subject], PolicyShape | None]:
     for policy in arguments.policy:
         if policy == "agent":
             folder = find_controller(run.path, arguments.controller, task.usual_controller)
-            checkpoint = arguments.checkpoint or BEST
+            checkpoint = arguments.checkpoint or "best"
             shape, weights = load_controller(folder, checkpoint)
             subjects.append(Subject("agent", weights, folder.name, checkpoint))
         elif policy == COLLECTOR:
@@ -138,7 +137,7 @@ def not_evaluated(
     before += load_evaluations(own)
     there: dict[tuple[str, str | None], dict[str, Evaluation]] = {}  # two controllers may have the same weights
     for e in before:
-        there.setdefault((e.made_with, e.controller), {})[e.checkpoint or BEST] = e
+        there.setdefault((e.made_with, e.controller), {})[e.plays] = e
     todo: list[tuple[Subject, Conditions]] = []
     for subject, of in known:
         if of.made_with in {one.made_with for _, one in todo}:
@@ -153,9 +152,8 @@ def not_evaluated(
 
 def passed_over(found: dict[str, Evaluation], of: Conditions, folder: Path) -> str:
     """Say what is known of the weights asked for, of evaluations by checkpoint; it is stored where it is not yet."""
-    asked = of.checkpoint or BEST
-    if asked in found:
-        return f"{row(found[asked])}; evaluated before, nothing to do"
+    if of.plays in found:
+        return f"{row(found[of.plays])}; evaluated before, nothing to do"
     other, evaluation = next(iter(found.items()))
     path = save_evaluation(folder, replace(evaluation, checkpoint=of.checkpoint))
     return f"{row(evaluation)}; evaluated before as its {other} weights, which are the same; wrote {path}"

@@ -25,7 +25,7 @@ from experiment.errors import InputError, command
 from experiment.files import atomic_write, read_json
 from experiment.planning import open_run
 from experiment.runs import Run, check_task
-from experiment.stage_folder import finish, finished, working
+from experiment.stage_folder import IMPORTED_FROM, finish, finished, working
 from experiment.stages import network_digests
 from rnn.series import InitialLatents, load_initial, write_initial
 
@@ -207,7 +207,7 @@ def store(arguments, task, stages, models) -> None:
         with working(folder, record | network_digests(run.path, part)):
             store_part(part, model, folder, task)
             if part != "series" or "rnn" in models:  # else the series are still to be encoded
-                finish(folder, {"imported_from": str(arguments.source)})
+                finish(folder, {IMPORTED_FROM: str(arguments.source)})
     open_run(arguments.run, run, set(), preset_given=True)  # last: without it there is no run yet
 
 

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import cli
 from launch import Launcher
-from running.played import fitting_controller
 from running.probes import probe
 
+from controller.checkpoints import find_controller, load_fitting
+
 PROBES = "evaluate.probe_episodes"
-READ = ("env.*", "collect.*", PROBES, "evaluate.games_per_rank", *cli.PLAYING)  # settings that count here
+READ = (*cli.PLAYING, PROBES)  # settings that count here
 
 
 def parse():
@@ -42,7 +43,7 @@ def main() -> None:
         cli.need_models(run)
         cli.need_done_or_reward_head(run)
         for name in arguments.controller:
-            fitting_controller(run, name)
+            load_fitting(run.path, find_controller(run.path, name))
         temperature = arguments.temperature or run.stages.controller.temperature
         launcher = Launcher(run, task, arguments.ranks)
         sets = [word for word in arguments.overrides if not word.startswith(f"{PROBES}=")]  # of this script alone

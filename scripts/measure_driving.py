@@ -42,7 +42,7 @@ def main() -> None:
     """Parse, drive, measure and write."""
     arguments = parse()
     with cli.ending_well():
-        from controller.checkpoints import check_fits, find_controller, load_controller
+        from controller.checkpoints import find_controller, load_fitting
         from controller.evaluation import Subject, conditions, summarise
         from controller.score_files import save_evaluation
         from experiment.files import check_writable
@@ -54,8 +54,7 @@ def main() -> None:
         cli.need_models(run)
         cli.load_tensorflow()
         folder = find_controller(run.path, arguments.controller, task.usual_controller)
-        shape, weights = load_controller(folder, "best")
-        check_fits(run.path, shape, folder)
+        shape, weights = load_fitting(run.path, folder)
         temperature = arguments.temperature or run.stages.controller.temperature
         measure: Callable = in_the_game if arguments.world == "real" else in_the_dream
         check_writable(run.path / "measures", "copy the run to where it can be written")

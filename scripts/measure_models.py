@@ -27,6 +27,7 @@ def main() -> None:
     """Parse, play, measure and print."""
     arguments = parse()
     with cli.ending_well():
+        from controller.checkpoints import find_controller, load_fitting
         from experiment.files import check_file_writable, write_json
 
         check_file_writable(arguments.json, "name another file")
@@ -34,7 +35,7 @@ def main() -> None:
         task = cli.task(run.task)
         cli.need_models(run)
         for name in arguments.controller:
-            played.fitting_controller(run, name)
+            load_fitting(run.path, find_controller(run.path, name))
         cli.load_tensorflow()
         found = measured(run, task, arguments)
         if arguments.json:

@@ -106,7 +106,7 @@ def stages(launcher, run, task, temperatures: list[float], seeds: int) -> dict[f
 def controller(launcher, run, task, variant: str, temperature: float, seed: int) -> str:
     """Train one controller and evaluate it; returns its name."""
     name = controller_name(task.world, variant, temperature, seed)
-    tau = ["--temperature", str(temperature)] if task.world == "dream" else []
+    tau = cli.temperature_words(task, temperature)
     launcher.ranked("train_controller.py", "--variant", variant, "--seed", str(seed), *tau)
     episodes = str(run.stages.evaluate.episodes)
     launcher.ranked("evaluate.py", "--controller", name, "--seed", SEED, "--world", "real", "--episodes", episodes)

@@ -250,6 +250,18 @@ def test_an_agent_must_beat_each_sweep(tmp_path, claims):
     assert "agent to sweep120: 800" in found["figures"] and "agent to sweep90: 800" in found["figures"]
 
 
+def test_a_script_that_several_runs_played_counts_once(tmp_path, claims):
+    """Its longest sample, as of one run; a sweep of every run is not another sweep."""
+    put(tmp_path, evaluation("doomrnn", "real", HOT, scores(800, 300, 400)))
+    for run, count in (("", 200), ("two", 400)):
+        put(tmp_path, replace(evaluation("doomrnn", "real", "sweep", scores(600, 300, count)), period=120), run=run)
+        put(tmp_path, evaluation("doomrnn", "real", "random", scores(200, 100, count)), run=run)
+    found = claims(tmp_path)
+    for name, who in (("an open-loop sweep", "sweep120"), ("random", "random")):
+        figures = found[f"doomrnn: beats {name}"]["figures"]
+        assert figures.count(f"agent to {who}: 800") == 1 and "(400) to" in figures and " (400), " in figures
+
+
 def test_evaluations_of_several_seeds_pool(tmp_path, claims):
     """Ten seeds of 100 games are one agent's 1,000; a shorter evaluation of a seed is part of its longer one."""
     put(tmp_path, *(evaluation("doomrnn", "real", HOT, scores(800, 300), seed=n) for n in range(11, 21)))

@@ -128,24 +128,19 @@ def _agent(book: Book) -> None:
 
 def _agent_and_others(book: Book, agent: Played | None, last: str, whose: str) -> None:
     """Add what is said of the headline agent beside scripted policies and the first iteration's agent."""
-    book.add(
-        "doomrnn: beats random",
-        "the agent trained in its dream beats random play",
-        "paper, section 4.4",
-        f"mean above; {AGENT}",
-        lambda a, b: above(a, b, f"{whose}agent to random"),
-        agent,
-        book.evidence.script(TASK, "real", "random"),
-    )
-    book.add(
-        "doomrnn: beats an open-loop sweep",
-        "(ours) it beats each open-loop sweep that was played",
-        "ours",
-        f"mean above; {AGENT}",
-        lambda a, sweeps: above_all(a, sweeps, f"{whose}agent to"),
-        agent,
-        book.evidence.scripts(TASK, "real", "sweep"),
-    )
+    for title, what, source, policy in (
+        ("beats random", "the agent trained in its dream beats random play", "paper, section 4.4", "random"),
+        ("beats an open-loop sweep", "(ours) it beats each open-loop sweep that was played", "ours", "sweep"),
+    ):
+        book.add(
+            f"doomrnn: {title}",
+            what,
+            source,
+            f"mean above; {AGENT}",
+            lambda a, scripts: above_all(a, scripts, f"{whose}agent to"),
+            agent,
+            book.evidence.scripts(TASK, "real", policy),
+        )
     if last:
         book.add(
             "doomrnn: beats the first iteration's agent",

@@ -12,7 +12,7 @@ from reporting.claims import PAPER
 from reporting.dream_words import as_values, words_of
 from reporting.real_frames import RealFrames, real_frames
 
-from controller.checkpoints import check_fits, find_controller, list_controllers, load_controller, training_temperature
+from controller.checkpoints import find_controller, list_controllers, load_fitting, training_temperature
 from controller.config import death_weight
 from controller.evaluation import Evaluation, largest
 from controller.policy_spec import PolicyShape
@@ -182,8 +182,7 @@ def _controllers(
     order = [] if first is None else [first, *(folder for folder in folders if folder != first)]
     players, weights = [], []
     for folder in order:
-        shape, flat = load_controller(folder, "best")
-        check_fits(run.path, shape, folder)
+        shape, flat = load_fitting(run.path, folder)
         players.append(_player(run, folder.name, shape, evaluations))
         weights.append(flat)
     return players, weights

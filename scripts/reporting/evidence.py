@@ -246,14 +246,14 @@ class Evidence:
         return next(iter(self.find(task, world, who=who, **wanted)), None)
 
     def script(self, task: str, world: str, policy: str, measure: str = "") -> Played | None:
-        """Return a scripted policy; of several of its name that of most episodes."""
+        """Return a scripted policy; of sweeps of several periods that of most episodes."""
         return max(self.scripts(task, world, policy, measure), key=lambda p: len(p.sample), default=None)
 
     def scripts(self, task: str, world: str, policy: str, measure: str = "") -> list[Played]:
-        """Return the scripted policies of a name, of which sweeps of several periods are several.
+        """Return the scripted policies of a name, of which sweeps of several periods are several; each once, in order.
 
-        V, M and C play no part in their real episodes: where a judged run has none, those of another run in the same
-        game count.
+        Of what several runs played that with most episodes, of these the highest mean, stands for it. V, M and C play
+        no part in real episodes of scripts: where a judged run has none, those of another run in the same game count.
         """
         wanted = {"policy": policy, "controller": None, "measure": measure}
         found = self.find(task, world, **wanted)
@@ -261,7 +261,9 @@ class Evidence:
             game = settings(min(self.kept[task]), "game")
             alike = {run for run in self._runs if settings(run, "game") == game}
             found = self._judging(task, alike).find(task, world, **wanted)
-        return found
+        by_length = sorted(found, key=lambda p: (len(p.sample), p.sample.mean))
+        longest = {p.first.who: p for p in by_length}
+        return [longest[who] for who in sorted(longest)]
 
 
 def in_order(who: str) -> tuple[str, int]:

@@ -76,7 +76,7 @@ def above(a: Played, b: Played, what: str) -> Finding:
 
 def above_all(a: Played, others: Sequence[Played], what: str) -> Finding:
     """Ask whether agent `a` is above each of several scripts, but for those of too few episodes."""
-    found = [above(a, b, f"{what} {b.first.who}") for b in sorted(others, key=lambda p: p.first.who)]
+    found = [above(a, b, f"{what} {b.first.who}") for b in others]
     asked = [finding for finding in found if finding.question] or found[:1]
     if len(asked) == 1:
         return asked[0]

@@ -16,7 +16,7 @@ from reporting.page import Page
 from reporting.tables import row
 
 from controller.agent import Agent
-from controller.checkpoints import check_fits, find_controller, list_controllers, load_controller, training_temperature
+from controller.checkpoints import find_controller, list_controllers, load_fitting, training_temperature
 from controller.dream_env import DreamEnv
 from controller.evaluation import Evaluation, largest
 from controller.policies import Policy
@@ -254,8 +254,7 @@ class Report:
         if not {"vae", "series", "rnn"} <= self.has or not list_controllers(self.run.path):
             return self.page.missing("V, M and a trained controller; run scripts/train_controller.py")
         folder = find_controller(self.run.path, self.name or self._best_controller())
-        shape, weights = load_controller(folder, "best")
-        check_fits(self.run.path, shape, folder)
+        shape, weights = load_fitting(self.run.path, folder)
         policy, vae = Policy(shape, self.task.squash), self.vae
         games = self.task.games(1, self.run.stages.env, False)
         real = agent_trajectory(games, Agent(vae, self.rnn, policy), weights, self.seed, STEPS)

@@ -6,17 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import cli
-import numpy as np
 
-from controller.checkpoints import check_fits, find_controller, load_controller
-from controller.policy_spec import PolicyShape
 from controller.task import Task
 from experiment.runs import Run
 from rollouts.games import Games
 
 SEED_HELP = "episodes are of seed, seed + 1, ...: seeds nearer to one another than --episodes share some (7)"
 
-READ = ("env.*", "collect.*")  # settings that count for who plays and in what
+READ = cli.GAMES  # settings that count here
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
@@ -30,14 +27,6 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def fitting_controller(run: Run, name: str) -> tuple[PolicyShape, np.ndarray]:
-    """Return the shape and weights [P] of a controller's best; InputError where it does not fit the run's V and M."""
-    folder = find_controller(run.path, name)
-    shape, weights = load_controller(folder, "best")
-    check_fits(run.path, shape, folder)
-    return shape, weights
-
-
 def trajectories(
     run: Run, task: Task, games: Games, vae: Any, controller: str | None, episodes: int, seed: int
 ) -> Iterator[Any]:
@@ -49,6 +38,7 @@ def trajectories(
     controller: whose agent plays, a folder in controller/; None: the collecting policy. vae: the run's V, loaded.
     """
     from controller.agent import Agent
+    from controller.checkpoints import find_controller, load_fitting
     from controller.policies import Policy
     from controller.trajectories import agent_trajectory, script_trajectory
     from rnn.training import load_rnn
@@ -58,6 +48,6 @@ def trajectories(
         script = task.collector(run.stages.collect)
         yield from (script_trajectory(games, script, task.action_size, seed, limit, 1) for seed in seeds)
         return
-    shape, weights = fitting_controller(run, controller)
+    shape, weights = load_fitting(run.path, find_controller(run.path, controller, task.usual_controller))
     agent = Agent(vae, load_rnn(run.folder("rnn")), Policy(shape, task.squash))
     yield from (agent_trajectory(games, agent, weights, seed, limit) for seed in seeds)

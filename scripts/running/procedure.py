@@ -254,9 +254,9 @@ class Procedure:
 
         Every search is evaluated where there is one seed; each of several seeds stands for itself by its agent alone.
         """
-        tau, counts = [], {"real": run.stages.evaluate.episodes}
+        tau = cli.temperature_words(self.task, run.stages.controller.temperature)
+        counts = {"real": run.stages.evaluate.episodes}
         if self.task.world == "dream":
-            tau = ["--temperature", str(run.stages.controller.temperature)]
             counts["dream"] = run.stages.evaluate.dream_episodes
         self.launcher.alone("encode_series.py")
         self.launcher.alone("train_rnn.py")
