@@ -42,14 +42,14 @@ class Conditions:
 
     @property
     def plays(self) -> str:
-        """The checkpoint whose weights play: the best one, where none is named."""
+        """The checkpoint whose weights play: the best one where none is named, as of a script, which has none."""
         return self.checkpoint or "best"
 
     @property
     def who(self) -> str:
         """The controller's name, with its checkpoint unless the best; or the script's with a sweep's period."""
         if self.controller:
-            return f"{self.controller}-last" if self.checkpoint == "last" else self.controller
+            return self.controller if self.plays == "best" else f"{self.controller}-{self.plays}"
         return f"sweep{self.period}" if self.period else self.policy
 
     def stem(self, episodes: int) -> str:

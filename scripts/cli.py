@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ from experiment.planning import plan_run
 from experiment.runs import Run, check_task, existing_run, load_run
 from experiment.stage_folder import is_begun
 from experiment.stages import need
+from rollouts.config import CollectConfig
 from vae.config import NEW
 
 if TYPE_CHECKING:
@@ -44,10 +45,9 @@ if TYPE_CHECKING:
 
 TASKS = ("doomrnn", "carracing", "pendulum")
 OWN_TASK = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")  # module:attribute
-GAMES = ("env.*", "collect.*")  # settings that count for who plays and in what
+GAMES = ("env.*", "collect.*")  # settings that count for the collecting policy, and for what it plays
 # and those that do where C plays and is not trained
-PLAYING = (*GAMES, "evaluate.games_per_rank", "controller.death", "controller.precision", "controller.temperature")
-PLAYING += ("controller.batch_size",)
+PLAYING = (*GAMES, "evaluate.games_per_rank", "controller.death", "controller.precision", "controller.batch_size")
 IN_ASCII = {"±": "+-", "−": "-", "–": "-", "×": "x", "·": "*", "…": "..."}
 
 
@@ -268,11 +268,13 @@ def temperature_words(task: Task, temperature: float) -> list[str]:
 def refuse_unread(overrides: Sequence[str], read: Sequence[str]) -> None:
     """Raise InputError for a word of ``--set`` that would change nothing.
 
-    read: the settings that do, each a ``stage.field``, or ``stage.*`` for all of a stage.
+    read: the settings that do, each a ``stage.field``, or ``stage.*`` for all of a stage: of ``collect.*`` those of
+    the task's own policy, and not those of collecting.
     """
+    of_collecting = {f"collect.{field.name}" for field in fields(CollectConfig)}
     for word in overrides:
         name = word.partition("=")[0]
-        if not {name, f"{name.partition('.')[0]}.*"} & {*read}:
+        if name in of_collecting or not {name, f"{name.partition('.')[0]}.*"} & {*read}:
             raise InputError(f"--set {word}: has no effect here, where only {', '.join(read)} count; leave it out")
 
 

@@ -70,7 +70,7 @@ def main() -> None:
         task = cli.task(arguments.task)
         if cli.rank():
             return cli.serve(comm, task, tensorflow="agent" in arguments.policy or "dream" in arguments.world)
-        run = cli.resolve(arguments, own_seed=True, free=("env",), read=READ)
+        run = cli.resolve(arguments, own_seed=True, free=("env", "collect"), read=READ)
         check_writable(arguments.to or run.path / "evaluation", "name another folder with --to")
         if "dream" in arguments.world:
             cli.need_done_or_reward_head(run)

@@ -54,7 +54,7 @@ def main() -> None:
         shape, weights = load_controller(folder, "best")
         new = plan_iteration(old, *new_run(arguments, old, folder))
         players = who_plays(new.stages.iterate, folder, weights)
-        setup = iteration_setup(old, new, shape)
+        setup = iteration_setup(old, new, shape, folder)
         length = usual_length(old, folder.name, setup.env.time_limit)
         open_iteration(old, new, signature(old, folder, weights), folder)  # what can refuse has done so
         with Farm(TaskPlayers(task, setup), comm, setup) as farm:
@@ -63,8 +63,8 @@ def main() -> None:
     return None
 
 
-def iteration_setup(old, new, shape) -> Setup:
-    """Return what the ranks play with: the old run's agent in the new run's environment."""
+def iteration_setup(old, new, shape, controller: Path) -> Setup:
+    """Return what the ranks play with: the agent in a folder of the old run in the new run's environment."""
     cli.load_tensorflow()
     return play_setup(
         old,
@@ -75,6 +75,7 @@ def iteration_setup(old, new, shape) -> Setup:
         games_per_rank=new.stages.evaluate.games_per_rank,
         minimum_length=new.stages.collect.minimum_length,
         noise=new.stages.iterate.explore_noise,
+        controller=controller,
     )
 
 

@@ -1,6 +1,7 @@
 """The list of claims over whole folders of made-up results: verdicts, settings, what is pooled, what is set apart."""
 
 import json
+import re
 import shlex
 import shutil
 from dataclasses import asdict, replace
@@ -251,15 +252,34 @@ def test_an_agent_must_beat_each_sweep(tmp_path, claims):
 
 
 def test_a_script_that_several_runs_played_counts_once(tmp_path, claims):
-    """Its longest sample, as of one run; a sweep of every run is not another sweep."""
+    """Its longest sample, of equal ones the first run's, whatever they scored; nor is a sweep of each run another."""
     put(tmp_path, evaluation("doomrnn", "real", HOT, scores(800, 300, 400)))
-    for run, count in (("", 200), ("two", 400)):
-        put(tmp_path, replace(evaluation("doomrnn", "real", "sweep", scores(600, 300, count)), period=120), run=run)
-        put(tmp_path, evaluation("doomrnn", "real", "random", scores(200, 100, count)), run=run)
+    for run, count, mean in (("", 200, 900), ("three", 400, 700), ("two", 400, 900), ("four", 300, 900)):
+        put(tmp_path, replace(evaluation("doomrnn", "real", "sweep", scores(mean, 300, count)), period=120), run=run)
+        put(tmp_path, evaluation("doomrnn", "real", "random", scores(mean - 400, 100, count)), run=run)
     found = claims(tmp_path)
-    for name, who in (("an open-loop sweep", "sweep120"), ("random", "random")):
+    for name, who, other in (("an open-loop sweep", "sweep120", "700 ±"), ("random", "random", "300 ±")):
         figures = found[f"doomrnn: beats {name}"]["figures"]
-        assert figures.count(f"agent to {who}: 800") == 1 and "(400) to" in figures and " (400), " in figures
+        assert figures.count(f"agent to {who}: 800") == 1
+        assert re.search(rf"800 ± \d+ \(400\) to {other} \d+ \(400\)", figures), figures
+    put(tmp_path, evaluation("doomrnn", "real", "random", scores(100, 50, 400)), run="five")
+    assert claims(tmp_path)["doomrnn: beats random"]["figures"].startswith("agent to random: 800 ± 300 (400) to 100 ±")
+
+
+def test_a_script_is_of_the_dream_that_its_agent_was_played_in(tmp_path, claims):
+    """V, M and the temperature make a dream: random in another one, of another run or temperature, says nothing."""
+    for run in ("", "two"):
+        put(tmp_path, evaluation("carracing", "real", "real-zh-s0", scores(700, 200)), run=run)
+    for run, tau, agent, random in (("", 0.70, 0.35, 0.20), ("", 1.30, None, 0.60), ("two", 0.70, None, 0.60)):
+        played = [("real-zh-s0", agent), ("random", random)] if agent else [("random", random)]
+        for who, mean in played:
+            made = evaluation("carracing", "dream", who, scores(mean, 0.1), tau)
+            file = tmp_path / "carracing" / run / "measures" / "road" / made.file_name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(asdict(made)))
+    found = claims(tmp_path)["carracing: its own dream"]
+    assert found["verdict"] == "shown" and re.search(r"0\.35 ± 0\.\d+ \(100\) to 0\.20 ±", found["figures"])
+    assert all("--temperature 0.70" in command and "two" not in command for command in found["commands"])
 
 
 def test_evaluations_of_several_seeds_pool(tmp_path, claims):

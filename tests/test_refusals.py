@@ -52,6 +52,9 @@ def test_an_evaluation_in_other_settings_is_another_one(tmp_path, inside):
         (("measure_dream.py",), "evaluate.episodes=7"),
         (("evaluate.py", "doomrnn", *PLAY), "controller.popsize=8"),
         (("evaluate.py", "doomrnn", *PLAY), "evaluate.probe_episodes=8"),
+        (("evaluate.py", "doomrnn", *PLAY), "controller.temperature=0.5"),
+        (("evaluate.py", "doomrnn", *PLAY), "collect.minimum_length=5"),
+        (("measure_models.py",), "collect.episodes=3"),
     ],
 )
 def test_a_setting_that_nobody_reads_is_refused(inside, words, name):
@@ -77,6 +80,17 @@ def test_settings_that_are_read_are_taken(script):
     assert run.stages.env.skill == 5 and run.stages.collect.max_hold == 10
     known = {f"{stage}.{name}" for stage, config in vars(run.stages).items() for name in vars(config)}
     assert {name for name in read if not name.endswith(".*")} <= known
+
+
+def test_an_evaluation_of_another_collecting_policy(tmp_path, inside):
+    """Its holds are in its label; the run that collected with others is as it was."""
+    folder = settings_alone(tmp_path)
+    before = everything(folder)
+    words = ("doomrnn", "--run", folder, "--policy", "collector", "--episodes", 1, "--seed", 3)
+    done = inside("evaluate.py", *words, "--set", "collect.max_hold=12")
+    assert done.returncode == 0 and "random_hold12 in the real: " in done.stdout, done.stderr
+    after = everything(folder)
+    assert {path: after[path] for path in before} == before
 
 
 @pytest.mark.parametrize(("task", "dreams"), [("carracing", False), ("doomrnn", True)])

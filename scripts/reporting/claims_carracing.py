@@ -61,14 +61,15 @@ def _agent(book: Book) -> None:
         lambda e: above_published(e, best),
         full,
     )
+    dreaming = book.evidence.agent(TASK, "dream", "real-zh-s", measure="road")
     book.add(
         "carracing: its own dream",
         "the agent can drive inside its own dream",
         "paper, section 3.4, Car Racing Dreams",
         f"share of steps whose decoded frame shows the car on the road, above that of random actions there; {AGENT}",
         lambda a, b: above(a, b, "share on the road, agent to random, both in the dream"),
-        book.evidence.agent(TASK, "dream", "real-zh-s", measure="road"),
-        book.evidence.script(TASK, "dream", "random", measure="road"),
+        dreaming,
+        book.evidence.script_in_dream_of(dreaming, "random"),
         data=True,
     )
 

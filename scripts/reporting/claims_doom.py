@@ -110,7 +110,7 @@ def _random_play(book: Book) -> None:
         "paper, table 2",
         ROW_RULE,
         lambda found: row([found], random),
-        book.evidence.script(TASK, "real", "random"),
+        book.evidence.script(TASK, "random"),
     )
 
 
@@ -139,7 +139,7 @@ def _agent_and_others(book: Book, agent: Played | None, last: str, whose: str) -
             f"mean above; {AGENT}",
             lambda a, scripts: above_all(a, scripts, f"{whose}agent to"),
             agent,
-            book.evidence.scripts(TASK, "real", policy),
+            book.evidence.scripts(TASK, policy),
         )
     if last:
         book.add(
@@ -208,7 +208,7 @@ def _low_temperature(book: Book) -> None:
         f"at most a tenth of random's mean above it; {AGENT}",
         lambda a, b: not_above(a, b, 0.1, "agent of 0.10 to random"),
         book.evidence.agent(TASK, "real", name(0.10)),
-        book.evidence.script(TASK, "real", "random"),
+        book.evidence.script(TASK, "random"),
         data=True,
     )
 

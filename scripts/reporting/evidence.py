@@ -138,7 +138,7 @@ class Evidence:
             self.stale += [folder / e.file_name for e in stale]
             for e in found:
                 # other settings than the run's own; a dream with sampled deaths is not the paper's
-                if e.checkpoint != "last" and not e.settings and e not in stale:
+                if e.plays == "best" and not e.settings and e not in stale:
                     groups.setdefault((measure, e.world, e.who, e.temperature), []).append(e)
         for (measure, *_), evaluations in groups.items():
             exact = [e for e in evaluations if e.in_precision("float32")]
@@ -245,25 +245,34 @@ class Evidence:
         """Return the first search's agent: never the best one's."""
         return next(iter(self.find(task, world, who=who, **wanted)), None)
 
-    def script(self, task: str, world: str, policy: str, measure: str = "") -> Played | None:
-        """Return a scripted policy; of sweeps of several periods that of most episodes."""
-        return max(self.scripts(task, world, policy, measure), key=lambda p: len(p.sample), default=None)
+    def script(self, task: str, policy: str) -> Played | None:
+        """Return a scripted policy in the real task; of sweeps of several periods that of most episodes."""
+        return max(self.scripts(task, policy), key=lambda p: len(p.sample), default=None)
 
-    def scripts(self, task: str, world: str, policy: str, measure: str = "") -> list[Played]:
-        """Return the scripted policies of a name, of which sweeps of several periods are several; each once, in order.
+    def scripts(self, task: str, policy: str) -> list[Played]:
+        """Return the scripted policies of a name in the real task: each once (sweeps of several periods), in order.
 
-        Of what several runs played that with most episodes, of these the highest mean, stands for it. V, M and C play
-        no part in real episodes of scripts: where a judged run has none, those of another run in the same game count.
+        V, M and C play no part in their episodes. So what most episodes were played of stands for all runs that played
+        it, the first of them if several; and where a judged run has none, those of another run in the same game count.
         """
-        wanted = {"policy": policy, "controller": None, "measure": measure}
-        found = self.find(task, world, **wanted)
-        if not found and world == "real" and self.kept[task]:
+        found = self.find(task, "real", policy=policy, controller=None)
+        if not found and self.kept[task]:
             game = settings(min(self.kept[task]), "game")
             alike = {run for run in self._runs if settings(run, "game") == game}
-            found = self._judging(task, alike).find(task, world, **wanted)
-        by_length = sorted(found, key=lambda p: (len(p.sample), p.sample.mean))
-        longest = {p.first.who: p for p in by_length}
+            found = self._judging(task, alike).find(task, "real", policy=policy, controller=None)
+        longest: dict[str, Played] = {}
+        for p in found:  # by run and name
+            if p.first.who not in longest or len(p.sample) > len(longest[p.first.who].sample):
+                longest[p.first.who] = p
         return [longest[who] for who in sorted(longest)]
+
+    def script_in_dream_of(self, agent: Played | None, policy: str) -> Played | None:
+        """Return a scripted policy in the very dream that an agent was played in: its run, temperature and measure."""
+        if agent is None:
+            return None
+        e = agent.first
+        same = {"policy": policy, "controller": None, "temperature": e.temperature, "measure": agent.measure}
+        return next((p for p in self.find(e.task, "dream", **same) if p.run == agent.run), None)
 
 
 def in_order(who: str) -> tuple[str, int]:

@@ -48,6 +48,6 @@ def trajectories(
         script = task.collector(run.stages.collect)
         yield from (script_trajectory(games, script, task.action_size, seed, limit, 1) for seed in seeds)
         return
-    shape, weights = load_fitting(run.path, find_controller(run.path, controller, task.usual_controller))
+    shape, weights = load_fitting(run.path, find_controller(run.path, controller))
     agent = Agent(vae, load_rnn(run.folder("rnn")), Policy(shape, task.squash))
     yield from (agent_trajectory(games, agent, weights, seed, limit) for seed in seeds)
