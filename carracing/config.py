@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from experiment.config import setting
 from experiment.errors import InputError
-from rollouts.config import CollectConfig, EnvConfig
+from rollouts.config import LONGEST, CollectConfig, EnvConfig
 from vae.preprocessing import PREPROCESSES
 
 RENDERERS = ("fast", "gymnasium")
@@ -17,7 +17,7 @@ COLLECTORS = ("habit", "brownian", "mixed")
 class CarRacingEnvConfig(EnvConfig):
     """Gymnasium's CarRacing-v3."""
 
-    time_limit: int = setting(1000, "longest episode", unit="steps", source="CarRacing-v0", least=1)
+    time_limit: int = setting(1000, "longest episode", unit="steps", source="CarRacing-v0", least=1, most=LONGEST)
     renderer: str = setting("fast", "this project's fast renderer, or Gymnasium's own", choices=RENDERERS, seen=True)
     view: str = setting("v3", "view of CarRacing-v3, or of v0 (fast renderer only)", choices=VIEWS, seen=True)
     preprocess: str = setting(

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from experiment.config import FASTER, PRECISIONS, Settings, setting
 from experiment.errors import InputError
 from rnn.config import RNNConfig, SeriesConfig
-from rollouts.config import CollectConfig, EnvConfig
+from rollouts.config import MOST_GAMES, CollectConfig, EnvConfig
 from vae.config import VAEConfig
 
 Variant = Literal["zh", "z", "z_hidden", "zch"]  # what C sees
@@ -107,19 +107,38 @@ class ControllerConfig(Settings):
         return self.validation_games > 0 and self.temperature >= self.validate_from
 
 
+MOST_ROLLOUTS = 1_000_000  # of an evaluation, which are listed before they are played
+
+
 @dataclass(frozen=True)
 class EvaluateConfig(Settings):
     """Evaluations and their tables."""
 
     episodes: int = setting(
-        100, "real episodes of each row of a table", unit="episodes", source="paper, table 2", least=1
+        100,
+        "real episodes of each row of a table",
+        unit="episodes",
+        source="paper, table 2",
+        least=1,
+        most=MOST_ROLLOUTS,
     )
     dream_episodes: int = setting(
-        1024, "dream rollouts of each row of a table", unit="rollouts", source="paper, appendix A.5", least=1
+        1024,
+        "dream rollouts of each row of a table",
+        unit="rollouts",
+        source="paper, appendix A.5",
+        least=1,
+        most=MOST_ROLLOUTS,
     )
-    probe_episodes: int = setting(100, "rollouts of each scripted policy, in each world", unit="rollouts", least=2)
+    probe_episodes: int = setting(
+        100, "rollouts of each scripted policy, in each world", unit="rollouts", least=2, most=MOST_ROLLOUTS
+    )
     games_per_rank: int = setting(
-        16, "real episodes a rank plays at once, agent and scripts apart", unit="episodes", least=2
+        16,
+        "real episodes a rank plays at once, agent and scripts apart",
+        unit="episodes",
+        least=2,
+        most=MOST_GAMES,
     )
 
 

@@ -19,7 +19,7 @@ from rollouts.rollout import LARGEST_RETURN, Outcome, wrong_return
 FIRST_KEYS = ("task", "world", "policy", "controller", "temperature", "episodes", "seed")  # of a file
 FIRST_KEYS += ("mean", "std", "ci95", "scores", "lengths")
 KEYS = tuple(dict.fromkeys([*FIRST_KEYS, *(item.name for item in fields(Evaluation))]))  # of a file, in their order
-UNCHECKED = {"config_sha256", "commit", "made_with"}  # are read whatever they hold
+UNCHECKED = {"config_sha256", "commit"}  # are read whatever they hold
 
 
 def _json_types(annotation: Any) -> set[type]:

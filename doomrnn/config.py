@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiment.config import setting
-from rollouts.config import CollectConfig, EnvConfig
+from rollouts.config import LONGEST, CollectConfig, EnvConfig
 from vae.preprocessing import PREPROCESSES
 
 FRAMES_PER_SECOND = 35  # tics of Doom
@@ -15,9 +15,9 @@ class DoomEnvConfig(EnvConfig):
     """Take cover in ViZDoom, as in the paper."""
 
     skill: int = setting(4, "skill level; at 5 random play scores far below the paper's", choices=(1, 2, 3, 4, 5))
-    time_limit: int = setting(2100, "longest episode", unit="steps", source="paper, section 4.1", least=1)
+    time_limit: int = setting(2100, "longest episode", unit="steps", source="paper, section 4.1", least=1, most=LONGEST)
     start_time: int = setting(
-        14, "engine time before the first observation", unit="tics", source="ViZDoom's scenario", least=1
+        14, "engine time before the first observation", unit="tics", source="ViZDoom's scenario", least=1, most=100_000
     )
     width: int = setting(
         160, "width of the rendered screen, pixels (height: 3/4 of it)", choices=(160, 320, 640), seen=True

@@ -16,6 +16,7 @@ from experiment.errors import InputError
 PRECISIONS = ("float32", "bfloat16")  # of matrix products and convolutions; stored weights are float32 in both
 FASTER = "bfloat16: faster on some CPUs"
 HEADS = ("name", "default", "unit", "meaning", "source")  # of the table in --help
+LARGEST = 10**9  # of a whole number where its field has no bound of its own; NumPy and C take no larger ones everywhere
 S = TypeVar("S")  # a frozen dataclass whose fields are the `Settings` of the stages
 
 
@@ -35,7 +36,7 @@ def setting(
 ) -> Any:
     """Return a dataclass field that knows its help line, unit, source and bounds (`least`: >=, `above`: >, `most`: <=).
 
-    even: it must be an even number.
+    A whole number is at most `LARGEST` where there is no other bound. even: it must be an even number.
 
     added: the field is newer than some stored records; one without it means the default.
 
@@ -76,8 +77,9 @@ def _problem(item: dataclasses.Field, value: Any) -> str:
         return f"must be one of {', '.join(map(str, meta['choices']))}"
     if meta["least"] is not None and value < meta["least"]:
         return f"must be at least {meta['least']}"
-    if meta["most"] is not None and value > meta["most"]:
-        return f"must be at most {meta['most']}"
+    most = LARGEST if meta["most"] is None and item.type is int else meta["most"]
+    if most is not None and value > most:
+        return f"must be at most {most}"
     if meta["even"] and value % 2:
         return "must be an even number"
     if meta["above"] is not None and not value > meta["above"]:

@@ -106,7 +106,7 @@ def _held(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK, timeout=0)
-    _acquire(lock, folder / HOLDER)
+    _acquire(lock, folder)
     try:
         yield
     finally:
@@ -145,18 +145,34 @@ def made_beside(folder: Path) -> Iterator[Path]:
             raise
 
 
-def _acquire(lock: FileLock, holder: Path) -> None:
-    """Take a lock; InputError where another holds it, or where the file system has none, as some networks' have not."""
+@contextlib.contextmanager
+def held_file(file: Path) -> Iterator[None]:
+    """Hold a file that grows as one process plays; InputError at once where another process holds it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(file.with_name(f".{file.name}{LOCK}"), timeout=0)
+    _acquire(lock, file)
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)  # while it is held, so that no other process opens it in between
+        lock.release()
+
+
+def _acquire(lock: FileLock, place: Path) -> None:
+    """Take the lock of a folder, or of a file.
+
+    Raises InputError where another process holds it, or where the file system has none, as some networks' have not.
+    """
     try:
         lock.acquire()
     except Timeout:
-        raise InputError(f"{holder.parent}: {_holder(holder)} is using it; wait for it") from None
+        raise InputError(f"{place}: {_holder(place / HOLDER)} is using it; wait for it") from None
     except (OSError, NotImplementedError) as error:
         number = getattr(error, "errno", None) or errno.ENOSYS
         if number not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
             raise
         why = f"its file system cannot lock files ({os.strerror(number)})"
-        raise InputError(f"{holder.parent}: {why}; put the run on another one, a local disk say") from None
+        raise InputError(f"{place}: {why}; put the run on another one, a local disk say") from None
 
 
 def _holder(file: Path) -> str:

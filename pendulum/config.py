@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from experiment.config import setting
-from rollouts.config import CollectConfig, EnvConfig
+from rollouts.config import LONGEST, CollectConfig, EnvConfig
 
 FRAMES_PER_SECOND = 20  # Gymnasium's: steps of 1/20 s
 STARTS = ("hanging", "random")
@@ -15,7 +15,9 @@ FRAME_PALETTES = ("grey", "gymnasium")
 class PendulumEnvConfig(EnvConfig):
     """Gymnasium's Pendulum-v1, seen as frames."""
 
-    time_limit: int = setting(200, "longest episode", unit="steps", source="Gymnasium's Pendulum-v1", least=1)
+    time_limit: int = setting(
+        200, "longest episode", unit="steps", source="Gymnasium's Pendulum-v1", least=1, most=LONGEST
+    )
     start: str = setting(
         "hanging",
         "hanging: at rest; random: Gymnasium's own, any angle",

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from experiment.config import Settings, setting
 
+LONGEST = 1_000_000  # steps of an episode, for which memory is set aside
+MOST_GAMES = 1024  # games of a rank at once, each of which is an engine
+
 
 class EnvConfig(Settings):
     """The real environment of a task. Each task declares the fields, `time_limit` among them, with values of its own.
@@ -20,4 +23,4 @@ class CollectConfig(Settings):
 
     episodes: int = setting(10_000, "episodes to keep", unit="episodes", source="paper, section 4.2", least=2)
     minimum_length: int = setting(101, "shortest episode to keep", unit="steps", source="authors' code", least=1)
-    games_per_rank: int = setting(1, "real episodes a rank plays at once", unit="episodes", least=1)
+    games_per_rank: int = setting(1, "real episodes a rank plays at once", unit="episodes", least=1, most=MOST_GAMES)

@@ -41,7 +41,7 @@ from benchmarking.workers import serve
 from reporting.stage_times import FILE, stage_times, times_table
 
 from experiment.errors import InputError
-from experiment.files import check_file_writable, read_json, write_json
+from experiment.files import atomic_write, check_file_writable, read_json, write_json
 from experiment.provenance import environment
 
 TARGETS = (
@@ -66,6 +66,8 @@ TARGETS = (
     Target("doom_collecting", "ours, bytes", "", "bytes a frame on disk", AT_MOST, 5000),
     Target("doom_collecting", "ours, differing", "", "frames of a game not as they were shown", AT_MOST, 0),
 )
+# what a file of measures holds beside them
+OF_MEASURES = ("targets", "command", "minutes", "date", "repeats", "peers", "versions", "cpu", "cores", "commit")
 LARGEST_EXPONENT = 1.05  # of a measure's time over its size: a higher one is another complexity class
 CEILING = "all products of a step, each at the best rate that was measured of it"
 SCALING_ROUNDS, SCALING_SECONDS = 3, 0.5
@@ -81,14 +83,14 @@ def main() -> None:
             check_file_writable(file, "name another file")
         if arguments.source:
             results = figures_there(arguments.source)
-            if arguments.page and "measures" not in results:
+            if arguments.page and not results.get("measures"):
                 raise InputError(f"{arguments.source}: holds no measures, which the page shows; measure first")
         elif arguments.shares:
             results = add_shares(arguments)
         else:
             results = run(arguments)
         if arguments.page:
-            arguments.page.write_text(page(results), encoding="utf-8")
+            atomic_write(arguments.page, page(results).encode())
             print(f"wrote {arguments.page}")
     return None
 
@@ -100,7 +102,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--repeats", type=cli.positive, default=5, metavar="N", help="of every implementation (default 5)"
     )
-    parser.add_argument("--seconds", type=float, default=2.5, help="a repetition lasts, where it can be cut (2.5)")
+    parser.add_argument(
+        "--seconds", type=cli.seconds, default=2.5, help="a repetition lasts, where it can be cut (2.5)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, after every measure")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, to see that all works; figures mean nothing")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the page of the figures there")
@@ -155,7 +159,7 @@ def earlier_results(arguments: argparse.Namespace) -> dict[str, Any]:
     earlier = figures_there(arguments.json) if arguments.json and arguments.json.exists() else {}
     if "shares" in earlier:
         found["shares"] = earlier["shares"]  # of runs, which no measure changes
-    if arguments.only and "measures" in earlier:
+    if arguments.only and earlier.get("measures"):
         found["measures"] = {k: v for k, v in earlier["measures"].items() if k not in arguments.only}
         found["targets"] = [t for t in earlier["targets"] if t["name"].split(":")[0] not in arguments.only]
         found |= {"commands": [earlier["command"]], "minutes": earlier["minutes"]}
@@ -167,6 +171,9 @@ def figures_there(path: Path) -> dict[str, Any]:
     found = read_json(path, "make it with scripts/benchmark.py --json")
     if not isinstance(found, dict) or not {"measures", "shares"} & set(found):
         raise InputError(f"{path}: holds no figures of scripts/benchmark.py; name another file")
+    missing = [key for key in OF_MEASURES if key not in found] if found.get("measures") else []
+    if missing:
+        raise InputError(f"{path}: holds measures without {', '.join(missing)}; measure again")
     return found
 
 

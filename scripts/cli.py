@@ -48,6 +48,7 @@ OWN_TASK = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")  # module:a
 GAMES = ("env.*", "collect.*")  # settings that count for the collecting policy, and for what it plays
 # and those that do where C plays and is not trained
 PLAYING = (*GAMES, "evaluate.games_per_rank", "controller.death", "controller.precision", "controller.batch_size")
+MOST = 1_000_000  # of what an argument counts
 IN_ASCII = {"±": "+-", "−": "-", "–": "-", "×": "x", "·": "*", "…": "..."}
 
 
@@ -183,10 +184,18 @@ def seed(text: str) -> int:
 
 
 def positive(text: str) -> int:
-    """Return an argument that counts something."""
+    """Return an argument that counts something: episodes, ranks, steps of a side."""
     value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text}: must be at least 1")
+    if not 1 <= value <= MOST:
+        raise argparse.ArgumentTypeError(f"{text}: must be from 1 to {MOST:,}")
+    return value
+
+
+def seconds(text: str) -> float:
+    """Return an argument that is a time."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: a time is a number of seconds above 0")
     return value
 
 

@@ -105,8 +105,7 @@ def plot(pairs, path: Path) -> None:
     from reporting import figures
 
     theirs, ours = (np.stack(column) for column in zip(*pairs[:: max(1, len(pairs) // 12)], strict=True))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figures.strips([("Gymnasium", theirs[:12]), ("ours", ours[:12])]).savefig(path)
+    figures.write(figures.strips([("Gymnasium", theirs[:12]), ("ours", ours[:12])]), path)
     print(f"wrote {path}")
 
 

@@ -8,6 +8,7 @@ run cannot be written. Nothing else of the run is written: what --set changes is
 an evaluation's episodes are kept in a .jsonl beside its place, so that the same command goes on after an interruption.
 """
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from controller.score_files import PlayedEpisodes, load_evaluations, played_file
 from controller.workers import TaskPlayers, play_setup
 from experiment.errors import InputError, command
 from experiment.files import check_writable
+from experiment.stage_folder import held_file
 from experiment.stages import need
 from rollouts.farm import Farm
 
@@ -118,12 +120,15 @@ def evaluate(arguments, subjects, world, temperature: float, farm: Farm, run) ->
     episodes, seed = arguments.episodes or run.stages.evaluate.episodes, arguments.seed or 0
     known = [(subject, conditions(run, subject, world, temperature, episodes, seed)) for subject in subjects]
     todo = not_evaluated(known, folder, run.path / "evaluation", episodes)
-    played = [PlayedEpisodes(folder, of, episodes) for _, of in todo]
-    for (_, of), one in zip(todo, played, strict=True):
-        if one.recovered:
-            print(f"{label(of)}: {len(one.recovered)} of {episodes} episodes were played before; going on", flush=True)
-    outcomes = play(farm, world, [subject.acts for subject, _ in todo], episodes, seed, played)
-    save(folder, [summarise(found, of) for (_, of), found in zip(todo, outcomes, strict=True)], played)
+    with contextlib.ExitStack() as held:
+        for _, of in todo:
+            held.enter_context(held_file(played_file(folder, of, episodes)))
+        played = [PlayedEpisodes(folder, of, episodes) for _, of in todo]
+        for (_, of), one in zip(todo, played, strict=True):
+            if count := len(one.recovered):
+                print(f"{label(of)}: {count} of {episodes} episodes were played before; going on", flush=True)
+        outcomes = play(farm, world, [subject.acts for subject, _ in todo], episodes, seed, played)
+        save(folder, [summarise(found, of) for (_, of), found in zip(todo, outcomes, strict=True)], played)
 
 
 def not_evaluated(

@@ -65,6 +65,9 @@ def main() -> None:
             iterate(arguments)
             return
         run, task = cli.resolve(arguments), cli.task(arguments.task)
+        if run.preset not in task.presets:
+            there = ", ".join(task.presets)
+            raise InputError(f"{run.path}: made with preset {run.preset}, which {task.name} no longer has ({there})")
         launcher = Launcher(run, task, arguments.ranks)
         save_run(run)  # the stages are started without --preset
         started = time.monotonic()

@@ -15,7 +15,10 @@ from experiment.errors import InputError
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("reproduce.py", "doomrnn", "--run", "R", "--preset", "quick", "--ranks", "0"), "at least 1"),
+        (("reproduce.py", "doomrnn", "--run", "R", "--preset", "quick", "--ranks", "0"), "must be from 1 to 1,000,000"),
+        (("evaluate.py", "doomrnn", "--run", "R", "--policy", "sweep", "--period", "9" * 19), "from 1 to 1,000,000"),
+        (("benchmark.py", "--smoke", "--seconds", "nan"), "a time is a number of seconds above 0"),
+        (("benchmark.py", "--smoke", "--seconds", "-1"), "a time is a number of seconds above 0"),
         (
             ("reproduce.py", "doomrnn", "--run", "R", "--preset", "huge"),
             "unknown; one of paper, authors, quick, release, smoke",

@@ -240,17 +240,28 @@ def test_what_is_measured_again_replaces_itself_alone(tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "argv", ["benchmark.py", *words, "--json", str(path)])
         kept = benchmark.earlier_results(benchmark.parse())
         assert tuple(kept["measures"]) == measures and kept["shares"] == {"doomrnn": []}
-    path.write_text('{"shares": {}}')  # what --shares alone makes
     monkeypatch.setattr(sys, "argv", ["benchmark.py", "--only", "dream", "--json", str(path)])
-    assert benchmark.earlier_results(benchmark.parse())["commands"] == []
+    for content in ('{"shares": {}}', '{"measures": {}, "targets": [], "shares": {}}'):  # what --shares alone makes
+        path.write_text(content)
+        assert benchmark.earlier_results(benchmark.parse())["commands"] == []
 
 
-@pytest.mark.parametrize("content", ["{}", "[1]", '{"table": []}', '{"shares": {}}'])
-def test_other_figures_are_refused(tmp_path, inside, content):
-    """A file of something else, or without measures, makes no page."""
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{}", "holds no figures"),
+        ("[1]", "holds no figures"),
+        ('{"table": []}', "holds no figures"),
+        ('{"shares": {}}', "holds no measures"),
+        ('{"measures": {}}', "holds no measures"),
+        ('{"measures": {"dream": 1}, "targets": []}', "holds measures without command, minutes, date"),
+    ],
+)
+def test_other_figures_are_refused(tmp_path, inside, content, said):
+    """A file of something else, or without measures or what was measured, makes no page."""
     (tmp_path / "other.json").write_text(content)
     done = inside("benchmark.py", "--from", tmp_path / "other.json", "--page", tmp_path / "page.md")
-    assert_refused(done, 2, "other.json: holds no")
+    assert_refused(done, 2, f"other.json: {said}")
     assert not (tmp_path / "page.md").exists()
 
 

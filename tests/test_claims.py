@@ -282,6 +282,20 @@ def test_a_script_is_of_the_dream_that_its_agent_was_played_in(tmp_path, claims)
     assert all("--temperature 0.70" in command and "two" not in command for command in found["commands"])
 
 
+def test_the_losses_of_v_say_whose_they_are(tmp_path, claims):
+    """The run's V, where it was made otherwise than preset `paper`'s, who played its data, and the file."""
+    put(tmp_path, evaluation("doomrnn", "real", HOT, scores(800, 300)))
+    for name in ("config.json", "vae/metrics.jsonl"):
+        (tmp_path / "doomrnn" / name).parent.mkdir(exist_ok=True)
+        shutil.copy(RELEASE / "paper_data" / name, tmp_path / "doomrnn" / name)
+    found = claims(tmp_path)["doomrnn: V's losses"]
+    assert found["verdict"] == "refuted" and "squared error 7.29" in found["figures"]
+    assert {"vae.start results/doomrnn (new)", "vae.max_frames 400000 (0)"} < set(found["differs"])
+    assert found["data"] == "collect.max_hold 10, V begun as that of results/doomrnn"
+    assert found["evidence"] == ["doomrnn/vae/metrics.jsonl"]
+    assert not [word for word in found["differs"] if word.startswith(("rnn.", "controller."))]
+
+
 def test_evaluations_of_several_seeds_pool(tmp_path, claims):
     """Ten seeds of 100 games are one agent's 1,000; a shorter evaluation of a seed is part of its longer one."""
     put(tmp_path, *(evaluation("doomrnn", "real", HOT, scores(800, 300), seed=n) for n in range(11, 21)))

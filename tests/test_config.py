@@ -99,6 +99,8 @@ def test_settings_that_need_one_another_are_given_in_any_order():
         ("vae.epochs=1e999", "must be a finite number"),
         ("controller.popsize=64.0", "not a value of type int"),
         ("controller.popsize=2", "must be at least 4"),
+        ("controller.popsize=" + "9" * 24, "must be at most 1000000000"),
+        ("env.time_limit=1000001", "must be at most 1000000"),
         ("controller.batch_size=8", "must be at least 16"),
         ("rnn.regime=both", "must be one of concatenated, episodes"),
         ("rnn.done_head=perhaps", "not a value of type bool"),

@@ -120,6 +120,7 @@ def test_precisions_stand_side_by_side(tmp_path):
         {"mean": [3]},
         {"temperature": "1.15"},
         {"world": 1},
+        {"made_with": [1]},
     ],
 )
 def test_a_file_of_other_values(tmp_path, change):

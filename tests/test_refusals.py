@@ -3,6 +3,7 @@
 import importlib
 import json
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cli
@@ -17,8 +18,8 @@ import rollouts.collecting
 from controller.config import ControllerConfig
 from controller.score_files import load_evaluations
 from experiment.errors import InputError
-from experiment.runs import FOLDERS
-from experiment.stage_folder import is_begun, working
+from experiment.runs import FOLDERS, save_run
+from experiment.stage_folder import held_file, is_begun, working
 from rollouts.rollout import advice_for_large_weights
 
 
@@ -91,6 +92,26 @@ def test_an_evaluation_of_another_collecting_policy(tmp_path, inside):
     assert done.returncode == 0 and "random_hold12 in the real: " in done.stdout, done.stderr
     after = everything(folder)
     assert {path: after[path] for path in before} == before
+
+
+def test_an_evaluation_is_played_once_at_a_time(tmp_path, inside):
+    """A second command for the same episodes is refused in one line; for others it plays beside the first."""
+    folder = settings_alone(tmp_path)
+    words = ("doomrnn", "--run", folder, "--policy", "left", "--episodes", 2)
+    with held_file(folder / "evaluation" / "real-left-seed3-n2.jsonl"):
+        refused = inside("evaluate.py", *words, "--seed", 3)
+        assert_refused(refused, 2, "real-left-seed3-n2.jsonl: another process is using it; wait for it")
+        assert inside("evaluate.py", *words, "--seed", 4).returncode == 0
+    assert inside("evaluate.py", *words, "--seed", 3).returncode == 0
+    assert {path.suffix for path in (folder / "evaluation").iterdir()} == {".json"}
+
+
+def test_a_preset_that_is_gone_is_said_before_the_work(tmp_path, inside):
+    """A user's own task may have lost it since the run was begun; which variants to train is not known then."""
+    run = cli.open_existing(settings_alone(tmp_path))
+    save_run(replace(run, preset="mine"))
+    refused = inside("reproduce.py", "doomrnn", "--run", run.path)
+    assert_refused(refused, 2, "made with preset mine, which doomrnn no longer has (paper, authors, ")
 
 
 @pytest.mark.parametrize(("task", "dreams"), [("carracing", False), ("doomrnn", True)])

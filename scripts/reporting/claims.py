@@ -5,8 +5,9 @@ from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reporting.evidence import Evidence, Played, data_words, differing
+from reporting.evidence import Evidence, Played
 from reporting.findings import Finding
+from reporting.made_with import data_words, differing, differing_vision
 
 from controller.verdicts import ONE_SEARCH, REFUTED, SHOWN, UNMEASURED, Verdict, decide, p_words
 from experiment.files import read_json
@@ -58,6 +59,7 @@ class Entry:
     finding: Finding
     played: tuple[Played, ...] = ()
     data: bool = False
+    vision: Path | None = None
 
 
 class Book:
@@ -82,8 +84,11 @@ class Book:
         ask: Callable[..., Finding],
         *needed: Played | Sequence[Played] | None,
         data: bool = False,
+        vision: Path | None = None,
     ) -> None:
         """Add a claim; `ask` is given what was played, once nothing of it is missing.
+
+        data: it depends on who played the data. vision: the run whose V a claim is about that nothing was played for.
 
         On other data its name says on which, and one of which anything is missing is not listed.
         """
@@ -93,7 +98,9 @@ class Book:
             name = name.replace(":", f", {self.evidence.data}:", 1)
         finding = ask(*needed) if all(needed) else Finding("no scores of it yet", outcome=UNMEASURED)
         played = tuple(p for one in needed if one for p in ([one] if isinstance(one, Played) else one))
-        self.entries.append(Entry(name, says, source, rule, finding, tuple({id(p): p for p in played}.values()), data))
+        self.entries.append(
+            Entry(name, says, source, rule, finding, tuple({id(p): p for p in played}.values()), data, vision)
+        )
 
     def decided(self) -> list[Claim]:
         """Return all claims with their verdicts."""
@@ -109,6 +116,12 @@ class Book:
     def _claim(self, entry: Entry, verdict: Verdict | None, different: bool | None) -> Claim:
         finding, figures = entry.finding, entry.finding.figures
         played = entry.played if finding.question or finding.outcome == ONE_SEARCH else ()
+        runs = [entry.vision] if entry.vision else [p.run for p in played]
+        files = (
+            [entry.vision / "vae" / "metrics.jsonl"]
+            if entry.vision
+            else [file for p in entry.played for file in p.files]
+        )
         if different is not None and verdict is not None:
             figures += f"; {_row_words(different, finding.different, verdict.outcome)}"
         return Claim(
@@ -121,9 +134,9 @@ class Book:
             further=verdict.further if verdict else "",
             p=verdict.p if verdict else None,
             level=verdict.level if verdict else None,
-            differs=differing(played),
-            data="; ".join(dict.fromkeys(data_words(p.run) for p in played)) if entry.data and played else "",
-            evidence=[str(file.relative_to(self.evidence.results)) for p in entry.played for file in p.files],
+            differs=differing_vision(entry.vision, "doomrnn") if entry.vision else differing(played),
+            data="; ".join(dict.fromkeys(map(data_words, runs))) if entry.data else "",
+            evidence=[str(file.relative_to(self.evidence.results)) for file in files],
             commands=[line for p in entry.played for line in p.commands],
         )
 

@@ -55,15 +55,15 @@ def _vision(book: Book) -> None:
     """V's held-out losses beside those that the authors' V ended with."""
     theirs = book.paper["doomrnn"]["vae_loss"]["recon_loss"]
     bound = SHARE * float(np.mean(theirs[-round(LAST * len(theirs)) :]))
-    rows = [
-        row
+    validated = {
+        run: row
         for run in sorted(book.evidence.kept["doomrnn"])
-        for row in read_metrics(run / "vae")[::-1]
+        for row in read_metrics(run / "vae")
         if "validation_kl" in row
-    ]
-    finding = Finding("no metrics of V yet", outcome=UNMEASURED)
-    if rows:
-        kl, error = rows[0]["validation_kl"], rows[0]["validation_reconstruction"]
+    }  # the last row of each run
+    finding, run = Finding("no metrics of V yet", outcome=UNMEASURED), next(iter(validated), None)
+    if run is not None:
+        kl, error = validated[run]["validation_kl"], validated[run]["validation_reconstruction"]
         reached = FLOOR[0] <= kl < FLOOR[1] and error <= bound
         figures = f"held-out KL {kl:.2f} nats, squared error {error:.2f}; theirs {bound / SHARE:.2f} in training"
         finding = Finding(figures, outcome=SHOWN if reached else REFUTED)
@@ -73,4 +73,6 @@ def _vision(book: Book) -> None:
         "authors' code, V's training log",
         f"held-out KL from 32 to 33, and squared error of at most {bound:.2f}, a tenth above their last",
         lambda: finding,
+        data=True,
+        vision=run,
     )

@@ -9,37 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import cli
+from reporting.made_with import NOT_STATED, data_policy, settings, stages_of
 from running.searches import ITERATION, is_lane
 
-from controller.checkpoints import training_settings
 from controller.evaluation import Evaluation, largest
 from controller.score_files import load_evaluations, of_other_weights
 from controller.statistics import Sample
 from controller.task import temperature_text
 from experiment.errors import InputError
 from experiment.errors import command as shell_line
-from experiment.files import read_json
 from experiment.jsonl import read_journal
 
 UNTRAINED = "untrained"  # how folders of runs begin whose M was not trained, which others are measured against
 NUMBERED = re.compile(rf"{ITERATION}\d+")
 FIRST = f"{ITERATION}01"  # of the runs of `reproduce.py --iterations`; it is as any other
-OPERATIONAL = {  # settings that no score depends on, or that a claim names itself
-    "collect.games_per_rank",
-    "vae.validation_frames",
-    "vae.validate_every",
-    "vae.checkpoint_seconds",
-    "series.batch_size",
-    "series.shard_episodes",
-    "rnn.checkpoint_seconds",
-    "controller.batch_size",
-    "controller.temperature",
-}
-PICKS_M = {"rnn.validation_frames", "rnn.validate_every"}  # with `rnn.patience`: the best of M's validations is kept
-# whose settings decide scores, beside the controller's own
-DECISIVE_STAGES = {"game": ("env",), "dream": ("env", "collect", "vae", "series", "rnn")}
-NOT_STATED = "not stated"
-POLICY_OF_DATA = ("max_hold", "policy")  # fields of collect that say who played the games that V and M learned from
 
 
 @dataclass(frozen=True)
@@ -95,7 +78,7 @@ def command(run: Path, evaluation: Evaluation, measure: str = "") -> str:
 def _own_precision(run: Path) -> str:
     """Return the precision that a run's agents play in unless they are told another one."""
     file = run / "config.json"
-    return str(_stages(file)["controller"]["precision"]) if file.exists() else "float32"
+    return str(stages_of(file)["controller"]["precision"]) if file.exists() else "float32"
 
 
 class Evidence:
@@ -349,79 +332,6 @@ def _folders(path: Path) -> list[Path]:
     return sorted(p for p in path.glob("*") if p.is_dir() and not p.name.startswith(".")) if path.is_dir() else []
 
 
-def settings(run: Path, world: str, controller: str | None = None) -> dict[str, Any]:
-    """Return the ``stage.field`` settings that scores in this world depend on, of a controller's where one is named.
-
-    A stage's own ``begun.json`` counts before the run's configuration, which the last command may have written; a
-    controller's generations are those that were played. Empty where a run has no configuration.
-    """
-    if not (run / "config.json").exists():
-        return {}
-    stages = _stages(run / "config.json")
-    for stage, folder in (("collect", "rollouts"), ("vae", "vae"), ("rnn", "rnn")):
-        stages[stage] = _begun(run / folder).get(stage, stages[stage])
-    names = list(DECISIVE_STAGES["dream" if world == "dream" or controller else "game"])
-    if controller:
-        stages["controller"] = training_settings(run / "controller" / controller) or stages["controller"]
-        names.append("controller")
-    found = {f"{stage}.{key}": value for stage in names for key, value in stages[stage].items()}
-    idle = OPERATIONAL if stages["rnn"].get("patience") else OPERATIONAL | PICKS_M
-    return {name: value for name, value in found.items() if name not in idle}
-
-
-def _stages(file: Path) -> dict[str, dict[str, Any]]:
-    """Return the stages of a run's configuration, of whatever version; InputError where it has none."""
-    try:
-        stages = read_json(file)["stages"]
-        return {stage: dict(stages[stage]) for stage in ("env", "collect", "vae", "series", "rnn", "controller")}
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{file}: not a run's configuration ({error!r})") from None
-
-
-def _begun(folder: Path) -> dict[str, Any]:
-    return read_json(folder / "begun.json") if (folder / "begun.json").exists() else {}
-
-
-def differing(played: Sequence[Played]) -> list[str]:
-    """Return in which settings what was played differs from preset `paper`: "stage.field value (paper's value)".
-
-    Where those who played differ among themselves, each value says whose it is.
-    """
-    words: dict[str, list[str]] = {}
-    for one in played:
-        words.setdefault(one.first.who, []).extend(_differing(one))
-    shared = list(dict.fromkeys(word for each in words.values() for word in each))
-    makers = {word: [who for who, each in words.items() if word in each] for word in shared}
-    controllers = {p.first.who for p in played if p.first.controller}
-    return [word if set(makers[word]) >= controllers else f"{word} of {' and '.join(makers[word])}" for word in shared]
-
-
-def _differing(played: Played) -> list[str]:
-    stages = cli.task(played.first.task).presets["paper"].stages
-    paper = {f"{stage}.{key}": value for stage, config in vars(stages).items() for key, value in vars(config).items()}
-    made = settings(played.run, played.first.world, played.first.controller)
-    precision = played.first.precision
-    rounded = [f"played in {precision} (float32)"] if precision != "float32" else []
-    if not made:
-        return [f"unknown: no {played.run / 'config.json'}", *rounded]
-    unread = {"controller.hidden_size"} if "-z_hidden-" not in str(played.first.controller) else set()
-    names = [name for name in made if name not in unread and made[name] != paper.get(name)]
-    return [*(f"{name} {made[name]} ({paper.get(name, 'not a setting of it')})" for name in names), *rounded]
-
-
 def of_each(*sides: Sequence[Played]) -> str:
     """Return in words that each side's searches share one V and M, which the sides differ in, where that is so."""
     return ", one V and M of each" if all(len({p.run for p in side}) == 1 for side in sides) else ""
-
-
-def data_policy(run: Path) -> str:
-    """Return who played the games that a run's V and M learned from, as far as its settings say."""
-    made = settings(run, "dream")
-    found = [f"collect.{key} {made[f'collect.{key}']}" for key in POLICY_OF_DATA if f"collect.{key}" in made]
-    return ", ".join(found) or NOT_STATED
-
-
-def data_words(run: Path) -> str:
-    """Return `data_policy`, and whose V a run's went on from, which other games may have taught."""
-    start = settings(run, "dream").get("vae.start", "new")
-    return data_policy(run) + ("" if start == "new" else f", V begun as that of {start}")

@@ -1,5 +1,8 @@
 """The figures of `report.py`: data in, a Matplotlib figure out; one style, legible without colour vision."""
 
+import io
+from pathlib import Path
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -11,6 +14,7 @@ from matplotlib.figure import Figure
 
 from controller.survival import Curve
 from controller.task import temperature_text
+from experiment.files import atomic_write
 
 # Okabe and Ito's, safe for the colour-blind
 OURS, THEIRS, THIRD, FOURTH, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#666666"
@@ -27,6 +31,20 @@ plt.rcParams.update(
         "svg.hashsalt": "world-models",
     }
 )
+
+
+def save(figure: Figure, path: Path) -> bytes:
+    """Write a figure as PNG and as SVG; returns the PNG. path: without an ending, which may have dots in it."""
+    write(figure, path.with_name(f"{path.name}.svg"))
+    return write(figure, path.with_name(f"{path.name}.png"))
+
+
+def write(figure: Figure, path: Path) -> bytes:
+    """Write a figure whole or not at all, in the format that the file's ending names; returns what is in it."""
+    buffer, kind = io.BytesIO(), path.suffix.lstrip(".").lower() or "png"
+    figure.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else None)
+    atomic_write(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def strips(rows: list[tuple[str, np.ndarray]], columns: list[str] | None = None) -> Figure:

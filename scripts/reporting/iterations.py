@@ -150,7 +150,7 @@ def table(rows: list[Row], known: dict[str, list[float]], task) -> str:
 def draw_curves(path: Path, rows: list[Row], known: dict[str, list[float]], task) -> None:
     """Draw the real score of each seed and their mean, over the baselines; and M's error, by iteration."""
     from matplotlib.ticker import MaxNLocator
-    from reporting.figures import GREY, OURS, THEIRS, THIRD, plt
+    from reporting.figures import GREY, OURS, THEIRS, THIRD, plt, save
 
     figure, (above, below) = plt.subplots(2, 1, figsize=(7, 6), sharex=True)
     xs = [r.iteration for r in rows]
@@ -169,11 +169,12 @@ def draw_curves(path: Path, rows: list[Row], known: dict[str, list[float]], task
     below.legend(fontsize=8)
     figure.tight_layout()
     save(figure, path / "iterations")
+    plt.close(figure)
 
 
 def draw_strip(path: Path, runs: list, episodes: list) -> None:
     """Draw a stretch of the newest policy's best episode, up to its best-paid frames, real and as two M dream it."""
-    from reporting.figures import strips
+    from reporting.figures import plt, save, strips
 
     from controller.trajectories import Trajectory, dream_on
 
@@ -186,13 +187,5 @@ def draw_strip(path: Path, runs: list, episodes: list) -> None:
     for label, run in (("first M", runs[0]), (f"M of iteration {len(runs)}", runs[-1])):
         rows.append((label, dream_on(*models(run), trajectory, start, length)[::STRIDE]))
     columns = [f"{step}" for step in range(start + 1, start + 1 + length, STRIDE)]
-    save(strips(rows, columns), path / "foresight")
-
-
-def save(figure, path: Path) -> None:
-    """Write a figure as PNG and SVG."""
-    from reporting.figures import plt
-
-    figure.savefig(path.with_suffix(".png"))
-    figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+    save(figure := strips(rows, columns), path / "foresight")
     plt.close(figure)

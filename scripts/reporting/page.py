@@ -3,13 +3,13 @@
 import base64
 import contextlib
 import html
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from reporting.figures import save
 
 from experiment.files import atomic_write
 
@@ -58,11 +58,8 @@ class Page:
     def figure(self, name: str, figure: Figure, alt: str) -> None:
         """Add a Matplotlib figure, as PNG in the page, and as PNG and SVG beside it."""
         with self.attempt(f"figure {name}"):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format="png")
-            self._embed(f'<img alt="{html.escape(alt)}" src="data:image/png;base64,', buffer.getvalue(), '">')
-            figure.savefig(self.folder / f"{name}.svg", metadata={"Date": None})
-            (self.folder / f"{name}.png").write_bytes(buffer.getvalue())
+            png = save(figure, self.folder / name)
+            self._embed(f'<img alt="{html.escape(alt)}" src="data:image/png;base64,', png, '">')
         plt.close(figure)
 
     def video(self, name: str, frames: np.ndarray, fps: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from running.ranks import refuse_ranks
 
 from experiment.errors import InputError, NumericalError, disk_trouble
+from experiment.files import first_line
 from experiment.interrupts import interrupted_at_once
 
 # signals of a rank that mpirun tells of; those that ask it to end it hands on as its own code
@@ -42,6 +43,11 @@ def ending_well(comm: Any = None) -> Iterator[None]:
         if line is None:
             raise
         code = _ended(f"failed: {line}", 1, comm)
+    except MemoryError as error:
+        why = f" ({first_line(error)})" if str(error) else ""
+        code = _ended(
+            f"failed: not enough memory{why}; play or batch fewer at once, what is finished is saved", 1, comm
+        )
     except KeyboardInterrupt:
         code = _ended(
             "interrupted; everything finished so far is saved, the same command goes on from there", 130, comm
