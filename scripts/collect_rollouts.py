@@ -4,6 +4,10 @@ python scripts/collect_rollouts.py doomrnn --run runs/demo --preset quick
 mpirun -n 2 python -m mpi4py scripts/collect_rollouts.py doomrnn --run runs/demo --preset quick
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import cli
 
 cli.one_thread_a_rank()
@@ -14,6 +18,9 @@ from experiment.errors import InputError
 from experiment.stage_folder import finished
 from rollouts.collecting import collect_all
 from rollouts.farm import Farm
+
+if TYPE_CHECKING:
+    from experiment.runs import Run
 
 
 def main() -> None:
@@ -36,7 +43,7 @@ def main() -> None:
     return None
 
 
-def refuse_iteration(run) -> None:
+def refuse_iteration(run: Run) -> None:
     """Raise InputError where the episodes still to be collected are those of another run's agent."""
     if is_iteration(run.path) and finished(run.folder("collect")) is None:
         raise InputError(f"{run.path}: its episodes are an agent's; go on with {iterate_command(run)}")

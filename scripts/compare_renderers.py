@@ -6,10 +6,12 @@ Four scripted drivers take the tracks in rotation: wandering, spinning, straight
 edge), and following the road.
 """
 
+from __future__ import annotations
+
 import argparse
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cli
 import numpy as np
@@ -17,6 +19,10 @@ import numpy as np
 from experiment.errors import InputError
 from experiment.files import check_file_writable, write_json
 from experiment.provenance import environment
+
+if TYPE_CHECKING:
+    from carracing.env import Circuit
+
 
 FIGURES = (".png", ".svg", ".pdf")
 DRIVERS = ("wandering", "spinning", "straight on", "along the road")
@@ -63,7 +69,7 @@ def compare_all(tracks: int, frames: int) -> tuple[dict[str, Any], list[tuple[np
     return {"frames": count, "tracks": tracks, "mean": mean, "worst_frame": worst, "rows": rows}, shown
 
 
-def compare(seed: int, driver: str, frames: int):
+def compare(seed: int, driver: str, frames: int) -> tuple[list[float], list[tuple[np.ndarray, np.ndarray]]]:
     """Return (mean absolute difference of every frame, a few (Gymnasium's, ours) pairs) of one track."""
     from carracing.env import Circuit
     from carracing.render import Renderer, Road
@@ -82,7 +88,7 @@ def compare(seed: int, driver: str, frames: int):
     return differences, pairs
 
 
-def act(circuit, driver: str, step: int, walk: float) -> tuple[float, float, float]:
+def act(circuit: Circuit, driver: str, step: int, walk: float) -> tuple[float, float, float]:
     """Return steer, gas and brake of a driver at a step."""
     if driver == "wandering":
         return walk, 0.3 + 0.3 * walk, 0.0
@@ -100,7 +106,7 @@ def act(circuit, driver: str, step: int, walk: float) -> tuple[float, float, flo
     return max(-1.0, min(1.0, -1.5 * turn)), 0.4 * (speed < 40), 0.2 * (speed > 55)
 
 
-def plot(pairs, path: Path) -> None:
+def plot(pairs: list[tuple[np.ndarray, np.ndarray]], path: Path) -> None:
     """Draw Gymnasium's frames above, ours below."""
     from reporting import figures
 

@@ -10,6 +10,8 @@ environment, however it is seen. The test is of two agents as they are; what a w
 searches, is decided by scripts/verify_claims.py.
 """
 
+from __future__ import annotations
+
 import argparse
 from dataclasses import fields
 from pathlib import Path
@@ -24,7 +26,7 @@ ONE_TASK = ("task", "world", "settings")  # what both sides have in common
 MEASURES = "measures"  # the folder of a run that holds what scripts/measure_driving.py wrote, by measure
 
 
-def parse():
+def parse() -> argparse.Namespace:
     """Return the arguments."""
     parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     files = {"type": Path, "nargs": "+", "metavar": "FILE"}

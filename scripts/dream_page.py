@@ -7,6 +7,9 @@ latent explorer are kept in the run's frames.npz; where that is missing they are
 from a few new games.
 """
 
+from __future__ import annotations
+
+import argparse
 from pathlib import Path
 
 import cli
@@ -14,7 +17,7 @@ import cli
 from experiment.files import atomic_write, check_file_writable
 
 
-def parse():
+def parse() -> argparse.Namespace:
     """Return the arguments."""
     parser = cli.Parser(description=__doc__, formatter_class=cli.Formatter)
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")

@@ -6,7 +6,10 @@ In a copy of a release whose episodes were collected again, as before an iterati
 again; V, M, first frames and agents stay those of the release.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cli
 
@@ -15,6 +18,11 @@ from experiment.errors import command
 from experiment.files import MANIFEST, read_sealed, write_manifest, write_sealed
 from experiment.stages import need, network_digests, run_stage
 from rnn.series import shard_paths
+
+if TYPE_CHECKING:
+    from controller.task import Task
+    from experiment.runs import Run
+    from vae.model import VAE
 
 
 def main() -> None:
@@ -41,7 +49,7 @@ def main() -> None:
         run_stage(run, "series", produce, following)
 
 
-def encode_earlier(run, task, model) -> None:
+def encode_earlier(run: Run, task: Task, model: VAE) -> None:
     """Encode the episodes of all iterations before with this one's V, into the run's before/series.
 
     What another V, or other settings, encoded there before is encoded anew.

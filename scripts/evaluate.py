@@ -8,9 +8,13 @@ run cannot be written. Nothing else of the run is written: what --set changes is
 an evaluation's episodes are kept in a .jsonl beside its place, so that the same command goes on after an interruption.
 """
 
+from __future__ import annotations
+
+import argparse
 import contextlib
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cli
 
@@ -19,7 +23,7 @@ cli.one_thread_a_rank()
 from reporting.tables import row
 
 from controller.checkpoints import CHECKPOINTS, find_controller, load_controller, training_temperature
-from controller.config import WORLDS
+from controller.config import WORLDS, World
 from controller.evaluation import Conditions, Evaluation, Subject, conditions, play, summarise
 from controller.policy_spec import PolicyShape
 from controller.score_files import PlayedEpisodes, load_evaluations, played_file, save_evaluation
@@ -30,11 +34,16 @@ from experiment.stage_folder import held_file
 from experiment.stages import need
 from rollouts.farm import Farm
 
+if TYPE_CHECKING:
+    from controller.task import Task
+    from experiment.runs import Run
+
+
 COLLECTOR = "collector"
 READ = (*cli.PLAYING, "evaluate.episodes")  # settings that count here
 
 
-def parse():
+def parse() -> argparse.Namespace:
     """Return the arguments."""
     parser = cli.parser(__doc__, preset=False, seed_help="seed of the episodes; none was ever trained on (default 0)")
     which = "a folder in controller/ (default: the only one there, or the task's usual one)"
@@ -92,7 +101,7 @@ def main() -> None:
     return None
 
 
-def who_plays(arguments, task, run) -> tuple[list[Subject], PolicyShape | None]:
+def who_plays(arguments: argparse.Namespace, task: Task, run: Run) -> tuple[list[Subject], PolicyShape | None]:
     """Return the policies of the arguments, and the shape of the agent's controller if it is among them.
 
     Raises InputError for a period that none of them has.
@@ -114,7 +123,9 @@ def who_plays(arguments, task, run) -> tuple[list[Subject], PolicyShape | None]:
     return subjects, shape
 
 
-def evaluate(arguments, subjects, world, temperature: float, farm: Farm, run) -> None:
+def evaluate(
+    arguments: argparse.Namespace, subjects: list[Subject], world: World, temperature: float, farm: Farm, run: Run
+) -> None:
     """Evaluate all policies in one world side by side, passing over what was evaluated before; rank 0 only."""
     folder = arguments.to or run.path / "evaluation"
     episodes, seed = arguments.episodes or run.stages.evaluate.episodes, arguments.seed or 0
@@ -178,7 +189,7 @@ def save(folder: Path, evaluations: list[Evaluation], played: list[PlayedEpisode
         print(f"{line}; wrote {path}", flush=True)
 
 
-def label(evaluation) -> str:
+def label(evaluation: Conditions) -> str:
     """Return who plays where, and in which settings that are not the run's own."""
     settings = ", ".join(f"{name}={value}" for name, value in sorted(evaluation.settings.items()))
     return f"{evaluation.policy} in the {evaluation.world}" + (f" ({settings})" if settings else "")

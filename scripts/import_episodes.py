@@ -7,7 +7,11 @@ Every .npz file in --source is an episode: frames uint8 [T, 64, 64, 3], actions 
 where they are known rewards and terminals [T]. All are checked before one is written; the source is left as it is.
 """
 
+from __future__ import annotations
+
+import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cli
 
@@ -17,6 +21,10 @@ from experiment.jsonl import write_journal
 from experiment.stages import run_stage
 from rollouts.collecting import IMPORTED, is_import
 from vae.episodes import episode_bytes, episode_path
+
+if TYPE_CHECKING:
+    from controller.task import Task
+    from experiment.runs import Run
 
 
 def main() -> None:
@@ -40,7 +48,7 @@ def refuse_collected(folder: Path) -> None:
         raise InputError(f"{folder}: collecting has begun there; name another --run for recordings")
 
 
-def bring(folder: Path, arguments, task, run) -> dict[str, int]:
+def bring(folder: Path, arguments: argparse.Namespace, task: Task, run: Run) -> dict[str, int]:
     """Check all recordings, then write them as episodes; the summary of the stage."""
     from vae.recordings import read_recording
 

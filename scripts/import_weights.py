@@ -10,11 +10,14 @@ imported run is fed observations as theirs were (env.preprocess=authors); for we
 what to add, so that they are fed what they were trained on.
 """
 
+from __future__ import annotations
+
+import argparse
 import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cli
 import numpy as np
@@ -28,6 +31,14 @@ from experiment.runs import Run, check_task
 from experiment.stage_folder import IMPORTED_FROM, finish, finished, working
 from experiment.stages import network_digests
 from rnn.series import InitialLatents, load_initial, write_initial
+
+if TYPE_CHECKING:
+    from controller.config import Stages
+    from controller.policy_spec import PolicyShape
+    from controller.task import Task
+    from rnn.model import MDNRNN
+    from vae.model import VAE
+
 
 LAYOUT = {  # where their repository keeps things
     "carracing": {
@@ -76,7 +87,7 @@ def main() -> None:
 # --- from their format ---
 
 
-def import_run(arguments) -> None:
+def import_run(arguments: argparse.Namespace) -> None:
     """Make a finished stage of every part that the source holds."""
     files = {part: arguments.source / path for part, path in LAYOUT[arguments.task].items()}
     there = {part: path for part, path in files.items() if path.exists()}
@@ -103,7 +114,7 @@ def import_run(arguments) -> None:
         print("next:", command("python", "scripts/evaluate.py", task.name, *words))
 
 
-def read_numbers(path: Path):
+def read_numbers(path: Path) -> list:
     """Return the JSON of a file of their format: a list; InputError where it is not one."""
     if path.stat().st_size > LARGEST_FILE:
         raise InputError(f"{path}: larger than {LARGEST_FILE:,} bytes, so not one of the authors' files")
@@ -113,7 +124,7 @@ def read_numbers(path: Path):
     return content
 
 
-def arrays(content) -> list:
+def arrays(content: list) -> list:
     """Return nested lists as arrays; ValueError where one is ragged, or holds anything but finite numbers."""
     made = [np.asarray(part, np.float64) for part in content]
     if not all((np.abs(array) < LARGEST_NUMBER).all() for array in made):  # nor is NaN
@@ -121,14 +132,14 @@ def arrays(content) -> list:
     return made
 
 
-def vae_of(task, content):
+def vae_of(task: Task, content: list) -> VAE:
     """Return V."""
     from vae.released_weights import vae_from_authors
 
     return vae_from_authors(arrays(content), paper(task, "vae").z_size)
 
 
-def rnn_of(task, content):
+def rnn_of(task: Task, content: list) -> MDNRNN:
     """Return M, of the paper's sizes."""
     from rnn.released_weights import mdnrnn_from_authors
 
@@ -142,7 +153,7 @@ def rnn_of(task, content):
     return model
 
 
-def initial_of(task, content):
+def initial_of(task: Task, content: list) -> InitialLatents:
     """Return the first z of episodes."""
     from vae.released_weights import UNIT
 
@@ -152,7 +163,7 @@ def initial_of(task, content):
     return InitialLatents(mu, logvar)
 
 
-def controller_of(task, content):
+def controller_of(task: Task, content: list) -> tuple[PolicyShape, np.ndarray, float]:
     """Return (shape, weights, evaluated mean) of C."""
     weights, score = arrays(content)
     shape = paper_shape(task)
@@ -166,18 +177,18 @@ def controller_of(task, content):
 PARTS = {"vae": vae_of, "rnn": rnn_of, "series": initial_of, "controller": controller_of}
 
 
-def paper(task, stage: str):
+def paper(task: Task, stage: str) -> Any:
     """Return the paper's settings of a stage."""
     return getattr(task.presets["paper"].stages, stage)
 
 
-def paper_shape(task):
+def paper_shape(task: Task) -> PolicyShape:
     """Return the controller of the paper."""
     sizes = paper(task, "vae").z_size, paper(task, "rnn").hidden_size
     return task.policy_shape(task.variant, *sizes, paper(task, "controller").hidden_size)
 
 
-def imported_stages(task, preprocess: str, words: list[str]):
+def imported_stages(task: Task, preprocess: str, words: list[str]) -> Stages:
     """Return the settings of an imported run: the paper's, and the environment of --preprocess and --set."""
     for word in words:
         if not word.startswith("env."):
@@ -187,7 +198,7 @@ def imported_stages(task, preprocess: str, words: list[str]):
     return cli.overridden(stages, words)[0]
 
 
-def needed_flags(run, task) -> str:
+def needed_flags(run: Run, task: Task) -> str:
     """Return what an import of a run's weights has to be told of its environment, as flags."""
     preprocess, env = run.stages.env.preprocess, vars(run.stages.env)
     imported = vars(imported_stages(task, preprocess, []).env)
@@ -195,7 +206,7 @@ def needed_flags(run, task) -> str:
     return " ".join([*flags, *(f"--set env.{key}={env[key]}" for key in env if env[key] != imported[key])])
 
 
-def store(arguments, task, stages, models) -> None:
+def store(arguments: argparse.Namespace, task: Task, stages: Stages, models: dict[str, Any]) -> None:
     """Write the run: its configuration, and a finished stage for each part."""
     run = Run(arguments.run, task.name, "paper", 0, stages)
     for part, model in models.items():
@@ -211,7 +222,7 @@ def store(arguments, task, stages, models) -> None:
     open_run(arguments.run, run, set(), preset_given=True)  # last: without it there is no run yet
 
 
-def store_part(part: str, model, folder: Path, task) -> None:
+def store_part(part: str, model: Any, folder: Path, task: Task) -> None:
     """Write the files of a part."""
     if part == "controller":
         shape, weights, score = model
@@ -226,7 +237,7 @@ def store_part(part: str, model, folder: Path, task) -> None:
 # --- to their format ---
 
 
-def export_run(arguments) -> None:
+def export_run(arguments: argparse.Namespace) -> None:
     """Write every part that the run has as the authors would have."""
     run = cli.open_existing(arguments.run)
     check_task(run.path, arguments.task)
@@ -250,7 +261,7 @@ def export_run(arguments) -> None:
         print("export: M's reward head is left out; their format has none")
 
 
-def trained_models(run) -> dict[str, Any]:
+def trained_models(run: Run) -> dict[str, Any]:
     """Return the V and the M that a run has, by "vae" and "rnn"."""
     cli.load_tensorflow()
     from rnn.training import load_rnn
@@ -260,7 +271,7 @@ def trained_models(run) -> dict[str, Any]:
     return {part: load(run.folder(part)) for part, load in loaders.items() if finished(run.folder(part))}
 
 
-def exported(run, models: dict[str, Any], controller: str | None) -> dict[str, list]:
+def exported(run: Run, models: dict[str, Any], controller: str | None) -> dict[str, list]:
     """Return the parts that a run has in the authors' format: numbers in their units, by part; its V and M `models`."""
     from rnn.released_weights import mdnrnn_to_authors
     from vae.released_weights import to_units, vae_to_authors

@@ -13,8 +13,12 @@ old weights, and C from the agent, the best evaluated mean, with sigma_init agai
 `reproduce.py --iterations` takes as many iterations as wanted, stage by stage.
 """
 
+from __future__ import annotations
+
+import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cli
 
@@ -31,8 +35,12 @@ from rnn.series import shard_paths
 from rollouts.collecting import collect_all
 from rollouts.farm import Farm
 
+if TYPE_CHECKING:
+    from controller.policy_spec import PolicyShape
+    from controller.task import Task
 
-def parse():
+
+def parse() -> argparse.Namespace:
     """Return the arguments."""
     parser = cli.parser(__doc__, preset=False, seed_help="seed of the new run (default: one more than the old run's)")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the new run's folder")
@@ -63,7 +71,7 @@ def main() -> None:
     return None
 
 
-def iteration_setup(old, new, shape, controller: Path) -> Setup:
+def iteration_setup(old: Run, new: Run, shape: PolicyShape, controller: Path) -> Setup:
     """Return what the ranks play with: the agent in a folder of the old run in the new run's environment."""
     cli.load_tensorflow()
     return play_setup(
@@ -79,7 +87,7 @@ def iteration_setup(old, new, shape, controller: Path) -> Setup:
     )
 
 
-def old_run(arguments, task):
+def old_run(arguments: argparse.Namespace, task: Task) -> Run:
     """Return the run that an iteration starts from; InputError where it is not finished, or only a release of one."""
     old = cli.open_existing(arguments.run)
     check_task(arguments.run, task.name)
@@ -92,7 +100,7 @@ def old_run(arguments, task):
     return old
 
 
-def new_run(arguments, old, controller: Path):
+def new_run(arguments: argparse.Namespace, old: Run, controller: Path) -> tuple[Run, set[str]]:
     """Return the new run as wanted, and what --set said: the old settings as `iterate`, then --set, change them.
 
     Those of C are what the playing controller was trained with. A setting of `iterate` that --set changes counts for
@@ -107,7 +115,7 @@ def new_run(arguments, old, controller: Path):
     return Run(arguments.to, old.task, old.preset, arguments.seed, stages), explicit | {"seed"}
 
 
-def usual_length(old, controller: str, longest: int) -> int:
+def usual_length(old: Run, controller: str, longest: int) -> int:
     """Return the steps that a controller's real episode lasts, for the disk forecast: as evaluated, or the longest."""
     found = [e for e in evaluations_of(old) if e.world == "real" and e.controller == controller]
     return round(max(sum(e.lengths) / len(e.lengths) for e in found)) if found else longest

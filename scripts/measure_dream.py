@@ -9,6 +9,8 @@ with scripted policies alone. An agent made with another V and M plays here once
 record of what it was made with, are copied into a folder in controller/.
 """
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
 
@@ -22,7 +24,7 @@ PROBES = "evaluate.probe_episodes"
 READ = (*cli.PLAYING, PROBES)  # settings that count here
 
 
-def parse():
+def parse() -> argparse.Namespace:
     """Return the arguments."""
     parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")

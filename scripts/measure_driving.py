@@ -9,19 +9,29 @@ is: the share of steps with the road under the car. M and V's decoder compute in
 controller.precision, and the file is named by M's. scripts/verify_claims.py reads them.
 """
 
+from __future__ import annotations
+
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cli
+
+if TYPE_CHECKING:
+    from controller.evaluation import Subject
+    from controller.policy_spec import PolicyShape
+    from controller.task import Task
+    from experiment.runs import Run
+
 
 cli.one_thread_a_rank()
 
 DREAM_STEPS = 1000
 
 
-def parse():
+def parse() -> argparse.Namespace:
     """Return the arguments."""
     parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run's folder")
@@ -71,7 +81,7 @@ def main() -> None:
                 print(f"wrote {save_evaluation(run.path / 'measures' / name, evaluation)}", flush=True)
 
 
-def own_precision(run, world: str) -> str | None:
+def own_precision(run: Run, world: str) -> str | None:
     """Return the precision that M was stored with, in which `DreamEnv` dreams; None in the real task."""
     from experiment.checkpoints import load_config
     from rnn.config import ADVICE
@@ -81,8 +91,10 @@ def own_precision(run, world: str) -> str | None:
     )
 
 
-def in_the_game(run, task, subject, shape, temperature: float, episodes: int, seed: int):
-    """(measures [episodes] by name, lengths [episodes]) of a subject in the real task."""
+def in_the_game(
+    run: Run, task: Task, subject: Subject, shape: PolicyShape, temperature: float, episodes: int, seed: int
+) -> tuple[dict[str, list[float]], list[int]]:
+    """Return (measures [episodes] by name, lengths [episodes]) of a subject in the real task."""
     from carracing.driving import MeasuredGames
     from controller.evaluation import play
     from controller.workers import TaskPlayers, play_setup
@@ -99,8 +111,10 @@ def in_the_game(run, task, subject, shape, temperature: float, episodes: int, se
     return found, [outcome.length for outcome in outcomes]
 
 
-def in_the_dream(run, task, subject, shape, temperature: float, episodes: int, seed: int):
-    """(share of steps on the road [episodes], lengths [episodes]) of a subject in the dream, from decoded frames."""
+def in_the_dream(
+    run: Run, task: Task, subject: Subject, shape: PolicyShape, temperature: float, episodes: int, seed: int
+) -> tuple[dict[str, list[float]], list[int]]:
+    """Return (share of steps on the road [episodes], lengths [episodes]) of a subject in the dream, as decoded."""
     import gymnasium
     import numpy as np
 

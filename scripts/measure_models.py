@@ -7,7 +7,11 @@ The costs are those that training prints as held out: V's squared error of a fra
 the next z, in nats a latent dimension; mean ± standard error over episodes.
 """
 
+from __future__ import annotations
+
+import argparse
 import contextlib
+from typing import TYPE_CHECKING
 
 import cli
 
@@ -15,8 +19,17 @@ cli.one_thread_a_rank()
 
 from running import played
 
+if TYPE_CHECKING:
+    import numpy as np
 
-def parse():
+    from controller.task import Task
+    from controller.trajectories import Trajectory
+    from experiment.runs import Run
+    from rnn.model import MDNRNN
+    from vae.model import VAE
+
+
+def parse() -> argparse.Namespace:
     """Return the arguments."""
     parser = played.parser(__doc__)
     parser.add_argument("--controller", nargs="+", default=[], metavar="NAME", help="folders in controller/, too")
@@ -46,7 +59,7 @@ def main() -> None:
 PARTS = (("V", 2), ("M", 4))  # and the digits of their costs
 
 
-def measured(run, task, arguments) -> dict[str, dict]:
+def measured(run: Run, task: Task, arguments: argparse.Namespace) -> dict[str, dict]:
     """Play, and print a row for each who plays; returns the rows by who plays, as `summary` has them."""
     import numpy as np
 
@@ -70,7 +83,7 @@ def measured(run, task, arguments) -> dict[str, dict]:
     return rows
 
 
-def summary(found) -> dict:
+def summary(found: np.ndarray) -> dict:
     """Return the number of frames, and of V and M the mean cost over episodes with its standard error.
 
     found: [n, 3], frames and the costs of V and M of each episode. A single episode has no error: None.
@@ -94,7 +107,7 @@ def row(name: str, values: dict) -> str:
     return f"| {name} | {values['frames']:,} | {' | '.join(cells)} |"
 
 
-def costs(vae, rnn, trajectory, rng) -> tuple[float, float]:
+def costs(vae: VAE, rnn: MDNRNN, trajectory: Trajectory, rng: np.random.Generator) -> tuple[float, float]:
     """Return V's and M's cost on an episode; z is sampled, as in training."""
     import numpy as np
 

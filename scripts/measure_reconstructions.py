@@ -7,7 +7,11 @@ New games are played by the collecting policy, or with --controller by an agent,
 each pixel shows. V encodes to the mean of z and decodes it.
 """
 
+from __future__ import annotations
+
+import argparse
 import math
+from typing import TYPE_CHECKING
 
 import cli
 
@@ -15,11 +19,16 @@ cli.one_thread_a_rank()
 
 from running import played
 
+if TYPE_CHECKING:
+    from controller.task import Task
+    from experiment.runs import Run
+
+
 TASK = "doomrnn"
 KEPT = ("monsters", "fireballs", "elsewhere")  # rows of the table
 
 
-def parse():
+def parse() -> argparse.Namespace:
     """Return the arguments."""
     parser = played.parser(__doc__)
     parser.add_argument("--controller", metavar="NAME", help="its agent plays (default: the collecting policy)")
@@ -52,7 +61,7 @@ def main() -> None:
             print(f"wrote {arguments.json}")
 
 
-def measured(run, task, arguments) -> dict[str, dict[str, float]]:
+def measured(run: Run, task: Task, arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Return the figures of `doomrnn.labels.covered_errors` of V, and of the mean frame in its place."""
     import numpy as np
 

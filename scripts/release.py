@@ -8,9 +8,12 @@ the weights of V and M take half the space; evaluate the copy before you publish
 run's controller.precision, or in that of --precision: where a search was played in bfloat16, its scores need not be.
 """
 
+from __future__ import annotations
+
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cli
 
@@ -32,6 +35,10 @@ from experiment.errors import InputError, command
 from experiment.files import check_manifest, copy_files, read_sealed, write_manifest, write_sealed
 from experiment.stage_folder import made_beside
 from experiment.stages import DIGESTS_KEY, FIRST_FRAMES, network_digests
+
+if TYPE_CHECKING:
+    from experiment.runs import Run
+
 
 FILES = {  # what is copied of a stage as it is
     "vae": ("metrics.jsonl", "timing.jsonl", "begun.json", "done.json"),
@@ -78,7 +85,7 @@ def release(source: Path, target: Path, dtype: str, precision: str | None) -> No
     print("next:", command(*following, "--episodes", 100, "--seed", 7))
 
 
-def copy_all(run, target: Path, models: dict, dtype: str, precision: str | None) -> None:
+def copy_all(run: Run, target: Path, models: dict, dtype: str, precision: str | None) -> None:
     """Write the whole release of a run: weights of V and M in this type, rollouts in this precision (the run's)."""
     write_sealed(target / "config.json", configuration(run, precision))
     for stage, names in FILES.items():
@@ -105,7 +112,7 @@ def check_controller(folder: Path) -> None:
             load(folder, size)
 
 
-def configuration(run, precision: str | None) -> dict:
+def configuration(run: Run, precision: str | None) -> dict:
     """Return the run's configuration, with C's settings of the controller that plays by default.
 
     The run's own are those of the command run last, which may have trained another one. What ends its dreams stays, and
@@ -140,7 +147,7 @@ def finish_copy(target: Path, stage: str, folder: Path) -> None:
     write_manifest(folder)
 
 
-def keep_frames(run, target: Path) -> None:
+def keep_frames(run: Run, target: Path) -> None:
     """Keep a dozen real frames with what the released V makes of them, for the page of `scripts/dream_page.py`."""
     from reporting.real_frames import real_frames
 

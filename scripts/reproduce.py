@@ -17,6 +17,8 @@ with one thread, and all seeds at once, which suits a small task; a large one ta
 Stages that are finished are passed over, so the same command goes on where it was stopped.
 """
 
+from __future__ import annotations
+
 import argparse
 import time
 
@@ -26,12 +28,12 @@ from reporting import tables
 from reporting.stage_times import stage_times, times_table
 from running.probes import SEED, probe
 
-from controller.task import controller_name
+from controller.task import Task, controller_name
 from experiment.errors import InputError, command
-from experiment.runs import save_run
+from experiment.runs import Run, save_run
 
 
-def parse():
+def parse() -> argparse.Namespace:
     """Return the arguments."""
     parser = cli.parser(__doc__)
     ranks = "MPI ranks (default: one a core; half as many again collect where a game has an engine of its own)"
@@ -83,7 +85,7 @@ def main() -> None:
         print("next:", command("python", "scripts/report.py", "--run", run.path))
 
 
-def stages(launcher, run, task, temperatures: list[float], seeds: int) -> dict[float, list[str]]:
+def stages(launcher: Launcher, run: Run, task: Task, temperatures: list[float], seeds: int) -> dict[float, list[str]]:
     """Run every stage; returns the names of the controllers of each temperature."""
     launcher.ranked("collect_rollouts.py", ranks=launcher.collectors)
     launcher.alone("train_vae.py")
@@ -106,7 +108,7 @@ def stages(launcher, run, task, temperatures: list[float], seeds: int) -> dict[f
     return names
 
 
-def controller(launcher, run, task, variant: str, temperature: float, seed: int) -> str:
+def controller(launcher: Launcher, run: Run, task: Task, variant: str, temperature: float, seed: int) -> str:
     """Train one controller and evaluate it; returns its name."""
     name = controller_name(task.world, variant, temperature, seed)
     tau = cli.temperature_words(task, temperature)
@@ -118,7 +120,7 @@ def controller(launcher, run, task, variant: str, temperature: float, seed: int)
     return name
 
 
-def in_dream(launcher, run, name: str, *flags: str) -> None:
+def in_dream(launcher: Launcher, run: Run, name: str, *flags: str) -> None:
     """Evaluate a controller in its own dream, or in that of the flags."""
     words = ("--controller", name, "--seed", SEED, "--world", "dream", *flags)
     launcher.ranked("evaluate.py", *words, "--episodes", str(run.stages.evaluate.dream_episodes))

@@ -16,6 +16,8 @@ Needs the development tools (pip install -e .[dev]) for fuzz, and root for the f
 be tried here is said to be undecided. Exit code 1 where a promise is broken.
 """
 
+from __future__ import annotations
+
 import argparse
 import json
 import os
@@ -39,7 +41,7 @@ PARTS = ("kills", "faults", "fuzz", "ranks", "memory")
 WORDS = {True: "holds", False: "BROKEN", None: "undecided"}
 
 
-def parse():
+def parse() -> argparse.Namespace:
     """Return the arguments."""
     parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=PARTS, action="append", help="try this part alone (repeatable)")
@@ -78,7 +80,7 @@ def watch(run: Path, minutes: float) -> None:
     torture_memory.watch(run, run / "memory.jsonl", minutes)
 
 
-def try_part(part: str, arguments, scratch: Path) -> bool:
+def try_part(part: str, arguments: argparse.Namespace, scratch: Path) -> bool:
     """Try one part, print its verdicts and keep its figures; False where a promise was broken."""
     started = time.monotonic()
     found = globals()[f"try_{part}"](arguments, scratch)
@@ -97,7 +99,7 @@ def figures_there(path: Path | None) -> dict:
     return whole
 
 
-def keep(path: Path, part: str, figures: dict, arguments) -> None:
+def keep(path: Path, part: str, figures: dict, arguments: argparse.Namespace) -> None:
     """Put a part's figures into the file, beside what others left there."""
     whole = figures_there(path)
     command = f"python scripts/torture.py --only {part} --seed {arguments.seed}"
@@ -106,12 +108,12 @@ def keep(path: Path, part: str, figures: dict, arguments) -> None:
     write_json(path, {**whole, "environment": environment()})
 
 
-def try_kills(arguments, scratch: Path) -> dict:
+def try_kills(arguments: argparse.Namespace, scratch: Path) -> dict:
     """Try `reliability.kills`."""
     return torture_kills.torture(scratch, arguments.seed, arguments.kills)
 
 
-def try_faults(arguments, scratch: Path) -> dict:
+def try_faults(arguments: argparse.Namespace, scratch: Path) -> dict:
     """Try `reliability.faults`."""
     whole = scratch / "whole"
     seconds = torture_kills.undisturbed(whole)
@@ -123,7 +125,7 @@ def try_faults(arguments, scratch: Path) -> dict:
     }
 
 
-def try_fuzz(arguments, scratch: Path) -> dict:
+def try_fuzz(arguments: argparse.Namespace, scratch: Path) -> dict:
     """Run tests/test_fuzz.py at length."""
     tests, report = Path(__file__).parents[1] / "tests" / "test_fuzz.py", scratch / "fuzz.json"
     words = ["--hypothesis-profile", "torture", "--hypothesis-seed", str(arguments.seed)]
@@ -135,12 +137,12 @@ def try_fuzz(arguments, scratch: Path) -> dict:
     return {"readers": {**figures, "ok": good, "promise": promise}}
 
 
-def try_ranks(arguments, scratch: Path) -> dict:
+def try_ranks(arguments: argparse.Namespace, scratch: Path) -> dict:
     """Try `reliability.ranks`."""
     return {name: trial() for name, trial in torture_ranks.TRIALS.items()}
 
 
-def try_memory(arguments, scratch: Path) -> dict:
+def try_memory(arguments: argparse.Namespace, scratch: Path) -> dict:
     """Sum up what `reliability.memory` watched."""
     log = (arguments.memory or Path("-")) / "memory.jsonl"
     if not log.exists():

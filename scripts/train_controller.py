@@ -4,6 +4,9 @@ mpirun -n 2 python -m mpi4py scripts/train_controller.py doomrnn --run runs/demo
 mpirun -n 2 python -m mpi4py scripts/train_controller.py doomrnn --run runs/demo --temperature 0.1
 """
 
+from __future__ import annotations
+
+import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,12 +20,12 @@ from controller.checkpoints import ADVICE, SETTINGS, load_controller
 from controller.config import VARIANTS, WORLDS, ControllerConfig, World
 from controller.iteration import is_iteration, previous
 from controller.policy_spec import PolicyShape
-from controller.task import controller_name
+from controller.task import Task, controller_name
 from controller.workers import Setup, TaskPlayers, play_setup
 from experiment.errors import InputError, command
 from experiment.files import read_sealed
 from experiment.planning import refuse_other
-from experiment.runs import save_run
+from experiment.runs import Run, save_run
 from experiment.stage_folder import finish, finished, is_begun, working
 from experiment.stages import DIGESTS_KEY, NETWORKS, first_frames_digest, network_digests, refuse_other_networks
 from rollouts.farm import Farm
@@ -46,12 +49,12 @@ class Training:
     temperature: float
     start: np.ndarray | None
 
-    def settings(self, run) -> ControllerConfig:
+    def settings(self, run: Run) -> ControllerConfig:
         """Return the run's settings of C at the temperature of this search."""
         return replace(run.stages.controller, temperature=self.temperature)
 
 
-def parse():
+def parse() -> argparse.Namespace:
     """Return the arguments."""
     parser = cli.parser(__doc__, seed_help="seed of CMA-ES and its rollouts (default 0)")
     parser.add_argument("--variant", choices=VARIANTS, help="what C sees (default: the task's)")
@@ -80,7 +83,7 @@ def main() -> None:
     return None
 
 
-def prepare(arguments, task, run) -> Training:
+def prepare(arguments: argparse.Namespace, task: Task, run: Run) -> Training:
     """Return what the arguments ask for; InputError where V or M is missing, or M's dream has nothing to learn."""
     world, variant = arguments.world, arguments.variant or task.variant
     stages, seed = run.stages, arguments.seed or 0
@@ -95,7 +98,7 @@ def prepare(arguments, task, run) -> Training:
     return Training(folder, shape, world, seed, temperature, start)
 
 
-def first_mean(run, shape: PolicyShape) -> np.ndarray | None:
+def first_mean(run: Run, shape: PolicyShape) -> np.ndarray | None:
     """Return the weights that CMA-ES starts from: those of the agent of the iteration before, or None for 0."""
     if not is_iteration(run.path) or not run.stages.iterate.keep_mean:
         return None
@@ -106,7 +109,7 @@ def first_mean(run, shape: PolicyShape) -> np.ndarray | None:
     return None
 
 
-def training_setup(training: Training, run) -> Setup:
+def training_setup(training: Training, run: Run) -> Setup:
     """Return what the ranks play with: rollouts in the world of the training end at controller.time_limit."""
     env, config, world = run.stages.env, training.settings(run), training.world
     limit = min(env.time_limit, config.time_limit)
@@ -122,7 +125,7 @@ def training_setup(training: Training, run) -> Setup:
     )
 
 
-def train(training: Training, farm: Farm, run) -> None:
+def train(training: Training, farm: Farm, run: Run) -> None:
     """Train under the folder's lock, and say what to do next; rank 0 only."""
     from controller.training import ControllerTrainer, search_is_over
 
@@ -151,7 +154,7 @@ def train(training: Training, farm: Farm, run) -> None:
     print("next:", command(*script, "--controller", folder.name, "--world", "real", "--episodes", 100, "--seed", 7))
 
 
-def first_frames(run, folder: Path) -> dict[str, str]:
+def first_frames(run: Run, folder: Path) -> dict[str, str]:
     """Return what the record of a search tells of the first frames that its dreams start from.
 
     Raises InputError where the search was begun with others; older records tell of none.

@@ -9,6 +9,8 @@ cover is that of the last iteration. --readme writes the list into a file, betwe
 <!-- end of claims -->, which hold nothing else and are in it once. --error-rates simulates how often each rule errs.
 """
 
+from __future__ import annotations
+
 import argparse
 from collections import Counter
 from dataclasses import asdict
@@ -22,7 +24,7 @@ RESULTS = Path(__file__).parents[1] / "results"
 DRAWS = 1_000  # of each rule
 
 
-def parse():
+def parse() -> argparse.Namespace:
     """Return the arguments."""
     parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="a run or runs (results/)")
@@ -45,7 +47,7 @@ def main() -> None:
             print(f"wrote {arguments.json}")
 
 
-def verdicts(arguments) -> list[dict]:
+def verdicts(arguments: argparse.Namespace) -> list[dict]:
     """Print every claim with its verdict; returns them as they are stored."""
     from reporting.claims import CORRECTION, all_claims, lines
 

@@ -4,6 +4,8 @@ A part takes a `Job` and returns what measures once. Told variant "scaling", the
 number of the repetition. Work in memory only, made of random numbers.
 """
 
+from __future__ import annotations
+
 import functools
 
 import numpy as np
@@ -57,7 +59,7 @@ def vae_encoding(job: Job) -> Measure:
     return measure
 
 
-def rnn_batch(rows: int, steps: int):
+def rnn_batch(rows: int, steps: int) -> Batch:
     """Return a batch of noise for M as Doom's is, with an episode's end every 300 steps."""
     rng = np.random.default_rng(0)
     flags = (rng.random((rows, steps)) < 1 / 300).astype(np.float32)

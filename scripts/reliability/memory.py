@@ -1,9 +1,13 @@
 """The resident memory of a run's processes over a long time."""
 
+from __future__ import annotations
+
 import json
 import statistics
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 SECONDS = 10.0  # between two looks
 WARM_UP = 0.2  # of a process's life, before its memory is held to be settled
@@ -26,7 +30,7 @@ def watch(run: Path, log: Path, minutes: float) -> None:
             time.sleep(SECONDS)
 
 
-def looks(run: Path):
+def looks(run: Path) -> Iterator[dict[str, Any]]:
     """Yield a row for each process whose command names the run: time, pid, script and resident megabytes."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:

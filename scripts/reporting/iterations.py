@@ -4,8 +4,11 @@
 ``foresight.png`` a stretch of a real episode, and the same as the first and the last M dream it.
 """
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cli
 import numpy as np
@@ -16,7 +19,12 @@ from scipy import stats
 from controller.evaluation import largest
 from controller.score_files import evaluations_of
 from experiment.files import write_json
-from vae.episodes import list_episodes, read_episode, split_episodes
+from vae.episodes import Episode, list_episodes, read_episode, split_episodes
+
+if TYPE_CHECKING:
+    from controller.task import Task
+    from experiment.runs import Run
+
 
 SHOWN, STRIDE, LEAD = 12, 2, 8  # frames of the strip, steps between them, steps of it before the best-paid frame
 BEST_PAID = 0.1  # share of an episode's frames
@@ -39,7 +47,7 @@ class Row:
     best_paid: list[float]
 
 
-def write_report(path: Path, task, iterations: int) -> str:
+def write_report(path: Path, task: Task, iterations: int) -> str:
     """Write ``iterations.json`` and the figures into the folder of all seeds; returns the table."""
     cli.load_tensorflow()
     seeds = [runs for folder in lanes(path) if (runs := iteration_runs(folder, iterations))]
@@ -86,19 +94,19 @@ def row(number: int, seeds: list, tests: list) -> Row:
     return Row(number, *columns)
 
 
-def held_out_episodes(run, task, most: int = 3) -> list:
+def held_out_episodes(run: Run, task: Task, most: int = 3) -> list:
     """Return the best-paid episodes (obs, action, reward) of the newest policy that nothing was trained on."""
     paths = split_episodes(list_episodes(run.folder("collect")), run.seed)[1]
     episodes = [read_episode(path, task.action_size) for path in paths]
     return sorted(episodes, key=lambda e: -float(e.reward.sum()))[:most]
 
 
-def best_paid(episode) -> np.ndarray:
+def best_paid(episode: Episode) -> np.ndarray:
     """Return which frames of an episode pay best, bool [T]: the tenth with the highest rewards."""
     return episode.reward >= np.quantile(episode.reward, 1 - BEST_PAID)
 
 
-def models(run) -> tuple:
+def models(run: Run) -> tuple:
     """V and M of a run."""
     from rnn.training import load_rnn
     from vae.training import load_vae
@@ -106,7 +114,7 @@ def models(run) -> tuple:
     return load_vae(run.folder("vae")), load_rnn(run.folder("rnn"))
 
 
-def errors(run, episodes: list) -> tuple[float, float]:
+def errors(run: Run, episodes: list) -> tuple[float, float]:
     """M's mean error on all frames of these episodes, and on the best-paid ones."""
     from controller.trajectories import Trajectory, prediction_errors
 
@@ -116,7 +124,7 @@ def errors(run, episodes: list) -> tuple[float, float]:
     return float(values.mean()), float(values[paid].mean())
 
 
-def baselines(run) -> dict[str, list[float]]:
+def baselines(run: Run) -> dict[str, list[float]]:
     """Mean and standard deviation of each scripted policy in the real task."""
     scripts = [e for e in evaluations_of(run) if e.world == "real" and not e.controller]
     return {who: [e.mean, e.std] for who, e in largest(scripts, lambda e: e.who).items()}
@@ -130,7 +138,7 @@ def interval(values: list[float]) -> tuple[float, float]:
     return float(np.mean(values) - half), float(np.mean(values) + half)
 
 
-def table(rows: list[Row], known: dict[str, list[float]], task) -> str:
+def table(rows: list[Row], known: dict[str, list[float]], task: Task) -> str:
     """Return the table as Markdown, with the scripted policies below it."""
     cells = []
     for r in rows:
@@ -147,7 +155,7 @@ def table(rows: list[Row], known: dict[str, list[float]], task) -> str:
     return f"\n{task.name}, the iterative procedure\n\n{markdown(cells, heads)}\n{note}\n"
 
 
-def draw_curves(path: Path, rows: list[Row], known: dict[str, list[float]], task) -> None:
+def draw_curves(path: Path, rows: list[Row], known: dict[str, list[float]], task: Task) -> None:
     """Draw the real score of each seed and their mean, over the baselines; and M's error, by iteration."""
     from matplotlib.ticker import MaxNLocator
     from reporting.figures import GREY, OURS, THEIRS, THIRD, plt, save

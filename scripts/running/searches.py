@@ -1,5 +1,7 @@
 """The searches for C of an iteration of `reproduce.py --iterations`: their seeds and names, and which of them acts."""
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Sequence
@@ -8,7 +10,7 @@ from pathlib import Path
 import cli
 
 from controller.checkpoints import training_config
-from controller.evaluation import largest
+from controller.evaluation import Evaluation, largest
 from controller.iteration import BEFORE, PLAYED_BY, is_iteration
 from controller.score_files import evaluations_of
 from controller.task import controller_name
@@ -81,7 +83,7 @@ def _best_scores(run: Run) -> dict[str, float]:
     return {name: float(summary["best_score"]) for name, summary in done.items() if "best_score" in summary}
 
 
-def real_score(run: Run, who: str):
+def real_score(run: Run, who: str) -> Evaluation:
     """Return the evaluation of an agent or a script in the real task; InputError where there is none."""
     found = [e for e in evaluations_of(run) if (e.world, e.who, e.seed) == ("real", who, SEED)]
     if not found:
