@@ -85,7 +85,7 @@ class Parser(argparse.ArgumentParser):
 
     lists_settings = False
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def,override]
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def,override]  # noqa: ANN201
         """Parse, with the words in hand for the help, where there is a current folder, which all else asks for."""
         try:
             os.getcwd()
