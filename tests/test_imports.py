@@ -207,7 +207,7 @@ def test_threads_are_set_before_numpy(script):
         [
             sys.executable,
             "-c",
-            f"import sys\nsys.path.insert(0, {str(SCRIPTS)!r})\n{before}\nprint('numpy' in sys.modules)",
+            f"import sys\nsys.path.insert(0, {str(SCRIPTS)!r})\nexec({before!r})\nprint('numpy' in sys.modules)",
         ]
     )
     assert done.stdout.strip() == "False", done.stderr
