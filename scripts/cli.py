@@ -193,17 +193,19 @@ def positive(text: str) -> int:
 
 def seconds(text: str) -> float:
     """Return an argument that is a time."""
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text}: a time is a number of seconds above 0")
-    return value
+    return _above_0(text, "a time is a number of seconds above 0")
 
 
 def temperature(text: str) -> float:
     """Return an argument that is a temperature."""
+    return _above_0(text, "a temperature is a number above 0")
+
+
+def _above_0(text: str, what: str) -> float:
+    """Return an argument that is a finite number above 0; `what` is said of another one."""
     value = float(text)
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text}: a temperature is a number above 0")
+        raise argparse.ArgumentTypeError(f"{text}: {what}")
     return value
 
 

@@ -134,7 +134,7 @@ class Book:
             further=verdict.further if verdict else "",
             p=verdict.p if verdict else None,
             level=verdict.level if verdict else None,
-            differs=differing_vision(entry.vision, "doomrnn") if entry.vision else differing(played),
+            differs=differing_vision(entry.vision) if entry.vision else differing(played),
             data="; ".join(dict.fromkeys(map(data_words, runs))) if entry.data else "",
             evidence=[str(file.relative_to(self.evidence.results)) for file in files],
             commands=[line for p in entry.played for line in p.commands],

@@ -92,10 +92,12 @@ def _differing(played: Played) -> list[str]:
     return [*_beside_paper(played.first.task, made), *rounded]
 
 
-def differing_vision(run: Path, task: str) -> list[str]:
+def differing_vision(run: Path) -> list[str]:
     """Return in which settings a run's V was made otherwise than preset `paper` makes it, as `differing`."""
     made = {name: value for name, value in settings(run, "dream").items() if name.split(".")[0] in VISION}
-    return _beside_paper(task, made) if made else [f"unknown: no {run / 'config.json'}"]
+    return (
+        _beside_paper(read_json(run / "config.json")["task"], made) if made else [f"unknown: no {run / 'config.json'}"]
+    )
 
 
 def _beside_paper(task: str, made: dict[str, Any]) -> list[str]:
